@@ -1,0 +1,474 @@
+"""What an export is and what may happen to it.
+
+An *operation* is a group of *jobs*, one per table; a job makes one *document* (seed 000,
+section 2). Operation and job move along the same table of states::
+
+    scheduled ──> running ──> succeeded ──> expired
+        │            ├──────> failed ─────> expired     failed, cancelled ──retry──> scheduled
+        └────────────┴──────> cancelled ──> expired     terminal or expired ──delete──> deleted
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from headrace.kernel.clock import day_in, start_of_next_day
+from headrace.kernel.errors import (
+    NotFound,
+    OperationNotRetryable,
+    OperationRunning,
+)
+
+# --- what is exported -----------------------------------------------------------------------
+
+
+class ColumnType(StrEnum):
+    """The canonical types a column can have, whatever its source (docs/types.md)."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    BIGINT = "bigint"
+    DECIMAL = "decimal"
+    DOUBLE = "double"
+    STRING = "string"
+    DATE = "date"
+    TIME = "time"
+    TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    UUID = "uuid"
+    BINARY = "binary"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A configured column: ``name`` is what callers see, ``source`` the column that it reads."""
+
+    name: str
+    source: str
+    type: ColumnType
+    nullable: bool
+    precision: int | None = None
+    scale: int | None = None
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """Rows whose source column holds one of ``values``; the tenant's rows are one such filter."""
+
+    column: str
+    values: tuple[str | int | bool, ...]
+    type: ColumnType
+
+
+@dataclass(frozen=True)
+class Table:
+    """A configured table. ``source`` is ``schema.table``; ``primary_key`` are public names."""
+
+    name: str
+    source: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    filters: tuple[RowFilter, ...] = ()
+    row_estimate: int = 0
+
+    @property
+    def schema_hash(self) -> str:
+        """SHA-256 (hex) over names, types, nullability and primary key, as callers see them."""
+        shape = {
+            "columns": [
+                [column.name, column.type, column.nullable, column.precision, column.scale]
+                for column in self.columns
+            ],
+            "primaryKey": list(self.primary_key),
+        }
+        text = json.dumps(shape, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What one client may take for one tenant; names the one source that its tables come from."""
+
+    configuration_id: str
+    tenant: str
+    client_id: str
+    default: bool
+    source: str
+    tables: tuple[Table, ...]
+
+    def table(self, name: str) -> Table:
+        """The table with this public name. Raises NotFound."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise NotFound("The configuration has no such table; see GET /data/v1/metadata.")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where tables are read.
+
+    Options by kind: ``ducklake``: ``catalog`` (``sqlite:FILE``), ``data_path``; ``duckdb``:
+    ``path``; ``parquet``: ``path`` of a folder of ``TABLE.parquet`` files or ``TABLE/`` folders.
+    """
+
+    name: str
+    kind: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- how it is asked for --------------------------------------------------------------------
+
+
+class FileFormat(StrEnum):
+    """The format of a document."""
+
+    CSV = "csv"
+    JSON = "json"
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+
+    @property
+    def content_type(self) -> str:
+        """The registered media type."""
+        return {
+            FileFormat.CSV: "text/csv; charset=utf-8; header=present",
+            FileFormat.JSON: "application/json",
+            FileFormat.NDJSON: "application/x-ndjson",
+            FileFormat.PARQUET: "application/vnd.apache.parquet",
+        }[self]
+
+    @property
+    def splittable(self) -> bool:
+        """Do parts of it, one behind the other, make one document."""
+        return self is not FileFormat.PARQUET
+
+
+class Compression(StrEnum):
+    """How a document is compressed; for Parquet it is the codec of its pages."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What a caller asked for, with defaults filled in."""
+
+    configuration_id: str
+    tables: tuple[str, ...]
+    file_format: FileFormat
+    compression: Compression
+
+    def file_name(self, table: str) -> str:
+        """The name under which a document is downloaded."""
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in table)
+        if self.file_format is FileFormat.PARQUET:
+            return f"{name}.parquet"
+        suffix = {Compression.NONE: "", Compression.GZIP: ".gz", Compression.ZSTD: ".zst"}
+        return f"{name}.{self.file_format}{suffix[self.compression]}"
+
+    @property
+    def content_type(self) -> str:
+        """The media type of a document as it is stored: that of the compression, if any."""
+        if self.file_format is FileFormat.PARQUET or self.compression is Compression.NONE:
+            return self.file_format.content_type
+        return {Compression.GZIP: "application/gzip", Compression.ZSTD: "application/zstd"}[
+            self.compression
+        ]
+
+
+# --- how it stands --------------------------------------------------------------------------
+
+
+class Status(StrEnum):
+    """Where an operation or a job stands."""
+
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+
+    @property
+    def active(self) -> bool:
+        """Does it hold the client's lock."""
+        return self in (Status.SCHEDULED, Status.RUNNING)
+
+    @property
+    def ended(self) -> bool:
+        """Has its work ended, with files perhaps still there."""
+        return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+MOVES: Mapping[Status, frozenset[Status]] = {
+    Status.SCHEDULED: frozenset({Status.RUNNING, Status.FAILED, Status.CANCELLED}),
+    Status.RUNNING: frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}),
+    Status.SUCCEEDED: frozenset({Status.EXPIRED, Status.DELETED}),
+    Status.FAILED: frozenset({Status.SCHEDULED, Status.EXPIRED, Status.DELETED}),
+    Status.CANCELLED: frozenset({Status.SCHEDULED, Status.EXPIRED, Status.DELETED}),
+    Status.EXPIRED: frozenset({Status.DELETED}),
+    Status.DELETED: frozenset(),
+}
+"""The states that each state may move to; every conditional write is derived from it."""
+
+
+def origins(target: Status) -> tuple[Status, ...]:
+    """The states from which ``target`` may be reached, in the order of ``Status``."""
+    return tuple(status for status in Status if target in MOVES[status])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why something failed: a stable code and a sentence for the caller."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class RowRange:
+    """A part of a table at a version: ``first`` to ``last``, both included, holding ``rows``.
+
+    What the bounds count (row ids, file positions) is the source's affair.
+    """
+
+    first: int
+    last: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class PartPosition:
+    """Where in its document a range stands: whether it opens it, whether it closes it."""
+
+    first: bool = True
+    last: bool = True
+
+
+@dataclass(frozen=True)
+class UploadedPart:
+    """A part of a stored document: its number in the upload, its bytes, and their digest (hex)."""
+
+    number: int
+    size: int
+    sha256: str
+    etag: str
+
+
+@dataclass(frozen=True)
+class RangeResult:
+    """What a worker made of a range. ``sha256`` is that of all its bytes."""
+
+    index: int
+    rows: int
+    parts: tuple[UploadedPart, ...]
+    sha256: str
+
+    @property
+    def size(self) -> int:
+        """Bytes as stored."""
+        return sum(part.size for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The extraction of one table.
+
+    ``attempt`` rises with each claim by a workflow; only its owner may write. ``key`` and
+    ``upload_id`` are where that attempt writes; no two attempts share a key.
+    """
+
+    job_id: str
+    table: str
+    status: Status = Status.SCHEDULED
+    attempt: int = 0
+    ranges: tuple[RowRange, ...] = ()
+    ranges_done: int = 0
+    rows: int | None = None
+    size: int | None = None
+    sha256: str | None = None
+    schema_hash: str | None = None
+    key: str | None = None
+    upload_id: str | None = None
+    failure: Failure | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def percent(self) -> int:
+        """How far it is, 0 to 100, by ranges."""
+        if self.status in (Status.SUCCEEDED, Status.EXPIRED):
+            return 100
+        if not self.ranges:
+            return 0
+        return min(99, 100 * self.ranges_done // len(self.ranges))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One request for data, and all that is known of it. ``jobs`` are in the tables' order."""
+
+    operation_id: str
+    tenant: str
+    client_id: str
+    request: ExportRequest
+    catalog_version: int
+    quota_day: str
+    created_at: datetime
+    kind: str = "full"
+    status: Status = Status.SCHEDULED
+    attempt: int = 1
+    sync_version: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    expires_at: datetime | None = None
+    refunded: bool = False
+    failure: Failure | None = None
+    jobs: tuple[Job, ...] = ()
+
+    @property
+    def execution_name(self) -> str:
+        """The name of the workflow's execution: one per attempt, so a second start is a repeat."""
+        return f"{self.operation_id}-{self.attempt}"
+
+    @property
+    def percent(self) -> int:
+        """How far it is, 0 to 100; only a succeeded one says 100."""
+        if self.status in (Status.SUCCEEDED, Status.EXPIRED):
+            return 100
+        if not self.jobs:
+            return 0
+        return min(99, sum(job.percent for job in self.jobs) // len(self.jobs))
+
+    def job(self, job_id: str) -> Job:
+        """The job with this id. Raises NotFound."""
+        for job in self.jobs:
+            if job.job_id == job_id:
+                return job
+        raise NotFound("There is no such job.")
+
+    def seen_at(self, moment: datetime) -> "Operation":
+        """As a caller sees it then: past ``expires_at`` it is expired, swept already or not."""
+        if self.status.ended and self.expires_at is not None and moment >= self.expires_at:
+            jobs = tuple(
+                replace(job, status=Status.EXPIRED) if job.status is Status.SUCCEEDED else job
+                for job in self.jobs
+            )
+            return replace(self, status=Status.EXPIRED, jobs=jobs)
+        return self
+
+    def outcome(self) -> Status:
+        """The state that the jobs' states add up to: succeeded only if every job is."""
+        if all(job.status is Status.SUCCEEDED for job in self.jobs):
+            return Status.SUCCEEDED
+        return Status.FAILED
+
+    def check_retryable(self) -> None:
+        """Raises OperationNotRetryable unless it failed or was cancelled."""
+        if Status.SCHEDULED not in MOVES[self.status]:
+            raise OperationNotRetryable(
+                f"The operation is {self.status}; only a failed or cancelled one can be retried.",
+                operationStatus=str(self.status),
+            )
+
+    def check_deletable(self) -> None:
+        """Raises OperationRunning while it is active."""
+        if self.status.active:
+            raise OperationRunning(
+                "The operation is still running; cancel it first, then delete it.",
+                operationStatus=str(self.status),
+            )
+
+
+def new_operation(
+    operation_id: str,
+    tenant: str,
+    client_id: str,
+    request: ExportRequest,
+    catalog_version: int,
+    quota_day: str,
+    created_at: datetime,
+) -> Operation:
+    """A scheduled operation with one scheduled job per table."""
+    jobs = tuple(
+        Job(job_id=f"{operation_id}-{index:04d}", table=table)
+        for index, table in enumerate(request.tables, start=1)
+    )
+    return Operation(
+        operation_id=operation_id,
+        tenant=tenant,
+        client_id=client_id,
+        request=request,
+        catalog_version=catalog_version,
+        quota_day=quota_day,
+        created_at=created_at,
+        jobs=jobs,
+    )
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How many operations a client has started on its tenant's day, of how many."""
+
+    limit: int
+    used: int
+    resets_at: datetime
+
+    @property
+    def remaining(self) -> int:
+        """How many are left."""
+        return max(0, self.limit - self.used)
+
+
+@dataclass(frozen=True)
+class QuotaRule:
+    """A client's daily quota and the time zone whose midnight resets it."""
+
+    limit: int
+    time_zone: str
+
+    def day(self, moment: datetime) -> str:
+        """The quota's day at ``moment``."""
+        return day_in(self.time_zone, moment)
+
+    def resets_at(self, moment: datetime) -> datetime:
+        """When the quota of ``moment``'s day resets."""
+        return start_of_next_day(self.time_zone, moment)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the deployment allows and aims at. Sizes in bytes."""
+
+    file_lifetime: timedelta = timedelta(hours=24)
+    lease: timedelta = timedelta(minutes=15)
+    """How long an active operation may show no sign of life before the sweeper looks at it."""
+    range_bytes: int = 256 * 1024 * 1024
+    """The encoded size that a range aims at."""
+    max_ranges: int = 40
+    part_bytes: int = 8 * 1024 * 1024
+
+
+MIN_PART_BYTES = 5 * 1024 * 1024
+"""S3: every part of a multipart upload but the last is at least this large."""
+
+MAX_PARTS = 10_000
+"""S3: part numbers go from 1 to this."""
+
+
+def first_part_number(index: int, ranges: int) -> int:
+    """The first part number of range ``index`` (from 0) of ``ranges``: equal, disjoint blocks."""
+    return 1 + index * (MAX_PARTS // ranges)
+
+
+def parts_fit(results: tuple[RangeResult, ...]) -> bool:
+    """Can these ranges be one upload: every part but the document's last is large enough."""
+    parts = [part for result in results for part in result.parts]
+    return all(part.size >= MIN_PART_BYTES for part in parts[:-1])

@@ -1,0 +1,307 @@
+"""What the exports product needs of the world. Adapters answer these; tests have fakes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from headrace.exports.model import (
+    ColumnType,
+    Compression,
+    Configuration,
+    ExportRequest,
+    Failure,
+    FileFormat,
+    Job,
+    Operation,
+    PartPosition,
+    Quota,
+    QuotaRule,
+    RangeResult,
+    RowRange,
+    Source,
+    Status,
+    Table,
+    UploadedPart,
+)
+
+
+class Configurations(Protocol):
+    """The published catalog, as exports read it. A version never changes once published."""
+
+    def find(
+        self, tenant: str, client_id: str, configuration_id: str | None
+    ) -> tuple[int, Configuration]:
+        """The current catalog version and the configuration (the default one for None).
+
+        Raises NotFound.
+        """
+        ...
+
+    def at(self, version: int, tenant: str, client_id: str, configuration_id: str) -> Configuration:
+        """The configuration as that version had it. Raises NotFound."""
+        ...
+
+    def source(self, version: int, name: str) -> Source:
+        """The source as that version had it. Raises NotFound."""
+        ...
+
+    def quota_rule(self, tenant: str, client_id: str) -> QuotaRule:
+        """The client's daily quota in its tenant's time zone, as published now."""
+        ...
+
+    def kms_key(self, tenant: str) -> str | None:
+        """The tenant's own KMS key, if the catalog names one."""
+        ...
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """A caller's key for one start, and the digest of what was asked with it."""
+
+    key: str
+    body_sha256: str
+
+
+class Operations(Protocol):
+    """Operations, locks and quotas. Every write states what must hold, and fails otherwise."""
+
+    def start(self, operation: Operation, rule: QuotaRule, key: IdempotencyKey | None) -> Operation:
+        """Records it, takes the client's lock and one of the day's quota, all or nothing.
+
+        Returns the operation that the key started before, if it did. Raises OperationActive,
+        QuotaExhausted, IdempotencyKeyReused.
+        """
+        ...
+
+    def get(self, tenant: str, client_id: str, operation_id: str) -> Operation:
+        """The operation with its jobs; consistent. Raises NotFound (also of a deleted one)."""
+        ...
+
+    def page(
+        self, tenant: str, client_id: str, size: int, before: str | None
+    ) -> tuple[Operation, ...]:
+        """Up to ``size`` operations without jobs, newest first, older than id ``before``."""
+        ...
+
+    def quota(self, tenant: str, client_id: str, rule: QuotaRule, moment: datetime) -> Quota:
+        """How the quota stands."""
+        ...
+
+    def plan(self, operation: Operation, sync_version: str, moment: datetime) -> Operation:
+        """scheduled → running, at this version. Raises Fenced."""
+        ...
+
+    def reset(self, operation: Operation, rerun: tuple[Job, ...], moment: datetime) -> Operation:
+        """failed or cancelled → scheduled, a new attempt, lock taken, ``rerun`` jobs scheduled.
+
+        Raises OperationActive, OperationNotRetryable.
+        """
+        ...
+
+    def end(
+        self,
+        operation: Operation,
+        status: Status,
+        failure: Failure | None,
+        *,
+        expires_at: datetime,
+        moment: datetime,
+        refund: bool,
+    ) -> Operation:
+        """Ends the attempt, releases the lock, refunds at most once. Raises Fenced."""
+        ...
+
+    def expire(self, operation: Operation) -> None:
+        """ended → expired. Raises Fenced."""
+        ...
+
+    def delete(self, operation: Operation) -> None:
+        """Hides it for good. Raises OperationRunning."""
+        ...
+
+    def claim_job(
+        self,
+        operation: Operation,
+        job: Job,
+        ranges: tuple[RowRange, ...],
+        key: str,
+        upload_id: str,
+        schema_hash: str,
+    ) -> Job:
+        """scheduled or running → running under the next attempt of the job. Raises Fenced."""
+        ...
+
+    def record_range(self, operation: Operation, job: Job, result: RangeResult) -> None:
+        """Keeps what a worker made of a range, for this attempt of the job. Raises Fenced."""
+        ...
+
+    def ranges(self, operation: Operation, job: Job) -> tuple[RangeResult, ...]:
+        """The ranges recorded for this attempt of the job, in order."""
+        ...
+
+    def end_job(self, operation: Operation, job: Job, status: Status, moment: datetime) -> Job:
+        """running → ``status``, with the job's rows, size, digest and failure. Raises Fenced."""
+        ...
+
+    def may_continue(self, operation: Operation, job: Job) -> bool:
+        """Is this attempt of the job still the one that counts."""
+        ...
+
+    def touch(self, operation: Operation, moment: datetime) -> None:
+        """A sign of life: puts off the sweeper's look at the operation."""
+        ...
+
+
+@dataclass(frozen=True)
+class DueOperation:
+    """An operation that the sweeper should look at."""
+
+    tenant: str
+    client_id: str
+    operation_id: str
+
+
+class DueOperations(Protocol):
+    """The sweeper's view, and the only one across tenants."""
+
+    def due(self, moment: datetime) -> Iterator[DueOperation]:
+        """Operations whose time to be looked at has come."""
+        ...
+
+
+class Files(Protocol):
+    """Encrypted documents in storage. Keys start with the tenant."""
+
+    def key(self, operation: Operation, job: Job, attempt: int, file_name: str) -> str:
+        """Where this attempt of the job writes; no other attempt ever does."""
+        ...
+
+    def open_upload(
+        self, key: str, request: ExportRequest, file_name: str, kms_key: str | None
+    ) -> str:
+        """Begins a multipart upload, encrypted; returns its id."""
+        ...
+
+    def complete(self, key: str, upload_id: str, parts: tuple[UploadedPart, ...]) -> None:
+        """Makes the document visible, if storage holds exactly these parts; again is harmless.
+
+        Raises Fenced if the upload is gone and no such document is there.
+        """
+        ...
+
+    def discard(self, key: str, upload_id: str | None) -> None:
+        """Aborts the upload and removes the document, whatever is there."""
+        ...
+
+    def link(self, key: str) -> str:
+        """A short-lived URL of the document. Raises FileExpired, FileUnavailable."""
+        ...
+
+
+class PartUploads(Protocol):
+    """Sends a stream of bytes as parts of an upload that others may write to as well."""
+
+    def __call__(
+        self,
+        key: str,
+        upload_id: str,
+        first_part: int,
+        chunks: Iterator[bytes],
+        should_stop: Callable[[], bool],
+    ) -> tuple[tuple[UploadedPart, ...], str]:
+        """The parts, and the SHA-256 (hex) of all the bytes. Raises Stopped, Fenced."""
+        ...
+
+
+class Workflows(Protocol):
+    """The workflow engine."""
+
+    def start(self, operation: Operation) -> None:
+        """Starts the execution of the operation's attempt; again is harmless."""
+        ...
+
+    def stop(self, operation: Operation) -> None:
+        """Ends the execution, if it runs."""
+        ...
+
+    def is_running(self, operation: Operation) -> bool:
+        """Does the execution of the operation's attempt run."""
+        ...
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column as the source has it. ``type`` is None where it cannot be carried exactly."""
+
+    name: str
+    engine_type: str
+    type: ColumnType | None
+    nullable: bool
+    precision: int | None = None
+    scale: int | None = None
+    reason: str | None = None
+
+
+class RowStream(Protocol):
+    """An encoded stream of rows: iterate it to the end, then ask for the rows."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes. Raises what ended the reading early: the end means complete."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """How many rows there were; known after the last chunk."""
+        ...
+
+
+class Warehouse(Protocol):
+    """Reads tables from a source, at a version. Raises SourceUnavailable, SourceChanged."""
+
+    def current_version(self, source: Source) -> str:
+        """The version that a read begun now would see."""
+        ...
+
+    def holds_version(self, source: Source, version: str) -> bool:
+        """Can the version still be read."""
+        ...
+
+    def tables(self, source: Source) -> tuple[str, ...]:
+        """All tables, as ``schema.table``."""
+        ...
+
+    def describe(self, source: Source, table: str) -> tuple[SourceColumn, ...]:
+        """The columns of ``schema.table`` in order; empty if there is no such table."""
+        ...
+
+    def count(self, source: Source, version: str, table: Table) -> int:
+        """Rows of the configured table, after its filters."""
+        ...
+
+    def plan(
+        self,
+        source: Source,
+        version: str,
+        table: Table,
+        file_format: FileFormat,
+        *,
+        target_bytes: int,
+        max_ranges: int,
+    ) -> tuple[RowRange, ...]:
+        """Disjoint ranges, none empty, that together hold every row; () of an empty table."""
+        ...
+
+    def stream(
+        self,
+        source: Source,
+        version: str,
+        table: Table,
+        row_range: RowRange | None,
+        file_format: FileFormat,
+        compression: Compression,
+        position: PartPosition,
+    ) -> AbstractContextManager[RowStream]:
+        """The rows of the range (None: of the whole table) as part of a document."""
+        ...

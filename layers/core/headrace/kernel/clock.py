@@ -1,0 +1,44 @@
+"""Time as a value that is handed in, so that tests own it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """The current time, aware, in UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The current time, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """``moment`` as RFC 3339 in UTC with milliseconds: fixed width, so it sorts as text."""
+    utc = moment.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+
+
+def from_rfc3339(text: str) -> datetime:
+    """The inverse of ``rfc3339``. Raises ValueError."""
+    return datetime.fromisoformat(text)
+
+
+def day_in(zone: str, moment: datetime) -> str:
+    """The calendar day (ISO) of ``moment`` in the time zone (IANA name)."""
+    return moment.astimezone(ZoneInfo(zone)).date().isoformat()
+
+
+def start_of_next_day(zone: str, moment: datetime) -> datetime:
+    """When the next calendar day begins in the time zone, in UTC; right across DST changes."""
+    tz = ZoneInfo(zone)
+    tomorrow = moment.astimezone(tz).date() + timedelta(days=1)
+    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=tz).astimezone(UTC)

@@ -1,0 +1,239 @@
+"""The one error tree.
+
+Each class has a stable ``code`` that callers may rely on; ``detail`` is a sentence that says what
+to do next; ``members`` are further facts for the caller (plain JSON values, camelCase keys).
+Only ``runtime.api`` knows the HTTP status of a class.
+
+    HeadraceError
+    ├── InvalidRequest            the request cannot be read at all
+    │   └── BodyTooLarge
+    ├── ValidationFailed          it can be read, and a value in it is wrong
+    │   └── IdempotencyKeyReused
+    ├── NotAuthenticated
+    ├── NotAuthorized
+    │   ├── InsufficientScope
+    │   └── NetworkNotAllowed
+    ├── NotFound
+    ├── MethodNotAllowed
+    ├── Conflict
+    │   ├── OperationActive
+    │   ├── OperationNotRetryable
+    │   ├── OperationRunning
+    │   ├── OperationUnfinished
+    │   ├── JobUnfinished
+    │   └── CatalogChanged
+    ├── Gone
+    │   └── FileExpired
+    ├── QuotaExhausted
+    ├── Fenced                    a worker's work no longer counts: another attempt owns the job
+    ├── Stopped                   a worker was told to stop, as the operation was cancelled
+    └── Unavailable               a part we depend on does not answer; trying again may help
+        ├── SourceUnavailable
+        ├── SourceChanged
+        └── FileUnavailable
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class HeadraceError(Exception):
+    """The root: an expected failure with a stable code and a sentence for the caller."""
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something failed"
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        self.members: Mapping[str, Any] = members
+
+
+class InvalidRequest(HeadraceError):
+    """The request cannot be read: not JSON, a parameter given twice, a broken cursor."""
+
+    code = "invalid_request"
+    title = "The request cannot be read"
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body is over the limit."""
+
+    code = "body_too_large"
+    title = "The body is too large"
+
+
+class ValidationFailed(HeadraceError):
+    """The request is readable, but values in it are wrong. ``errors``: field and message each."""
+
+    code = "validation_failed"
+    title = "A value in the request is wrong"
+
+    def __init__(
+        self, detail: str, errors: Sequence[Mapping[str, str]] = (), **members: Any
+    ) -> None:
+        super().__init__(detail, **members)
+        if errors:
+            self.members = {**self.members, "errors": [dict(error) for error in errors]}
+
+
+class IdempotencyKeyReused(ValidationFailed):
+    """The Idempotency-Key was used before, with another body."""
+
+    code = "idempotency_key_reused"
+    title = "The Idempotency-Key belongs to another request"
+
+
+class NotAuthenticated(HeadraceError):
+    """Nobody known is calling."""
+
+    code = "invalid_token"
+    title = "A valid access token is needed"
+
+
+class NotAuthorized(HeadraceError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+    title = "Not allowed"
+
+
+class InsufficientScope(NotAuthorized):
+    """The token lacks the scope that the route asks for (RFC 6750 section 3.1)."""
+
+    code = "insufficient_scope"
+    title = "The token lacks a scope"
+
+
+class NetworkNotAllowed(NotAuthorized):
+    """The call comes from a network that the client's catalog entry does not list."""
+
+    code = "network_not_allowed"
+    title = "Not allowed from this network"
+
+
+class NotFound(HeadraceError):
+    """There is no such thing for this caller; the same whether it exists elsewhere or not."""
+
+    code = "not_found"
+    title = "Not found"
+
+
+class MethodNotAllowed(HeadraceError):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+
+class Conflict(HeadraceError):
+    """The state of the thing does not allow the request."""
+
+    code = "conflict"
+    title = "The state does not allow this"
+
+
+class OperationActive(Conflict):
+    """Another operation of the client is active. ``blockingOperationId`` names it."""
+
+    code = "operation_active"
+    title = "Another operation is active"
+
+
+class OperationNotRetryable(Conflict):
+    """Only failed and cancelled operations can be retried."""
+
+    code = "operation_not_retryable"
+    title = "The operation cannot be retried"
+
+
+class OperationRunning(Conflict):
+    """A running operation cannot be deleted; cancel it first."""
+
+    code = "operation_running"
+    title = "The operation is running"
+
+
+class OperationUnfinished(Conflict):
+    """The manifest exists once the operation has ended."""
+
+    code = "operation_unfinished"
+    title = "The operation is not finished"
+
+
+class JobUnfinished(Conflict):
+    """The job has no file (yet). ``jobStatus`` says where it stands."""
+
+    code = "job_unfinished"
+    title = "The job has no file"
+
+
+class CatalogChanged(Conflict):
+    """Somebody else published in between."""
+
+    code = "catalog_changed"
+    title = "The catalog changed meanwhile"
+
+
+class Gone(HeadraceError):
+    """It was there and is no more."""
+
+    code = "gone"
+    title = "No longer there"
+
+
+class FileExpired(Gone):
+    """The files of the operation have expired."""
+
+    code = "file_expired"
+    title = "The file has expired"
+
+
+class QuotaExhausted(HeadraceError):
+    """The day's quota is used up. ``quota`` and ``retry_after`` say until when."""
+
+    code = "quota_exhausted"
+    title = "The daily quota is used up"
+
+
+class Fenced(HeadraceError):
+    """A worker's work no longer counts: the job belongs to another attempt, or has ended."""
+
+    code = "fenced"
+    title = "Another attempt owns the job"
+
+
+class Stopped(HeadraceError):
+    """The worker was told to stop."""
+
+    code = "stopped"
+    title = "Stopped"
+
+
+class Unavailable(HeadraceError):
+    """Something that we depend on does not answer. Trying again may help."""
+
+    code = "unavailable"
+    title = "Temporarily unavailable"
+
+
+class SourceUnavailable(Unavailable):
+    """The source cannot be read now."""
+
+    code = "source_unavailable"
+    title = "The source cannot be read"
+
+
+class SourceChanged(Unavailable):
+    """The source changed while it was read, or no longer holds the version asked for."""
+
+    code = "source_changed"
+    title = "The source changed while it was read"
+
+
+class FileUnavailable(Unavailable):
+    """The stored file cannot be read now, for example because its key is disabled."""
+
+    code = "file_unavailable"
+    title = "The file cannot be read"
