@@ -1,0 +1,377 @@
+"""HTTP, and nothing else knows it: routes, requests, replies, and errors as problem documents.
+
+One Lambda serves one route, so there is no router: a module under ``functions/`` declares its
+``Route`` and decorates its handler with it. The same declaration writes the OpenAPI file.
+"""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qsl
+
+from headrace.kernel.caller import Caller
+from headrace.kernel.clock import rfc3339
+from headrace.kernel.errors import (
+    BodyTooLarge,
+    CatalogChanged,
+    Conflict,
+    Fenced,
+    Gone,
+    HeadraceError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NetworkNotAllowed,
+    NotAuthenticated,
+    NotAuthorized,
+    NotFound,
+    QuotaExhausted,
+    Stopped,
+    Unavailable,
+    ValidationFailed,
+)
+from headrace.runtime.observability import logger
+from headrace.runtime.settings import settings
+
+MAX_BODY_BYTES = 1024 * 1024
+
+STATUSES: Mapping[type[HeadraceError], int] = {
+    BodyTooLarge: 413,
+    InvalidRequest: 400,
+    ValidationFailed: 422,
+    NotAuthenticated: 401,
+    NotAuthorized: 403,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    Conflict: 409,
+    CatalogChanged: 409,
+    Gone: 410,
+    QuotaExhausted: 429,
+    Unavailable: 503,
+    Fenced: 409,
+    Stopped: 409,
+}
+
+
+class Scope(StrEnum):
+    """The seed's scopes, without their prefix (seed 000, section 4)."""
+
+    METADATA_READ = "metadata:read"
+    DATA_READ = "data:read"
+    JOBS_MANAGE = "jobs:manage"
+
+    @property
+    def full(self) -> str:
+        """As it stands in a token."""
+        return f"{settings().scope_prefix}:{self}"
+
+
+@dataclass(frozen=True)
+class QueryParameter:
+    """A query parameter: a whole number between bounds, or a text."""
+
+    name: str
+    description: str
+    type: type = str
+    default: Any = None
+    minimum: int | None = None
+    maximum: int | None = None
+
+    def read(self, text: str) -> Any:
+        """The value. Raises ValidationFailed."""
+        if self.type is str:
+            return text
+        try:
+            number = int(text) if text.isascii() and text.isdigit() else None
+        except ValueError:  # more digits than Python converts
+            number = None
+        low, high = self.minimum or 0, self.maximum
+        if number is None or number < low or (high is not None and number > high):
+            raise ValidationFailed(
+                "A query parameter is wrong.",
+                [{"field": self.name, "message": f"must be a whole number, {low} to {high}"}],
+            )
+        return number
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, as a handler sees it."""
+
+    caller: Caller | None
+    path: Mapping[str, str]
+    query: Mapping[str, Any]
+    headers: Mapping[str, str]
+    body: Any
+    raw_body: bytes
+    context: Mapping[str, Any]
+
+    @property
+    def base_url(self) -> str:
+        """The URL that the paths of links are appended to."""
+        return settings().base_url(self.context)
+
+    @property
+    def known_caller(self) -> Caller:
+        """The caller of a route that needs one."""
+        if self.caller is None:
+            raise NotAuthenticated("This call needs an access token.")
+        return self.caller
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a handler answers. ``body``: bytes, a view (dataclass), plain JSON, or nothing."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method on one path: what it needs, what it answers, and how the docs describe it."""
+
+    method: str
+    path: str
+    summary: str
+    scope: Scope | None = None
+    tag: str = "exports"
+    query: tuple[QueryParameter, ...] = ()
+    body: type | None = None
+    replies: Mapping[int, Any] = field(default_factory=dict)
+    errors: tuple[type[HeadraceError], ...] = ()
+    aliases: tuple[str, ...] = ()
+    request_headers: Mapping[str, str] = field(default_factory=dict)
+    content_types: Mapping[int, str] = field(default_factory=dict)
+
+    def __call__(self, function: Callable[[Call], Reply]) -> "Endpoint":
+        """Makes the function the handler of this route."""
+        return Endpoint(self, function)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A Lambda handler: an API Gateway proxy event in, a proxy reply out, whatever happens."""
+
+    route: Route
+    function: Callable[[Call], Reply]
+
+    def __call__(self, event: Mapping[str, Any], context: object) -> dict[str, Any]:
+        """Answers the event. Never raises."""
+        correlation_id = str(event.get("requestContext", {}).get("requestId", ""))
+        logger().set_correlation_id(correlation_id)
+        try:
+            reply = self.function(self.call(event))
+        except HeadraceError as error:
+            logger().info("refused", extra={"code": error.code, "route": self.route.path})
+            reply = problem(error, correlation_id)
+        except Exception:
+            logger().exception("failed", extra={"route": self.route.path})
+            reply = problem(
+                HeadraceError(
+                    "The request failed on our side. Try again; if it fails again, "
+                    "report the correlation id."
+                ),
+                correlation_id,
+            )
+        return rendered(reply, correlation_id)
+
+    def call(self, event: Mapping[str, Any]) -> Call:
+        """The request in the event, checked. Raises HeadraceError."""
+        context = event.get("requestContext") or {}
+        headers = {k.lower(): v for k, v in (event.get("headers") or {}).items()}
+        caller = caller_of(context) if self.route.scope is not None else None
+        if caller is not None and self.route.scope is not None:
+            caller.check_scope(self.route.scope.full)
+        raw_body = body_of(event)
+        return Call(
+            caller=caller,
+            path=event.get("pathParameters") or {},
+            query=self._query(event),
+            headers=headers,
+            body=self._body(raw_body),
+            raw_body=raw_body,
+            context=context,
+        )
+
+    def _query(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        given = event.get("multiValueQueryStringParameters") or {}
+        values: dict[str, Any] = {}
+        for parameter in self.route.query:
+            texts = given.get(parameter.name) or []
+            if len(texts) > 1:
+                raise InvalidRequest(f"The query gives {parameter.name} more than once.")
+            values[parameter.name] = parameter.read(texts[0]) if texts else parameter.default
+        return values
+
+    def _body(self, raw: bytes) -> Any:
+        if self.route.body is None:
+            return None
+        from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 — slow to import
+
+        try:
+            return TypeAdapter(self.route.body).validate_python(json_object(raw))
+        except ValidationError as error:
+            raise ValidationFailed(
+                "The body has values that are wrong; see errors.",
+                [
+                    {"field": ".".join(str(step) for step in e["loc"]), "message": e["msg"]}
+                    for e in error.errors(include_input=False, include_url=False)
+                ],
+            ) from None
+
+
+def caller_of(context: Mapping[str, Any]) -> Caller:
+    """The caller that the authorizer established. Raises NotAuthenticated, NetworkNotAllowed."""
+    facts = context.get("authorizer") or {}
+    if facts.get("refusal") == NetworkNotAllowed.code:
+        raise NetworkNotAllowed("The client may not call from this network.")
+    if not facts.get("tenant") or not facts.get("client_id"):
+        raise NotAuthenticated("This call needs an access token.")
+    return Caller(
+        tenant=facts["tenant"],
+        client_id=facts["client_id"],
+        scopes=frozenset(str(facts.get("scopes", "")).split()),
+    )
+
+
+def body_of(event: Mapping[str, Any]) -> bytes:
+    """The body's bytes. Raises BodyTooLarge, InvalidRequest."""
+    text = event.get("body") or ""
+    if len(text) > MAX_BODY_BYTES * 4 // 3 + 4:
+        raise BodyTooLarge("The body may have 1 MiB at most.")
+    try:
+        raw = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
+    except ValueError:
+        raise InvalidRequest("The body cannot be decoded.") from None
+    if len(raw) > MAX_BODY_BYTES:
+        raise BodyTooLarge("The body may have 1 MiB at most.")
+    return raw
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """The body as a JSON object; no body is an empty one.
+
+    The seed's field names begin with a capital letter (``ConfigurationId``), ours with a small
+    one: both are read. Raises InvalidRequest.
+    """
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw, object_pairs_hook=_pairs, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is not JSON in UTF-8.") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return {name[:1].lower() + name[1:]: item for name, item in value.items()}
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name[:1].lower() + name[1:] for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise ValueError("a field is given twice")
+    return dict(pairs)
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def form(raw: bytes) -> dict[str, str]:
+    """The fields of a form-encoded body. Raises InvalidRequest if one is given twice."""
+    try:
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=50)
+    except ValueError:
+        raise InvalidRequest("The body is not form-encoded UTF-8.") from None
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise InvalidRequest("A field is given twice.")
+    return dict(pairs)
+
+
+def status_of(error: type[HeadraceError]) -> int:
+    """The HTTP status of an error: that of the nearest class that has one, else 500."""
+    for ancestor in error.__mro__:
+        if ancestor in STATUSES:
+            return STATUSES[ancestor]
+    return 500
+
+
+def problem(error: HeadraceError, correlation_id: str) -> Reply:
+    """The error as a problem document (RFC 9457)."""
+    status = status_of(type(error))
+    headers = {"Cache-Control": "no-store"}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="headrace"'
+    if error.code == "insufficient_scope":
+        scope = error.members.get("requiredScope", "")
+        headers["WWW-Authenticate"] = (
+            f'Bearer realm="headrace", error="insufficient_scope", scope="{scope}"'
+        )
+    if allowed := error.members.get("allow"):
+        headers["Allow"] = allowed
+    document = {
+        "type": f"urn:headrace:problem:{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+        "correlationId": correlation_id,
+        **as_json(error.members),
+    }
+    return Reply(status, document, headers, "application/problem+json")
+
+
+def camel(name: str) -> str:
+    """``operation_id`` → ``operationId``."""
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
+def as_json(value: Any) -> Any:
+    """A view as plain JSON: field names in camel case, moments as RFC 3339."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            camel(item.name): as_json(getattr(value, item.name))
+            for item in dataclasses.fields(value)
+        }
+    if isinstance(value, Mapping):
+        return {name: as_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(item) for item in value]
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    return value
+
+
+def rendered(reply: Reply, correlation_id: str) -> dict[str, Any]:
+    """The reply in the form that API Gateway's proxy integration wants."""
+    headers = {
+        "X-Correlation-Id": correlation_id,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        **reply.headers,
+    }
+    if reply.body is None:
+        return {"statusCode": reply.status, "headers": headers, "body": ""}
+    headers["Content-Type"] = reply.content_type
+    if isinstance(reply.body, bytes):
+        return {
+            "statusCode": reply.status,
+            "headers": headers,
+            "body": base64.b64encode(reply.body).decode(),
+            "isBase64Encoded": True,
+        }
+    text = (
+        reply.body
+        if isinstance(reply.body, str)
+        else json.dumps(as_json(reply.body), ensure_ascii=False, separators=(",", ":"))
+    )
+    return {"statusCode": reply.status, "headers": headers, "body": text}

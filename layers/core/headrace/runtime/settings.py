@@ -1,0 +1,103 @@
+"""What the deployment says, from the environment that template.yaml sets."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from headrace.exports.model import Limits
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings. A function sees only those that its template entry gives it."""
+
+    environment: Mapping[str, str]
+
+    def _text(self, name: str, default: str = "") -> str:
+        return self.environment.get(name, default)
+
+    def required(self, name: str) -> str:
+        """The setting. Raises KeyError, naming it: the template forgot it."""
+        return self.environment[name]
+
+    @property
+    def catalog_table(self) -> str:
+        """DynamoDB table of the published catalog."""
+        return self.required("CATALOG_TABLE")
+
+    @property
+    def operations_table(self) -> str:
+        """DynamoDB table of operations, locks and quotas."""
+        return self.required("OPERATIONS_TABLE")
+
+    @property
+    def credentials_table(self) -> str:
+        """DynamoDB table of the clients' secrets, as hashes."""
+        return self.required("CREDENTIALS_TABLE")
+
+    @property
+    def files_bucket(self) -> str:
+        """S3 bucket of the documents."""
+        return self.required("FILES_BUCKET")
+
+    @property
+    def files_key(self) -> str:
+        """KMS key of documents whose tenant has none of its own."""
+        return self.required("FILES_KEY")
+
+    @property
+    def state_machine(self) -> str:
+        """ARN of the export workflow."""
+        return self.required("EXPORT_STATE_MACHINE")
+
+    @property
+    def scope_prefix(self) -> str:
+        """What the scopes begin with (seed 000, section 4)."""
+        return self._text("SCOPE_PREFIX", "youforce-data-api")
+
+    @property
+    def signing_keys(self) -> tuple[str, ...]:
+        """KMS keys of access tokens: the one that signs first, then those still accepted."""
+        return tuple(key for key in self._text("SIGNING_KEY_IDS").split(",") if key)
+
+    @property
+    def audience(self) -> str:
+        """The audience of access tokens."""
+        return self._text("TOKEN_AUDIENCE", "headrace")
+
+    @property
+    def link_lifetime(self) -> timedelta:
+        """How long a download link works."""
+        return timedelta(seconds=int(self._text("LINK_SECONDS", "300")))
+
+    @property
+    def limits(self) -> Limits:
+        """What operations are held to."""
+        return Limits(
+            file_lifetime=timedelta(hours=float(self._text("FILE_LIFETIME_HOURS", "24"))),
+            lease=timedelta(seconds=int(self._text("LEASE_SECONDS", "900"))),
+            range_bytes=int(self._text("RANGE_MIB", "256")) * 1024 * 1024,
+            max_ranges=int(self._text("MAX_RANGES", "40")),
+            part_bytes=int(self._text("PART_MIB", "8")) * 1024 * 1024,
+        )
+
+    def base_url(self, request_context: Mapping[str, Any]) -> str:
+        """The URL that paths are appended to, without a slash at its end.
+
+        The configured one, else that of the API's own endpoint, which does not depend on the
+        host header of the request: tokens name it as their issuer.
+        """
+        if configured := self._text("PUBLIC_BASE_URL"):
+            return configured.rstrip("/")
+        region = self._text("AWS_REGION", "eu-west-1")
+        api, stage = request_context["apiId"], request_context["stage"]
+        return f"https://{api}.execute-api.{region}.amazonaws.com/{stage}"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings(os.environ)
