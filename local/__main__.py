@@ -1,0 +1,104 @@
+"""`python -m local COMMAND`: the Makefile's up, down, logs, clean and demo."""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from local import platform
+from local.deployment import Deployment, DeploymentFailed, outputs
+from local.home import Home
+
+
+@contextmanager
+def step(name: str) -> Iterator[list[str]]:
+    """Say what is being done, and when it is done how it went and how long it took."""
+    print(f"  {name:<12}", end="", flush=True)
+    begun = time.monotonic()
+    said: list[str] = []
+    try:
+        yield said
+    except BaseException:
+        print("failed", flush=True)
+        raise
+    print(f"{' '.join(said) or 'done':<60}{time.monotonic() - begun:6.1f} s", flush=True)
+
+
+def up(home: Home) -> None:
+    """Start the platform, deploy what changed, and leave headrace.json behind."""
+    begun = time.monotonic()
+    with home.alone():
+        with step("platform") as said:
+            port = platform.running_port(home)
+            if port is None:
+                port = platform.start(home, os.environ)
+                said.append(f"started on {platform.endpoint(port)}")
+            else:
+                said.append(f"running on {platform.endpoint(port)}")
+        deployment = Deployment(home, port, os.environ)
+        if deployment.is_current():
+            with step("deployment") as said:
+                said.append("nothing changed")
+        else:
+            with step("build"):
+                deployment.build()
+            with step("deployment"):
+                deployment.deploy()
+        deployed = outputs(port) or {}
+        from local import provision  # noqa: PLC0415  (needs the product; down and logs do not)
+
+        provision.provide(home, port, deployed, step)
+    print(f"up in {time.monotonic() - begun:.1f} s: {home.outputs}")
+
+
+def down(home: Home) -> None:
+    """Stop the platform; its state is saved."""
+    with home.alone(), step("platform") as said:
+        said.append("stopped, state saved" if platform.stop(home) else "was not running")
+
+
+def clean(home: Home) -> None:
+    """Stop the platform and forget everything it knew."""
+    with home.alone():
+        platform.stop(home)
+        for entry in home.root.iterdir():
+            if entry.name != "command.lock":
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    print(f"forgotten: {home.root}")
+
+
+def main() -> int:
+    """Run one command; 0, or 1 with the reason on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("command", choices=["up", "down", "logs", "clean", "demo"])
+    command = parser.parse_args().command
+    home = Home.of(os.environ)
+    try:
+        if command == "up":
+            up(home)
+        elif command == "down":
+            down(home)
+        elif command == "clean":
+            clean(home)
+        elif command == "logs":
+            from local.logs import follow  # noqa: PLC0415
+
+            follow(home, os.environ.get("FUNCTION", ""))
+        else:
+            up(home)
+            from local.demo import run  # noqa: PLC0415
+
+            run(home)
+    except (platform.PlatformFailed, DeploymentFailed) as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    return 0
+
+
+sys.exit(main())

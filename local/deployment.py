@@ -1,0 +1,175 @@
+"""Build and deploy the real template onto the platform, when something changed."""
+
+import hashlib
+import os
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.home import CHECKOUT, Home
+from local.platform import REGION, aws_environment, endpoint, tail
+
+STACK = "headrace"
+API_ID = "headrace"
+STAGE = "local"
+PACKAGES = "headrace-packages"
+"""The bucket that `sam deploy` uploads the functions' packages to."""
+
+SOURCES = (
+    "template.yaml", "samconfig.toml", "functions", "layers", "statemachines", "openapi",
+    "requirements/sam.txt", "requirements/platform.txt",
+)  # fmt: skip
+_NOT_SOURCES = re.compile(r"__pycache__|\.egg-info$|\.pyc$|^\.(mypy|ruff)_cache$")
+
+
+class DeploymentFailed(Exception):
+    """`sam` ended with an error; the message has the end of what it said."""
+
+
+def api_url(port: int) -> str:
+    """The URL that clients use: no DNS trick and no Host header needed."""
+    return f"{endpoint(port)}/_aws/execute-api/{API_ID}/{STAGE}"
+
+
+def client(service: str, port: int) -> Any:
+    """A boto3 client of this platform."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint(port),
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # the emulator takes any
+    )
+
+
+def source_files(checkout: Path) -> Iterator[Path]:
+    """The files that make the deployment, in a fixed order."""
+    for name in SOURCES:
+        path = checkout / name
+        if path.is_file():
+            yield path
+        for folder, folders, files in os.walk(path):
+            folders[:] = sorted(name for name in folders if not _NOT_SOURCES.search(name))
+            for file in sorted(files):
+                if not _NOT_SOURCES.search(file):
+                    yield Path(folder) / file
+
+
+def fingerprint(checkout: Path, *, public_url: str) -> str:
+    """A digest of all that a deployment depends on: names, contents, and where it is deployed."""
+    digest = hashlib.sha256(public_url.encode())
+    for path in source_files(checkout):
+        digest.update(f"\0{path.relative_to(checkout)}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def outputs(port: int) -> dict[str, str] | None:
+    """The deployed stack's outputs, or None when there is no healthy stack."""
+    try:
+        stack = client("cloudformation", port).describe_stacks(StackName=STACK)["Stacks"][0]
+    except (ClientError, BotoCoreError, IndexError):
+        return None
+    if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        return None
+    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment of a checkout onto one home's platform."""
+
+    home: Home
+    port: int
+    environ: Mapping[str, str]
+    checkout: Path = CHECKOUT
+
+    @property
+    def _public_url(self) -> str:
+        return api_url(self.port)
+
+    def is_current(self) -> bool:
+        """Whether what runs is what the checkout says."""
+        deployed = self.home.recall("deployed")
+        return (
+            deployed == fingerprint(self.checkout, public_url=self._public_url)
+            and outputs(self.port) is not None
+        )
+
+    def build(self) -> None:
+        """`sam build`: only what changed is built again."""
+        self.home.deploy_log.write_text("")
+        self._sam(
+            "build",
+            "--cached",
+            "--parallel",
+            *("--template-file", self.checkout / "template.yaml"),
+            *("--build-dir", self.home.build),
+            *("--cache-dir", self.home.build_cache),
+        )
+
+    def deploy(self) -> dict[str, str]:
+        """`sam deploy`; the stack's outputs."""
+        digest = fingerprint(self.checkout, public_url=self._public_url)
+        self.home.forget("deployed")
+        client("s3", self.port).create_bucket(
+            Bucket=PACKAGES, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        overrides = self._parameters() | {"PublicBaseUrl": self._public_url, "StageName": STAGE}
+        self._sam(
+            "deploy",
+            *("--config-file", self.checkout / "samconfig.toml"),
+            *("--config-env", "local"),
+            *("--template-file", self.home.build / "template.yaml"),
+            *("--stack-name", STACK),
+            *("--s3-bucket", PACKAGES),
+            *("--region", REGION),
+            *("--tags", f"ms-custom-id={API_ID}"),
+            "--no-confirm-changeset",
+            "--no-fail-on-empty-changeset",
+            "--no-progressbar",
+            *("--parameter-overrides", *(f"{key}={value}" for key, value in overrides.items())),
+        )
+        deployed = outputs(self.port)
+        if deployed is None:
+            raise DeploymentFailed(f"no healthy stack after the deployment: {self.home.deploy_log}")
+        self.home.remember("deployed", digest)
+        return deployed
+
+    def _parameters(self) -> dict[str, str]:
+        """The parameters of the `local` environment: `sam` would drop them beside ours."""
+        path = self.checkout / "samconfig.toml"
+        config = tomllib.loads(path.read_text()) if path.exists() else {}
+        given = config.get("local", {}).get("deploy", {}).get("parameters", {})
+        pairs = given.get("parameter_overrides", [])
+        if isinstance(pairs, str):
+            pairs = pairs.split()
+        return dict(pair.split("=", 1) for pair in pairs)
+
+    def _sam(self, command: str, *arguments: object) -> None:
+        environ = aws_environment(self.environ, self.port)
+        # `sam build` looks for the functions' own Python, with pip, on PATH.
+        environ["PATH"] = f"{self.checkout / '.venv' / 'bin'}{os.pathsep}{environ['PATH']}"
+        sam = CHECKOUT / ".tools" / "sam" / "bin" / "sam"
+        with self.home.deploy_log.open("a") as log:
+            done = subprocess.run(
+                [sam, command, *map(str, arguments)],
+                cwd=self.checkout,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
+        if done.returncode:
+            raise DeploymentFailed(
+                f"sam {command} failed ({done.returncode}); the end of {self.home.deploy_log}:\n"
+                + tail(self.home.deploy_log)
+            )

@@ -1,0 +1,190 @@
+"""The process of the emulated AWS: start it, find it, stop it."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.home import CHECKOUT, Home, choose_port
+
+REGION = "eu-west-1"
+PYTHON = CHECKOUT / ".tools" / "platform" / "bin" / "python"
+
+
+class PlatformFailed(Exception):
+    """The platform did not start or stop; the message says where to look."""
+
+
+def endpoint(port: int) -> str:
+    """The address that stands in for every AWS service."""
+    return f"http://127.0.0.1:{port}"
+
+
+def without_aws(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment less what would send our tools to somebody's real AWS account."""
+    unwanted = ("AWS_", "BOTO_", "SAM_CLI_", "LOCALSTACK_")
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(unwanted) and name not in ("PYTHONPATH", "PYTHONHOME")
+    }
+
+
+def aws_environment(environ: Mapping[str, str], port: int) -> dict[str, str]:
+    """The environment in which boto3 and SAM talk to this platform and to nothing else."""
+    return {
+        **without_aws(environ),
+        "AWS_ENDPOINT_URL": endpoint(port),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",  # the emulator takes any
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+
+def process_of(home: Home) -> int | None:
+    """The process id of this home's platform, or None when none runs.
+
+    The platform holds a lock on its pid file while it lives, so neither a crash nor a reused
+    process id can deceive.
+    """
+    try:
+        file = os.open(home.platform_lock, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(file, 32, 0) or b"0") or None
+    else:
+        return None
+    finally:
+        os.close(file)
+
+
+def running_port(home: Home) -> int | None:
+    """The port of this home's platform if it runs and answers."""
+    port = home.recall("port")
+    if process_of(home) is None or not isinstance(port, int) or not answers(port):
+        return None
+    return port
+
+
+def answers(port: int, timeout: float = 2.0) -> bool:
+    """Whether the platform is ready."""
+    try:
+        with urllib.request.urlopen(f"{endpoint(port)}/_ministack/ready", timeout=timeout) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def start(home: Home, environ: Mapping[str, str]) -> int:
+    """Start the platform and wait until it is ready; the port it listens on.
+
+    Raises PlatformFailed, with the end of its log, when it does not come up.
+    """
+    kill_leftovers(home)
+    shutil.rmtree(home.temporary, ignore_errors=True)
+    home.prepare()
+    for _ in range(3):  # somebody may take the port between our look and the platform's start
+        port = choose_port(home.recall("port"))
+        home.remember("port", port)
+        with home.platform_log.open("a") as log:
+            process = subprocess.Popen(
+                [PYTHON, "-m", "local.emulator"],
+                cwd=CHECKOUT,
+                env=_environment(home, environ, port),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if answers(port):
+                return port
+            time.sleep(0.05)
+        if process.poll() is None:
+            process.kill()
+            break
+        if "already in use" not in tail(home.platform_log):
+            break
+        home.forget("port")
+    raise PlatformFailed(
+        f"the platform did not start; the end of {home.platform_log}:\n{tail(home.platform_log)}"
+    )
+
+
+def _environment(home: Home, environ: Mapping[str, str], port: int) -> dict[str, str]:
+    # AWS_ENDPOINT_URL must not be here: the functions would inherit it instead of their own.
+    kept = without_aws(environ)
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code of the functions is kept
+    return {
+        **kept,
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(home.state),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(home.objects),
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent",  # no function of ours runs in a container
+        "LAMBDA_WARM_TTL_SECONDS": "600",
+        "TMPDIR": str(home.temporary),
+        "HEADRACE_PLATFORM_LOCK": str(home.platform_lock),
+        "HEADRACE_EXTRACTED": str(home.extracted),
+        "LOG_LEVEL": environ.get("HEADRACE_PLATFORM_LOG_LEVEL", "INFO"),
+    }
+
+
+def stop(home: Home) -> bool:
+    """Stop the platform, which saves its state; whether there was one to stop."""
+    pid = process_of(home)
+    if pid is None:
+        kill_leftovers(home)
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while process_of(home) is not None:
+        if time.monotonic() > deadline:
+            raise PlatformFailed(f"process {pid} does not stop; see {home.platform_log}")
+        time.sleep(0.05)
+    # Its group is its own (a new session), so what is left in it are the functions' processes.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    return True
+
+
+def kill_leftovers(home: Home) -> None:
+    """End functions' processes that outlived a platform that was killed.
+
+    They are known by the script that they run, which lies in this home. Where there is no /proc
+    they end by themselves as soon as they find their pipe closed.
+    """
+    mark = str(home.temporary).encode() + b"/"
+    for command_line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            arguments = command_line.read_bytes().split(b"\0")
+            if len(arguments) > 1 and arguments[1].startswith(mark):
+                os.kill(int(command_line.parent.name), signal.SIGKILL)
+
+
+def tail(path: Path, lines: int = 40) -> str:
+    """The last lines of a text file."""
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
