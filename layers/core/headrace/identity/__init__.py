@@ -1,0 +1,1 @@
+"""Who calls: access tokens issued and verified, client secrets, networks."""

@@ -1,0 +1,59 @@
+"""What identity needs of the world. Adapters answer these; tests have fakes."""
+
+from datetime import datetime
+from typing import Protocol
+
+from headrace.identity.keys import KeySet
+from headrace.identity.model import Client, Issuer, StoredSecret
+
+
+class Clients(Protocol):
+    """The clients of the published catalog."""
+
+    def find(self, client_id: str) -> Client | None:
+        """The client as published now, or None. Never an exception for an odd id."""
+        ...
+
+
+class ClientSecrets(Protocol):
+    """The hashes of clients' secrets; never a secret itself."""
+
+    def of(self, client_id: str) -> tuple[StoredSecret, ...]:
+        """The active ones, oldest first; consistent, so that a revoked one ends at once."""
+        ...
+
+    def add(self, client_id: str, secret: StoredSecret) -> None:
+        """Adds one. Raises Conflict when the client has as many as it may have."""
+        ...
+
+    def revoke(self, client_id: str, secret_id: str, now: datetime) -> None:
+        """Ends one. Raises NotFound when the client has no such secret."""
+        ...
+
+
+class Signer(Protocol):
+    """The key that signs our tokens; its private half never leaves its keeper."""
+
+    def key_id(self) -> str:
+        """The ``kid`` of the key that signs now (RFC 7638 thumbprint). Raises Unavailable."""
+        ...
+
+    def sign(self, key_id: str, message: bytes) -> bytes:
+        """The RS256 signature of ``message`` by the key ``key_id``. Raises Unavailable."""
+        ...
+
+
+class Issuers(Protocol):
+    """Whose tokens are accepted."""
+
+    def find(self, name: str) -> Issuer | None:
+        """The issuer whose ``iss`` is exactly ``name``, or None."""
+        ...
+
+
+class KeySets(Protocol):
+    """The public keys of issuers."""
+
+    def of(self, issuer: Issuer) -> KeySet:
+        """The issuer's key set. Nothing is fetched before a key is asked of it."""
+        ...
