@@ -97,6 +97,8 @@ def start(home: Home, environ: Mapping[str, str]) -> int:
     kill_leftovers(home)
     shutil.rmtree(home.temporary, ignore_errors=True)
     home.prepare()
+    if home.platform_log.exists():
+        home.platform_log.replace(home.platform_log.with_suffix(".log.1"))
     for _ in range(3):  # somebody may take the port between our look and the platform's start
         port = choose_port(home.recall("port"))
         home.remember("port", port)
@@ -146,6 +148,7 @@ def _environment(home: Home, environ: Mapping[str, str], port: int) -> dict[str,
         "TMPDIR": str(home.temporary),
         "HEADRACE_PLATFORM_LOCK": str(home.platform_lock),
         "HEADRACE_EXTRACTED": str(home.extracted),
+        "HEADRACE_WORKERS": environ.get("HEADRACE_WORKERS", "4"),
         "LOG_LEVEL": environ.get("HEADRACE_PLATFORM_LOG_LEVEL", "INFO"),
     }
 

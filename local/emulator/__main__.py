@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import sys
 
-from local.emulator import patches, sources
+from local.emulator import extracted, patches, sources
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
 
+    extracted.tidy()
     sources.install(patches.PATCHES)
     from ministack.app import main as serve  # noqa: PLC0415
 

@@ -1,7 +1,613 @@
-"""What Headrace changes in MiniStack 1.5.33, and why. docs/local-platform.md tells it in prose."""
+"""What Headrace changes in MiniStack 1.5.33, and why; docs/local-platform.md tells it in prose.
+
+Each entry names the very lines that it replaces. Comments in the replacements are ours.
+"""
 
 from local.emulator.sources import Patch
 
 VERSION = "1.5.33"
 
-PATCHES: tuple[Patch, ...] = ()
+_RUNTIME = "ministack.core.lambda_runtime"
+_LAMBDA = "ministack.services.lambda_svc"
+_API = "ministack.services.apigateway_v1"
+_STATES = "ministack.services.stepfunctions"
+_S3 = "ministack.services.s3"
+
+_FUNCTIONS = (
+    Patch(
+        _RUNTIME,
+        "unpack a code package once for each content, not for each worker",
+        old="""\
+        os.makedirs(code_dir)
+        with open(os.path.join(self._tmpdir, "code.zip"), "wb") as f:
+            f.write(self.code_zip)
+        with zipfile.ZipFile(os.path.join(self._tmpdir, "code.zip")) as zf:
+            zf.extractall(code_dir)
+""",
+        new="""\
+        from local.emulator.extracted import extracted
+        code_dir = extracted(self.code_zip)
+""",
+    ),
+    Patch(
+        _RUNTIME,
+        "unpack a layer once for each content, not for each worker",
+        old="""\
+                    layer_dir = os.path.join(self._tmpdir, f"layer_{len(layers_dirs)}")
+                    os.makedirs(layer_dir)
+                    lzip = os.path.join(self._tmpdir, f"layer_{len(layers_dirs)}.zip")
+                    try:
+                        with open(lzip, "wb") as lf:
+                            lf.write(layer_data)
+                        with zipfile.ZipFile(lzip) as lzf:
+                            # Validate paths to prevent zip-slip attacks
+                            for member in lzf.namelist():
+                                resolved = os.path.realpath(os.path.join(layer_dir, member))
+                                if not resolved.startswith(os.path.realpath(layer_dir) + os.sep) and resolved != os.path.realpath(layer_dir):
+                                    raise RuntimeError(f"Zip entry escapes target dir: {member}")
+                            lzf.extractall(layer_dir)
+                    except""",  # noqa: E501
+        new="""\
+                    try:
+                        layer_dir = extracted(layer_data)
+                    except""",
+    ),
+    Patch(
+        _RUNTIME,
+        "a temporary folder for each worker, as each execution environment has its own",
+        old="""\
+        spawn_env = {**os.environ, **env_vars}
+        # Inject standard""",
+        new="""\
+        spawn_env = {**os.environ, **env_vars, "TMPDIR": os.path.join(self._tmpdir, "tmp")}
+        os.makedirs(spawn_env["TMPDIR"])
+        # Inject standard""",
+    ),
+    Patch(
+        _RUNTIME,
+        "an error of a handler has its class as errorType and a stack trace, as on AWS",
+        old="""\
+            _real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\\\\n")
+        _real_stdout.flush()
+""",  # noqa: E501
+        new="""\
+            _real_stdout.write(json.dumps({
+                "status": "error", "error": str(e), "trace": traceback.format_exc(),
+                "type": type(e).__name__, "stack": traceback.format_tb(e.__traceback__),
+            }) + "\\\\n")
+        # Ends this invocation's log, so that nobody has to wait whether more will come.
+        sys.stderr.write("\\\\0\\\\n")
+        sys.stderr.flush()
+        _real_stdout.flush()
+""",
+    ),
+    Patch(
+        _RUNTIME,
+        "a handler's error does not end its process, as on AWS",
+        old="""\
+            if response.get("status") == "error":
+                proc, self._proc = self._proc, None
+                _signal(proc)
+                _collect(proc, time.monotonic() + _REAP_GRACE)
+            response["cold_start"] = cold
+""",
+        new="""\
+            if response.get("status") == "error" and "type" not in response:
+                proc, self._proc = self._proc, None
+                _signal(proc)
+                _collect(proc, time.monotonic() + _REAP_GRACE)
+            response["cold_start"] = cold
+""",
+    ),
+    Patch(
+        _RUNTIME,
+        "an invocation's log ends at its end mark, not after 50 ms of silence",
+        old="""\
+        while True:
+            elapsed = time.time() - start
+            if elapsed >= hard_cap:
+                break
+            try:
+                lines.append(self._stderr_queue.get_nowait())
+                last_received_at = time.time()
+            except queue.Empty:
+""",
+        new="""\
+        while True:
+            elapsed = time.time() - start
+            if elapsed >= hard_cap:
+                break
+            try:
+                line = self._stderr_queue.get_nowait()
+                if line.endswith("\\0"):
+                    if line != "\\0":
+                        lines.append(line[:-1])
+                    break
+                lines.append(line)
+                last_received_at = time.time()
+            except queue.Empty:
+""",
+    ),
+    Patch(
+        _RUNTIME,
+        "a time-out kills at once, as on AWS: no grace in which a late writer could finish",
+        old="""\
+                proc, self._proc = self._proc, None
+                _signal(proc)
+                _collect(proc, time.monotonic() + _REAP_GRACE)
+                return {
+                    "status": "error",
+                    "error": f"Task timed out""",
+        new="""\
+                proc, self._proc = self._proc, None
+                proc.kill()
+                _collect(proc, time.monotonic() + _REAP_GRACE)
+                return {
+                    "status": "error",
+                    "error": f"Task timed out""",
+    ),
+    Patch(
+        _RUNTIME,
+        "at most so many processes of a function; what comes beyond waits instead of being refused",
+        old="""\
+    with _lock:
+        entries = _workers.setdefault(key, [])
+        for worker in entries:
+            if not worker.in_use:
+                worker.in_use = True
+                worker.last_used = time.time()
+                return worker, "reused"
+        if cap and len(entries) >= cap:
+            return None, "func_cap"
+""",
+        new="""\
+    with _lock:
+        while True:
+            entries = _workers.setdefault(key, [])
+            for worker in entries:
+                if not worker.in_use:
+                    worker.in_use = True
+                    worker.last_used = time.time()
+                    return worker, "reused"
+            if not cap or len(entries) < cap:
+                break
+            _worker_is_free.wait(timeout=1.0)
+""",
+    ),
+    Patch(
+        _RUNTIME,
+        "the number of processes of one function",
+        old="_LOCAL_MAX_WORKERS = 0\n",
+        new="""\
+_LOCAL_MAX_WORKERS = int(os.environ["HEADRACE_WORKERS"])
+_worker_is_free = threading.Condition(_lock)
+# Starting is nearly all processor time: more at once than cores only makes each slower.
+_starting = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+""",
+    ),
+    Patch(
+        _RUNTIME,
+        "only as many cold starts at once as there are cores",
+        old="""\
+                self._spawn()
+                cold = True
+                self._cold = False
+            else:
+""",
+        new="""\
+                with _starting:
+                    self._spawn()
+                cold = True
+                self._cold = False
+            else:
+""",
+    ),
+    Patch(
+        _RUNTIME,
+        "a free process wakes who waits for one",
+        old="""\
+    with _lock:
+        worker.in_use = False
+""",
+        new="""\
+    with _lock:
+        worker.in_use = False
+        _worker_is_free.notify()
+""",
+    ),
+    Patch(
+        _LAMBDA,
+        "the error's class and stack, and Runtime.ExitError of a process that died, as on AWS",
+        old="""\
+            error_type = "Runtime.HandlerError"
+            if _RIE_TIMEOUT_TEXT_RE.fullmatch(error_msg):
+                error_type = "Sandbox.Timedout"
+            return {
+                "body": {
+                    "errorMessage": error_msg,
+                    "errorType": error_type,
+                },
+""",
+        new="""\
+            error_type = result.get("type") or "Runtime.ExitError"
+            if "type" not in result and _RIE_TIMEOUT_TEXT_RE.fullmatch(error_msg):
+                error_type = "Sandbox.Timedout"
+            return {
+                "body": {
+                    "errorMessage": error_msg,
+                    "errorType": error_type,
+                    "requestId": request_id,
+                    **({"stackTrace": result["stack"]} if "stack" in result else {}),
+                },
+""",
+    ),
+    Patch(
+        _LAMBDA,
+        "a process that cannot start does not end its siblings in mid-work",
+        old="""\
+        invalidate_worker(func_name, qualifier=qualifier, account=get_account_id(), region=get_region())
+        worker = None  # invalidate_worker already dropped it from the pool
+        return {
+            "body": {"errorMessage": str(e), "errorType": type(e).__name__},
+""",  # noqa: E501
+        new="""\
+        worker.kill()  # it stays in its pool and starts anew at its next invocation
+        return {
+            "body": {"errorMessage": str(e), "errorType": "Runtime.InitError"},
+""",
+    ),
+)
+
+_GATEWAY = (
+    Patch(
+        _API,
+        "gateway responses in the API's body (SAM's GatewayResponses) are imported with it",
+        old="""\
+    scheme_map = _import_security_schemes(api_id, spec)
+    default_security = spec.get("security")
+""",
+        new="""\
+    scheme_map = _import_security_schemes(api_id, spec)
+    for response_type, response in (spec.get("x-amazon-apigateway-gateway-responses") or {}).items():
+        status, _headers, problem = _put_gateway_response(api_id, response_type, response)
+        if status >= 400:
+            raise ValueError(f"gateway response {response_type}: {problem!r}")
+    default_security = spec.get("security")
+""",  # noqa: E501
+    ),
+    Patch(
+        _API,
+        "a denial's gateway response sees what the authorizer said",
+        old="""\
+    decision = _evaluate_policy(policy_doc, method_arn)
+    if decision != "Allow":
+        return _deny_error(decision == "Deny"), None
+    return None, auth_ctx
+""",
+        new="""\
+    decision = _evaluate_policy(policy_doc, method_arn)
+    if decision != "Allow":
+        error = _deny_error(decision == "Deny")
+        error.authorizer = auth_ctx
+        return error, None
+    return None, auth_ctx
+""",
+    ),
+    Patch(
+        _API,
+        "$context.authorizer.* in the templates of gateway responses",
+        old="""\
+        # No integration answered, so the status variable renders empty (measured).
+        "context.status": "",
+    }
+""",
+        new="""\
+        # No integration answered, so the status variable renders empty (measured).
+        "context.status": "",
+        **{f"context.authorizer.{k}": v for k, v in getattr(error, "authorizer", {}).items()},
+    }
+""",
+    ),
+    Patch(
+        _API,
+        "context.authorizer.* and context.error.* in the headers of gateway responses",
+        old="""\
+        value = _gateway_request_value(source, request)
+        if value is not None:
+""",
+        new="""\
+        value = _gateway_request_value(source, request)
+        if source.startswith("context.authorizer."):
+            value = getattr(error, "authorizer", {}).get(source[len("context.authorizer."):])
+        elif source in ("context.error.message", "context.error.responseType"):
+            value = error.message if source.endswith("message") else response_type
+        if value is not None:
+""",
+    ),
+    Patch(
+        _API,
+        "one request id for the authorizer, the function, the gateway response and the reply",
+        old="""\
+        "resource_path": "",
+        "request_id": new_uuid(),
+    }
+    response = await _execute_in_scope(
+""",
+        new="""\
+        "resource_path": "",
+        "request_id": new_uuid(),
+    }
+    _request_id.set(request["request_id"])
+    response = await _execute_in_scope(
+""",
+    ),
+    Patch(
+        _API,
+        "the request id travels with the request",
+        old="""\
+class _GatewayError:
+""",
+        new="""\
+import contextvars
+
+_request_id = contextvars.ContextVar("request_id")
+
+
+class _GatewayError:
+""",
+    ),
+    Patch(
+        _API,
+        "the authorizer gets the request id",
+        old="""\
+                "resourcePath": resource["path"],
+                "httpMethod": method,
+                "apiId": api_id,
+                "accountId": owner_account_id,
+                # Same caller""",
+        new="""\
+                "resourcePath": resource["path"],
+                "httpMethod": method,
+                "apiId": api_id,
+                "accountId": owner_account_id,
+                "requestId": _request_id.get(),
+                # Same caller""",
+    ),
+    Patch(
+        _API,
+        "the function gets the request id",
+        old="""\
+    request_time = datetime.datetime.utcnow().strftime("%d/%b/%Y:%H:%M:%S +0000")
+    request_id = new_uuid()
+""",
+        new="""\
+    request_time = datetime.datetime.utcnow().strftime("%d/%b/%Y:%H:%M:%S +0000")
+    request_id = _request_id.get()
+""",
+    ),
+    Patch(
+        _API,
+        "headers that a REST API renames when a function sets them are renamed here too",
+        old="""\
+    resp_body = lambda_response.get("body", "")
+    # A base64 response body (isBase64Encoded) is decoded to raw bytes only when
+""",
+        new="""\
+    resp_headers = {
+        "x-amzn-Remapped-" + k if k.lower() in ("www-authenticate", "date", "connection", "server")
+        else k: v for k, v in resp_headers.items()
+    }
+    resp_headers["x-amzn-RequestId"] = _request_id.get()
+    resp_body = lambda_response.get("body", "")
+    # A base64 response body (isBase64Encoded) is decoded to raw bytes only when
+""",
+    ),
+)
+
+_WORKFLOW = (
+    Patch(
+        _STATES,
+        "starting a running execution again with the same name and input is the same start",
+        old="""\
+    if exec_arn in _executions:
+        return error_response_json(
+            "ExecutionAlreadyExists",
+""",
+        new="""\
+    known = _executions.get(exec_arn)
+    if known and known["status"] == "RUNNING" and known["input"] == data.get("input", "{}"):
+        return json_response({"executionArn": exec_arn, "startDate": known["startDate"]})
+    if exec_arn in _executions:
+        return error_response_json(
+            "ExecutionAlreadyExists",
+""",
+    ),
+    Patch(
+        _STATES,
+        "an execution that was stopped stays stopped, whatever its last task does",
+        old="""\
+def _fail_execution(execution, error, cause):
+    execution["status"] = "FAILED"
+""",
+        new="""\
+class _ExecutionOver(_ExecutionError):
+    pass  # not an error of the workflow's: nothing retries or catches it
+
+
+def _is_over(execution):
+    # A child of a distributed Map is over when the execution that maps is.
+    if execution["status"] != "RUNNING":
+        return True
+    run = _map_runs.get(execution.get("mapRunArn"))
+    parent = _executions.get(run["executionArn"]) if run else None
+    return parent is not None and _is_over(parent)
+
+
+def _fail_execution(execution, error, cause):
+    if execution["status"] != "RUNNING":
+        return
+    execution["status"] = "FAILED"
+""",
+    ),
+    Patch(
+        _STATES,
+        "no further state of a Map or Parallel starts when the execution is over",
+        old="""\
+    current_input = copy.deepcopy(input_data)
+
+    while current_name:
+        state_def = states.get(current_name)
+""",
+        new="""\
+    current_input = copy.deepcopy(input_data)
+
+    while current_name:
+        if _is_over(execution):
+            raise _ExecutionOver("States.Aborted", "The execution is over")
+        state_def = states.get(current_name)
+""",
+    ),
+    Patch(
+        _STATES,
+        "neither Retry nor Catch goes on after the execution is over",
+        old="""\
+        except _ExecutionError as err:
+            last_error = err
+            _add_event(execution, "TaskFailed", {
+""",
+        new="""\
+        except _ExecutionError as err:
+            if _is_over(execution):
+                raise _ExecutionOver("States.Aborted", "The execution is over") from err
+            last_error = err
+            _add_event(execution, "TaskFailed", {
+""",
+    ),
+    Patch(
+        _STATES,
+        "neither Retry nor Catch of a Map or Parallel goes on after the execution is over",
+        old="""\
+        try:
+            return attempt()
+        except _ExecutionError as err:
+            retrier, retrier_idx = _find_matching_retrier(
+""",
+        new="""\
+        try:
+            return attempt()
+        except _ExecutionOver:
+            raise
+        except _ExecutionError as err:
+            retrier, retrier_idx = _find_matching_retrier(
+""",
+    ),
+    Patch(
+        _STATES,
+        "a distributed Map of an execution that is over does not report failed items",
+        old="""\
+    failed = sum(1 for f in failures if f is not None)
+    limits = []
+""",
+        new="""\
+    if _is_over(execution):
+        run.update(status="ABORTED", stopDate=now_iso())
+        raise _ExecutionOver("States.Aborted", "The execution is over")
+    failed = sum(1 for f in failures if f is not None)
+    limits = []
+""",
+    ),
+    Patch(
+        _STATES,
+        "the TimeoutSeconds of a whole execution",
+        old="""\
+    all_states = definition.get("States", {})
+    current_name = definition.get("StartAt")
+    if not current_name or current_name not in all_states:
+        _fail_execution(""",
+        new="""\
+    if "TimeoutSeconds" in definition:
+        def time_out():
+            if execution["status"] == "RUNNING":
+                execution.update(status="TIMED_OUT", stopDate=now_iso(), error="States.Timeout")
+                _add_event(execution, "ExecutionTimedOut", {})
+                _emit_execution_status_event(execution)
+
+        timer = threading.Timer(definition["TimeoutSeconds"], contextvars.copy_context().run, [time_out])
+        timer.daemon = True
+        timer.start()
+
+    all_states = definition.get("States", {})
+    current_name = definition.get("StartAt")
+    if not current_name or current_name not in all_states:
+        _fail_execution(""",  # noqa: E501
+    ),
+)
+
+_OBJECTS = (
+    Patch(
+        _S3,
+        "writing with a KMS key that is disabled or gone is refused",
+        old="""\
+            out["x-amz-server-side-encryption-aws-kms-key-id"] = kms
+        return out, None
+""",
+        new="""\
+            out["x-amz-server-side-encryption-aws-kms-key-id"] = kms
+            refusal = _kms_refusal(kms)
+            if refusal is not None:
+                return None, refusal
+        return out, None
+""",
+    ),
+    Patch(
+        _S3,
+        "reading what a disabled KMS key encrypted is refused",
+        old="""\
+    obj = bucket["objects"][key]
+    sse_gate = _check_sse_read_headers(headers, obj)
+    if sse_gate is not None:
+        return sse_gate
+    restore_phase = _sync_restore(bucket_name, key, obj)
+    sc = obj.get("storage_class") or "STANDARD"
+    if sc in _ARCHIVE_STORAGE_CLASSES and restore_phase != "restored":
+""",
+        new="""\
+    obj = bucket["objects"][key]
+    sse_gate = _check_sse_read_headers(headers, obj)
+    if sse_gate is not None:
+        return sse_gate
+    kms = _stored_sse_headers(obj).get("x-amz-server-side-encryption-aws-kms-key-id")
+    refusal = _kms_refusal(kms) if kms else None
+    if refusal is not None:
+        return refusal
+    restore_phase = _sync_restore(bucket_name, key, obj)
+    sc = obj.get("storage_class") or "STANDARD"
+    if sc in _ARCHIVE_STORAGE_CLASSES and restore_phase != "restored":
+""",
+    ),
+    Patch(
+        _S3,
+        "what S3 answers when KMS refuses",
+        old="""\
+def _stored_sse_headers(obj: dict) -> dict:
+""",
+        new="""\
+def _kms_refusal(key_id):
+    from ministack.services import kms
+
+    record = kms._resolve_key(key_id)
+    if record is None:
+        return _error("KMS.NotFoundException", f"Key '{key_id}' does not exist", 400)
+    problem = kms._check_key_state(record)
+    if problem is None:
+        return None
+    kind = "KMS.DisabledException" if record["KeyState"] == "Disabled" else "KMS.KMSInvalidStateException"
+    return _error(kind, f"{record['Arn']} is {record['KeyState']}.", 400)
+
+
+def _stored_sse_headers(obj: dict) -> dict:
+""",  # noqa: E501
+    ),
+)
+
+PATCHES: tuple[Patch, ...] = _FUNCTIONS + _GATEWAY + _WORKFLOW + _OBJECTS
