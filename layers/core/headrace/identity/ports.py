@@ -1,6 +1,5 @@
 """What identity needs of the world. Adapters answer these; tests have fakes."""
 
-from datetime import datetime
 from typing import Protocol
 
 from headrace.identity.keys import KeySet
@@ -26,8 +25,8 @@ class ClientSecrets(Protocol):
         """Adds one. Raises Conflict when the client has as many as it may have."""
         ...
 
-    def revoke(self, client_id: str, secret_id: str, now: datetime) -> None:
-        """Ends one. Raises NotFound when the client has no such secret."""
+    def revoke(self, client_id: str, secret_id: str) -> None:
+        """Ends one at once. Raises NotFound when the client has no such secret."""
         ...
 
 

@@ -1,0 +1,31 @@
+"""The key sets that issuers publish, read by https."""
+
+from dataclasses import dataclass, field
+
+from headrace.adapters.http.outbound import Fetcher
+from headrace.identity.encoding import object_from_json
+from headrace.identity.keys import KeySet, VerificationKey, keys_from_jwks
+from headrace.identity.model import Issuer
+from headrace.kernel.clock import Clock
+from headrace.kernel.errors import Unavailable
+
+
+@dataclass
+class HttpKeySets:
+    """The ``KeySets`` port for foreign issuers. Keep one per process: it holds what was read."""
+
+    fetcher: Fetcher
+    clock: Clock
+    _sets: dict[str, KeySet] = field(default_factory=dict, init=False)
+
+    def of(self, issuer: Issuer) -> KeySet:
+        """The issuer's key set; nothing is read before a key is asked of it."""
+        if issuer.jwks_uri not in self._sets:
+            self._sets[issuer.jwks_uri] = KeySet(lambda: self._fetch(issuer.jwks_uri), self.clock)
+        return self._sets[issuer.jwks_uri]
+
+    def _fetch(self, url: str) -> tuple[VerificationKey, ...]:
+        try:
+            return keys_from_jwks(object_from_json(self.fetcher.get(url)))
+        except ValueError as error:
+            raise Unavailable("The issuer's key set cannot be read.") from error
