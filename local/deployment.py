@@ -1,5 +1,6 @@
 """Build and deploy the real template onto the platform, when something changed."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -119,9 +120,11 @@ class Deployment:
         """`sam deploy`; the stack's outputs."""
         digest = fingerprint(self.checkout, public_url=self._public_url)
         self.home.forget("deployed")
-        client("s3", self.port).create_bucket(
-            Bucket=PACKAGES, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        s3 = client("s3", self.port)
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(
+                Bucket=PACKAGES, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
         overrides = self._parameters() | {"PublicBaseUrl": self._public_url, "StageName": STAGE}
         self._sam(
             "deploy",

@@ -12,6 +12,7 @@ _LAMBDA = "ministack.services.lambda_svc"
 _API = "ministack.services.apigateway_v1"
 _STATES = "ministack.services.stepfunctions"
 _S3 = "ministack.services.s3"
+_STACK = "ministack.services.cloudformation.provisioners"
 
 _FUNCTIONS = (
     Patch(
@@ -397,10 +398,32 @@ class _GatewayError:
         "x-amzn-Remapped-" + k if k.lower() in ("www-authenticate", "date", "connection", "server")
         else k: v for k, v in resp_headers.items()
     }
-    resp_headers["x-amzn-RequestId"] = _request_id.get()
+    resp_headers["x-amzn-requestid"] = _request_id.get()
     resp_body = lambda_response.get("body", "")
     # A base64 response body (isBase64Encoded) is decoded to raw bytes only when
 """,
+    ),
+)
+
+_DEPLOYMENT = (
+    Patch(
+        _STACK,
+        "a changed API definition overwrites the API in place: its id and its stages stay",
+        old="""\
+        created = _apigw_rest_api_create(logical_id or physical_id, new_props, stack_name)
+        _delete_predecessor(_apigw_rest_api_delete, physical_id, old_props)
+        return created
+""",
+        new="""\
+        stores = (_apigw_v1._stages_v1, _apigw_v1._deployments_v1, _apigw_v1._deployed_gateway_responses)
+        kept = [store.get(physical_id) for store in stores]
+        _apigw_rest_api_delete(physical_id, old_props)
+        created = _apigw_rest_api_create(logical_id or physical_id, new_props, stack_name)
+        for store, value in zip(stores, kept):
+            if created[0] == physical_id and value is not None:
+                store[physical_id] = value
+        return created
+""",  # noqa: E501
     ),
 )
 
@@ -610,4 +633,4 @@ def _stored_sse_headers(obj: dict) -> dict:
     ),
 )
 
-PATCHES: tuple[Patch, ...] = _FUNCTIONS + _GATEWAY + _WORKFLOW + _OBJECTS
+PATCHES: tuple[Patch, ...] = _FUNCTIONS + _GATEWAY + _DEPLOYMENT + _WORKFLOW + _OBJECTS

@@ -11,6 +11,7 @@ import sys
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class PatchDoesNotFit(Exception):
@@ -72,14 +73,20 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
+def source_of(module: str) -> Path:
+    """The file of a module that is installed, found without importing anything of it."""
+    package, *rest = module.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise PatchDoesNotFit(f"{package} is not installed")
+    return Path(spec.origin).parent.joinpath(*rest).with_suffix(".py")
+
+
 def install(patches: Sequence[Patch]) -> None:
     """Check every patch against the installed source now, and apply it on import."""
     for module in sorted({patch.module for patch in patches}):
         if module in sys.modules:
             raise PatchDoesNotFit(f"{module} is already imported")
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
-            raise PatchDoesNotFit(f"{module} is not installed")
-        with open(spec.origin, encoding="utf-8") as file:  # noqa: PTH123
-            apply([patch for patch in patches if patch.module == module], file.read())
+        wanted = [patch for patch in patches if patch.module == module]
+        apply(wanted, source_of(module).read_text(encoding="utf-8"))
     sys.meta_path.insert(0, _Finder(patches))
