@@ -37,7 +37,17 @@ _FIRST_NAMES = (
 )
 _LAST_NAMES = (
     *("Jansen", "de Vries", "van der Berg", "O'Brien", "Núñez", "Müller", "Ångström", "Øvergård"),
-    *("Łukasiewicz", "D’Angelo", "Smith-Jones", "Şahin", "Δημητρίου", "Иванова", "田中", "김", "العلي"),
+    *(
+        "Łukasiewicz",
+        "D’Angelo",
+        "Smith-Jones",
+        "Şahin",
+        "Δημητρίου",
+        "Иванова",
+        "田中",
+        "김",
+        "العلي",
+    ),
     *("כהן", "Ó Súilleabháin", "St. John, Jr.", 'Petrov "Petya"', "İnönü", "Brontë", "Nakamura"),
 )
 
@@ -61,11 +71,10 @@ def extension(name: str) -> Path:
 
 @contextmanager
 def attached(warehouse: Path, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with the warehouse attached as ``lake``; times are in UTC, nothing is fetched."""
-    connection = duckdb.connect(
-        config={"threads": 2, "autoinstall_known_extensions": False, "TimeZone": "UTC"}
-    )
+    """A connection with the warehouse attached as ``lake``; times in UTC, nothing is fetched."""
+    connection = duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": False})
     try:
+        connection.execute("SET TimeZone = 'UTC'")
         for name in ("sqlite_scanner", "ducklake"):
             connection.load_extension(str(extension(name)))
         connection.execute(
@@ -147,7 +156,7 @@ def _lay_out_values(connection: duckdb.DuckDBPyConnection) -> None:
         for name in lists
     )
     connection.execute(
-        f"CREATE TEMP TABLE awkward AS SELECT {columns}",  # noqa: S608 - names of ours
+        f"CREATE TEMP TABLE awkward AS SELECT {columns}",
         {name: list(values) for name, values in lists.items()},
     )
     connection.execute(
@@ -160,7 +169,8 @@ def _settle(half_made: Path, place: Path) -> None:
     """Makes the catalog name the place the files are about to have, and fit for many readers."""
     with sqlite3.connect(half_made / "catalog.sqlite") as catalog:
         catalog.execute(
-            "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'", (f"{place / 'data'}/",)
+            "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'",
+            (f"{place / 'data'}/",),
         )
     # With the rollback journal a reader waits for the writer, and the other way round.
     catalog.execute("PRAGMA journal_mode = WAL")
