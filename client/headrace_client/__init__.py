@@ -1,0 +1,102 @@
+"""Headrace from the integrator's side.
+
+    from headrace_client import HeadraceClient, Pull, Wanted
+
+    with HeadraceClient("https://data.example.org", "client-id", "client-secret") as client:
+        pulled = Pull(client, Path("data"))(Wanted(file_format=FileFormat.CSV))
+        for file in pulled.download.files:
+            print(file.path, file.rows, file.sha256)
+
+`HeadraceClient` has the calls of the API; `Pull` is all of them in the order that ends with
+verified files in a directory, safe to be killed and run again. Errors are in
+`headrace_client.errors`, what happens during a pull in `headrace_client.events`.
+"""
+
+from headrace_client.client import HeadraceClient
+from headrace_client.download import Download, DownloadedFile
+from headrace_client.errors import (
+    AccessDenied,
+    ApiError,
+    AuthenticationError,
+    Conflict,
+    DirectoryInUse,
+    FileExpired,
+    HeadraceClientError,
+    InvalidRequest,
+    LocalFileError,
+    NetworkError,
+    NotFound,
+    OperationActive,
+    OperationUnsuccessful,
+    ProtocolError,
+    QuotaExhausted,
+    ServiceError,
+    SetupError,
+    TooManyRequests,
+    VerificationError,
+    WaitTimeout,
+)
+from headrace_client.model import (
+    Compression,
+    Failure,
+    FieldMetadata,
+    FileFormat,
+    Job,
+    Manifest,
+    ManifestFile,
+    Metadata,
+    Operation,
+    OperationPage,
+    Part,
+    Quota,
+    Status,
+    TableMetadata,
+)
+from headrace_client.pull import Pull, Pulled, Wanted
+from headrace_client.retrying import RetryPolicy
+from headrace_client.version import VERSION as __version__
+
+__all__ = [
+    "AccessDenied",
+    "ApiError",
+    "AuthenticationError",
+    "Compression",
+    "Conflict",
+    "DirectoryInUse",
+    "Download",
+    "DownloadedFile",
+    "Failure",
+    "FieldMetadata",
+    "FileExpired",
+    "FileFormat",
+    "HeadraceClient",
+    "HeadraceClientError",
+    "InvalidRequest",
+    "Job",
+    "LocalFileError",
+    "Manifest",
+    "ManifestFile",
+    "Metadata",
+    "NetworkError",
+    "NotFound",
+    "Operation",
+    "OperationActive",
+    "OperationPage",
+    "OperationUnsuccessful",
+    "Part",
+    "ProtocolError",
+    "Pull",
+    "Pulled",
+    "Quota",
+    "QuotaExhausted",
+    "RetryPolicy",
+    "ServiceError",
+    "SetupError",
+    "Status",
+    "TableMetadata",
+    "TooManyRequests",
+    "VerificationError",
+    "WaitTimeout",
+    "Wanted",
+    "__version__",
+]

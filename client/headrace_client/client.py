@@ -1,0 +1,448 @@
+"""HeadraceClient: the service's API as typed calls."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urljoin, urlsplit
+
+import httpx
+
+from headrace_client.download import Download, download_operation
+from headrace_client.errors import (
+    AuthenticationError,
+    Conflict,
+    NetworkError,
+    NotFound,
+    ProtocolError,
+    SetupError,
+    WaitTimeout,
+    api_error,
+    printable,
+)
+from headrace_client.events import Listener, nobody
+from headrace_client.model import (
+    Compression,
+    FileFormat,
+    Manifest,
+    Metadata,
+    MetadataPage,
+    Operation,
+    OperationPage,
+)
+from headrace_client.retrying import REPEATABLE_STATUSES, RetryPolicy, retry_after_seconds
+from headrace_client.storage import Storage
+from headrace_client.tokens import Grant, TokenSource
+from headrace_client.version import USER_AGENT
+
+DEFAULT_TIMEOUT = httpx.Timeout(35.0, connect=10.0)  # the API's own limit for a reply is 29 s
+_PAGES_AT_MOST = 10_000
+_POLL_SECONDS = 2.0
+_POLL_AT_LEAST = 0.1
+_POLL_AT_MOST = 30.0
+
+
+class HeadraceClient:
+    """One integrator's view of one Headrace service. Threads may share it.
+
+    `api_url` is the base that the paths of the API follow. Plain http is refused for any but
+    loopback hosts, because the client's secret would travel readable; `allow_http` overrides.
+    The token is fetched at the first call, renewed before it expires, and once when the service
+    refuses it. Calls that may safely be repeated are repeated by `policy` after connection
+    errors, 429 (not for an exhausted quota), 502, 503 and 504.
+
+    Every call may raise the errors of `headrace_client.errors`; use the client as a context
+    manager, or `close()` it.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        client_id: str,
+        client_secret: str,
+        tenant: str | None = None,
+        *,
+        timeout: httpx.Timeout | float = DEFAULT_TIMEOUT,
+        policy: RetryPolicy | None = None,
+        allow_http: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.api_url = _checked_api_url(api_url, allow_http)
+        self.client_id = client_id
+        self.policy = policy or RetryPolicy()
+        self.storage = Storage(https_only=self.api_url.startswith("https:"))
+        self._secret = client_secret
+        self._tenant = tenant
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._http = httpx.Client(
+            timeout=timeout,
+            follow_redirects=False,  # a redirect must never carry the token to another host
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+        )
+        self._tokens = TokenSource(self._fetch_token, monotonic)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+        self.storage.close()
+
+    # -- what an integrator asks -------------------------------------------------------------
+
+    def check_credentials(self) -> None:
+        """Fetch a token, to learn whether the credentials are accepted."""
+        self._tokens.current()
+
+    def metadata(self, configuration_id: str | None = None) -> Metadata:
+        """The tables and fields that a configuration (None: the default one) grants."""
+        pages = list(self._metadata_pages(configuration_id))
+        return Metadata(
+            configuration_id=pages[0].configuration_id,
+            tenant=pages[0].tenant,
+            catalog_version=pages[0].catalog_version,
+            tables=tuple(table for page in pages for table in page.tables),
+        )
+
+    def start_full_export(
+        self,
+        file_format: FileFormat | str | None = None,
+        compression: Compression | str | None = None,
+        *,
+        entity: str | None = None,
+        configuration_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Operation:
+        """Start an export; what is None is left to the service's defaults (csv, none, all tables).
+
+        The request always carries an Idempotency-Key (a fresh one unless given), so it is safely
+        repeated: the same key and values give the same operation.
+        """
+        wanted = {
+            "configurationId": configuration_id,
+            "fileFormat": None if file_format is None else str(file_format),
+            "compression": None if compression is None else str(compression),
+            "entity": entity,
+        }
+        response = self._call(
+            "POST",
+            "/data/v1/fulldata",
+            json={name: value for name, value in wanted.items() if value is not None},
+            headers={"Idempotency-Key": idempotency_key or str(uuid.uuid4())},
+        )
+        return _operation(response)
+
+    def status(self, operation_id: str) -> Operation:
+        """The operation with its jobs."""
+        return _operation(self._call("GET", f"/data/v1/fulldata/{_segment(operation_id)}/status"))
+
+    def retry(self, operation_id: str) -> Operation:
+        """Run the failed and cancelled jobs of an ended operation again."""
+        try:
+            return _operation(
+                self._call("PUT", f"/data/v1/fulldata/{_segment(operation_id)}/retry")
+            )
+        except Conflict as conflict:
+            if conflict.sent > 1 and conflict.code == "operation_not_retryable":
+                # the first sending may have been carried out and its answer lost
+                operation = self.status(operation_id)
+                if operation.status.active:
+                    return operation
+            raise
+
+    def cancel(self, operation_id: str) -> Operation:
+        """Stop the operation; of one that was cancelled before, nothing changes."""
+        return _operation(self._call("POST", f"/data/v1/fulldata/{_segment(operation_id)}/cancel"))
+
+    def delete(self, operation_id: str) -> None:
+        """Delete an ended operation and its files."""
+        try:
+            self._call("DELETE", f"/data/v1/fulldata/{_segment(operation_id)}")
+        except NotFound as missing:
+            if missing.sent == 1:
+                raise
+
+    def operations(self) -> Iterator[Operation]:
+        """The caller's operations, newest first, page after page as they are asked for."""
+        cursor: str | None = None
+        for _ in range(_PAGES_AT_MOST):
+            page = self.operations_page(cursor)
+            yield from page.operations
+            if page.next is None:
+                return
+            if page.next == cursor:
+                raise ProtocolError("The service's list of operations goes round in a circle.")
+            cursor = page.next
+
+    def operations_page(
+        self, cursor: str | None = None, page_size: int | None = None
+    ) -> OperationPage:
+        """One page of the caller's operations."""
+        query = {"cursor": cursor, "pageSize": page_size}
+        response = self._call(
+            "GET",
+            "/data/v1/operations",
+            params={name: str(value) for name, value in query.items() if value is not None},
+        )
+        return OperationPage.from_json(_json(response))
+
+    def manifest(self, operation_id: str) -> Manifest:
+        """What a succeeded operation holds; Conflict while it is unfinished."""
+        response = self._call("GET", f"/data/v1/operations/{_segment(operation_id)}/manifest")
+        return Manifest.from_json(_json(response))
+
+    def job_url(self, job_id: str) -> str:
+        """A short-lived URL of the job's document, to be fetched without any credentials."""
+        path = f"/data/v1/jobs/{_segment(job_id)}"
+        response = self._call("GET", path, expected=(302, 303, 307))
+        location = response.headers.get("Location")
+        if not location:
+            raise ProtocolError(f"The service's answer for job {job_id} has no Location.")
+        return urljoin(str(response.request.url), str(location))
+
+    def wait(
+        self,
+        operation_id: str,
+        *,
+        timeout: float | None = None,
+        on_status: Callable[[Operation], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Operation:
+        """Look at the operation, as often as the service asks, until it has ended.
+
+        Returns it in whatever terminal state; raises WaitTimeout after `timeout` seconds.
+        `on_status` sees every look.
+        """
+        deadline = None if timeout is None else self._monotonic() + timeout
+        while True:
+            operation = self.status(operation_id)
+            if on_status is not None:
+                on_status(operation)
+            if not operation.status.active:
+                return operation
+            asked = _POLL_SECONDS if operation.retry_after is None else operation.retry_after
+            pause = min(_POLL_AT_MOST, max(_POLL_AT_LEAST, asked))
+            if deadline is not None:
+                left = deadline - self._monotonic()
+                if left <= 0:
+                    raise WaitTimeout(
+                        operation,
+                        f"Operation {operation_id} is still {operation.status} after "
+                        f"{timeout:g} seconds ({operation.percent:.0f} %); it goes on.",
+                    )
+                pause = min(pause, left)
+            self._sleep(pause)
+
+    def download(
+        self,
+        operation_id: str,
+        directory: Path | str,
+        *,
+        parallel: int = 4,
+        listener: Listener = nobody,
+    ) -> Download:
+        """Download, verify and put in place every file of a succeeded operation.
+
+        Picks up what an earlier, interrupted call for the same operation left in `directory`.
+        """
+        return download_operation(
+            self, self.manifest(operation_id), Path(directory), parallel=parallel, listener=listener
+        )
+
+    # -- how it is asked ---------------------------------------------------------------------
+
+    def _metadata_pages(self, configuration_id: str | None) -> Iterator[MetadataPage]:
+        for number in range(1, _PAGES_AT_MOST + 1):
+            query = {"currentPage": str(number), "pageSize": "100"}
+            if configuration_id is not None:
+                query["configurationId"] = configuration_id
+            page = MetadataPage.from_json(
+                _json(self._call("GET", "/data/v1/metadata", params=query))
+            )
+            yield page
+            if not page.has_next_page:
+                return
+            if not page.tables:
+                raise ProtocolError("The service's metadata promises a next page without end.")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        expected: tuple[int, ...] = (200, 202, 204),
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """An authenticated call; a refused token is renewed once."""
+
+        def once(token: str) -> httpx.Response:
+            request = self._http.build_request(
+                method,
+                self.api_url + path,
+                params=params,
+                json=json,
+                headers={**(headers or {}), "Authorization": f"Bearer {token}"},
+            )
+            return self._send(request, expected)
+
+        token = self._tokens.current()
+        try:
+            return once(token)
+        except AuthenticationError:
+            self._tokens.refuse(token)
+            return once(self._tokens.current())
+
+    def _fetch_token(self) -> Grant:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self._secret,
+        }
+        if self._tenant is not None:
+            form["tenant_id"] = self._tenant
+        request = self._http.build_request("POST", f"{self.api_url}/connect/token", data=form)
+        held = _json(self._send(request, (200,)))
+        token = held.get("access_token")
+        life = held.get("expires_in", 3600)
+        if (
+            not isinstance(token, str)
+            or not token
+            or str(held.get("token_type")).lower() != "bearer"
+        ):
+            raise ProtocolError("The token endpoint's answer holds no bearer token.")
+        if isinstance(life, bool) or not isinstance(life, (int, float)):
+            raise ProtocolError("The token endpoint's answer has no usable 'expires_in'.")
+        return Grant(token, float(life))
+
+    def _send(self, request: httpx.Request, expected: tuple[int, ...]) -> httpx.Response:
+        """Send until an answer counts. Every request that comes here may be repeated."""
+        sent = 0
+        while True:
+            sent += 1
+            try:
+                response = self._http.send(request)
+            except httpx.TransportError as error:
+                pause = None if _hopeless(error) else self.policy.wait(sent)
+                if pause is None:
+                    raise NetworkError(
+                        f"{request.url.host} did not answer "
+                        f"({sent} attempt{'s' if sent > 1 else ''}): {_said(error)}"
+                    ) from error
+                self._sleep(pause)
+                continue
+            if response.status_code in expected:
+                return response
+            retry_after = retry_after_seconds(response.headers.get("Retry-After"))
+            problem = api_error(
+                response.status_code,
+                _problem(response),
+                retry_after=retry_after,
+                correlation_id=response.headers.get("x-amzn-requestid"),
+                sent=sent,
+            )
+            if response.status_code in REPEATABLE_STATUSES and problem.code != "quota_exhausted":
+                pause = self.policy.wait(sent, retry_after)
+                if pause is not None:
+                    self._sleep(pause)
+                    continue
+            raise problem
+
+
+def _checked_api_url(api_url: str, allow_http: bool) -> str:
+    """The base without a slash at its end; SetupError when it is none."""
+    base = api_url.strip().rstrip("/")
+    try:
+        parts = urlsplit(base)
+        host = parts.hostname or ""
+    except ValueError:
+        raise SetupError(f"{api_url!r} is not an address.") from None
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise SetupError(f"{api_url!r} is not the address of an API: it needs https://host/….")
+    if parts.username is not None or parts.password is not None:
+        raise SetupError("The API's address must not contain credentials.")
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
+        raise SetupError(
+            f"{base} is not encrypted, so the client's secret would travel readable. Use https, "
+            "or allow plain http expressly (HEADRACE_ALLOW_HTTP=1, or allow_http=True)."
+        )
+    return base
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine by name (RFC 6761) or address."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _segment(identifier: str) -> str:
+    """An identifier as one path segment; it can never climb out of its place in the path."""
+    if identifier in ("", ".", ".."):
+        raise SetupError(f"{identifier!r} is not an id.")
+    return quote(identifier, safe="")
+
+
+def _operation(response: httpx.Response) -> Operation:
+    return Operation.from_json(
+        _json(response), retry_after_seconds(response.headers.get("Retry-After"))
+    )
+
+
+def _json(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        held = response.json()
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        raise ProtocolError(
+            f"{response.request.url.path} answered {response.status_code} without a JSON object. "
+            "Is the address that of a Headrace API?"
+        )
+    return held
+
+
+def _problem(response: httpx.Response) -> Mapping[str, Any] | None:
+    try:
+        held = response.json()
+    except ValueError:
+        return None
+    return held if isinstance(held, dict) else None
+
+
+def _hopeless(error: httpx.TransportError) -> bool:
+    """Errors that no repetition mends: a certificate that does not verify, an unknown scheme."""
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return True
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _said(error: Exception) -> str:
+    return printable(str(error) or type(error).__name__, 300)

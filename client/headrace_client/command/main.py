@@ -1,0 +1,597 @@
+"""The commands of `headrace`, one function each."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import sys
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+from rich.table import Table
+
+from headrace_client.client import HeadraceClient
+from headrace_client.command.outcome import (
+    EXIT_CODES,
+    Common,
+    Exit,
+    Printer,
+    Terminated,
+    answer,
+    exit_of,
+    moment,
+    quota_sentence,
+)
+from headrace_client.command.profile import (
+    ALLOW_HTTP,
+    API_URL,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    TENANT,
+    Profile,
+    environment,
+    forget_profile,
+    profile_in,
+    store_profile,
+)
+from headrace_client.command.progress import display
+from headrace_client.errors import (
+    HeadraceClientError,
+    SetupError,
+    VerificationError,
+    printable,
+)
+from headrace_client.model import Compression, FileFormat, Metadata, Operation, Status
+from headrace_client.pull import Pull, Pulled, Wanted
+from headrace_client.rows import count_rows
+from headrace_client.version import VERSION
+
+_NO_OPTIONS = Common()
+_EPILOGUE = "Exit codes:\n\n" + "\n".join(
+    f"- {int(code)}: {said}" for code, said in EXIT_CODES.items()
+)
+
+app = App(
+    name="headrace",
+    help="Get a tenant's tables out of Headrace, in bulk, verified.",
+    help_epilogue=_EPILOGUE,
+    help_format="markdown",
+    version=VERSION,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+
+OperationId = Annotated[str | None, Parameter(show_default=False)]
+
+
+@app.command
+def login(
+    *,
+    api_url: Annotated[str | None, Parameter(env_var=API_URL)] = None,
+    client_id: Annotated[str | None, Parameter(env_var=CLIENT_ID)] = None,
+    tenant: Annotated[str | None, Parameter(env_var=TENANT)] = None,
+    secret_stdin: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Try credentials and store them for later commands, readable by you alone.
+
+    What is not given is asked for. The secret is never an option, since other users of the
+    machine can read a command line: it comes from HEADRACE_CLIENT_SECRET, standard input, or
+    a prompt that does not show it. With --profile-file the chosen client is stored.
+
+    Parameters
+    ----------
+    api_url
+        The address of the API.
+    client_id
+        The client's id.
+    tenant
+        The tenant, for a client that serves several.
+    secret_stdin
+        Read the secret from standard input.
+    """
+    printer = Printer(common)
+    held = environment()
+    try:
+        if common.profile_file is not None:
+            profile = profile_in(common.profile_file, common.client)
+        else:
+            profile = Profile(
+                api_url or _asked("Address of the API: "),
+                client_id or _asked("Client id: "),
+                _secret(secret_stdin),
+                tenant,
+                "the prompt",
+            )
+        with HeadraceClient(
+            profile.api_url,
+            profile.client_id,
+            profile.client_secret,
+            profile.tenant,
+            allow_http=held.get(ALLOW_HTTP) == "1",
+        ) as client:
+            client.check_credentials()
+        path = store_profile(profile, held)
+    except HeadraceClientError as error:
+        code = exit_of(error)
+        printer.error(error, code)
+        return int(code)
+    printer.result(
+        {"apiUrl": profile.api_url, "clientId": profile.client_id, "storedIn": str(path)},
+        lambda out: out.print(
+            f"Logged in to {profile.api_url} as {profile.client_id}; stored in {path}.",
+            markup=False,
+        ),
+    )
+    return Exit.OK
+
+
+@app.command
+def logout(*, common: Common = _NO_OPTIONS) -> int:
+    """Delete the stored credentials."""
+    printer = Printer(common)
+    try:
+        path = forget_profile(environment())
+    except HeadraceClientError as error:
+        code = exit_of(error)
+        printer.error(error, code)
+        return int(code)
+    said = "Nothing was stored." if path is None else f"Deleted {path}."
+    printer.result(
+        {"deleted": None if path is None else str(path)}, lambda out: out.print(said, markup=False)
+    )
+    return Exit.OK
+
+
+@app.command
+def metadata(*, configuration: str | None = None, common: Common = _NO_OPTIONS) -> int:
+    """Show the tables and fields that you are granted.
+
+    Parameters
+    ----------
+    configuration
+        The configuration's id; the default one unless given.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        held = client.metadata(configuration)
+        printer.result(_metadata_document(held), lambda out: _print_metadata(out, held))
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command
+def pull(
+    *,
+    out: Path = Path(),
+    format: FileFormat | None = None,
+    compression: Compression | None = None,
+    entity: str | None = None,
+    configuration: str | None = None,
+    operation: str | None = None,
+    new: Annotated[bool, Parameter(negative="")] = False,
+    jobs: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 4,
+    timeout: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
+    verify_rows: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Export, wait, download and verify: your tables as files in a directory.
+
+    Starts a new operation, unless an earlier pull into the same directory was cut off: then it
+    goes on with that one, and only what is missing is downloaded. If another pull of yours runs
+    the same export elsewhere, its operation is joined. Files appear all together, once every
+    byte of every file is verified; manifest.json beside them comes last.
+
+    With --json, progress comes as JSON lines on stderr and the result as one document on stdout.
+
+    Parameters
+    ----------
+    out
+        The directory for the files.
+    format
+        The files' format; csv unless given.
+    compression
+        The files' compression; none unless given.
+    entity
+        One table only.
+    configuration
+        The configuration's id; the default one unless given.
+    operation
+        Download this operation, and start none.
+    new
+        Start a new operation even where an unfinished one is left.
+    jobs
+        Parallel downloads.
+    timeout
+        Seconds to wait at most for the operation to end.
+    verify_rows
+        Count the rows of csv and ndjson files, and compare with the manifest.
+    """
+    wanted = Wanted(configuration, format, compression, entity, new, operation)
+    current: list[str] = []
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        with display(common, printer.err) as shown:
+
+            def listener(event: Any) -> None:
+                if not current and hasattr(event, "operation"):
+                    current.append(event.operation.operation_id)
+                shown(event)
+
+            pulled = Pull(client, out, jobs, timeout, listener)(wanted)
+        counted = _counted(pulled) if verify_rows else {}
+        printer.result(
+            _pulled_document(pulled, counted), lambda to: _print_pulled(to, pulled, counted)
+        )
+        return Exit.OK
+
+    try:
+        return answer(common, work)
+    except (KeyboardInterrupt, Terminated) as stopped:
+        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
+        Printer(common).error(_Stopped(out, current[0] if current else None), code)
+        return code
+
+
+@app.command
+def status(operation: OperationId = None, *, common: Common = _NO_OPTIONS) -> int:
+    """Show an operation and its jobs.
+
+    Parameters
+    ----------
+    operation
+        The operation's id; your newest one unless given.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        held = client.status(operation or _newest(client).operation_id)
+        printer.result(held.raw, lambda out: _print_operation(out, held))
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command
+def cancel(operation: OperationId = None, *, common: Common = _NO_OPTIONS) -> int:
+    """Stop an operation.
+
+    Parameters
+    ----------
+    operation
+        The operation's id; your active one unless given.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        chosen = operation
+        if chosen is None:
+            newest = _newest(client)
+            if not newest.status.active:
+                raise SetupError("No operation is active.")
+            chosen = newest.operation_id
+        held = client.cancel(chosen)
+        printer.result(held.raw, lambda out: _print_operation(out, held))
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command
+def retry(operation: OperationId = None, *, common: Common = _NO_OPTIONS) -> int:
+    """Run the failed and cancelled jobs of an operation again; `headrace pull` then goes on.
+
+    Parameters
+    ----------
+    operation
+        The operation's id; your newest one unless given.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        held = client.retry(operation or _newest(client).operation_id)
+        printer.result(held.raw, lambda out: _print_operation(out, held))
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command
+def delete(operation: str, *, common: Common = _NO_OPTIONS) -> int:
+    """Delete an ended operation and its files from the service.
+
+    Parameters
+    ----------
+    operation
+        The operation's id.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        client.delete(operation)
+        printer.result(
+            {"deleted": operation}, lambda out: out.print(f"Deleted {operation}.", markup=False)
+        )
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command
+def operations(
+    *,
+    limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """List your operations, newest first.
+
+    Parameters
+    ----------
+    limit
+        How many at most.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        held = list(islice(client.operations(), limit))
+        printer.result(
+            {"operations": [dict(entry.raw) for entry in held]},
+            lambda out: _print_operations(out, held),
+        )
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command
+def quota(*, common: Common = _NO_OPTIONS) -> int:
+    """Show how many operations you may still start today, and whether one is active."""
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        page = client.operations_page(page_size=1)
+        newest = page.operations[0] if page.operations else None
+        known = page.quota or (newest.quota if newest else None)
+        active = newest.operation_id if newest is not None and newest.status.active else None
+        if known is None:
+            said = "The service tells your quota once you have started an operation."
+        else:
+            said = quota_sentence(known)
+        if active is not None:
+            said += f"\nOperation {active} is active."
+        document = {
+            "quota": None
+            if known is None
+            else {
+                "limit": known.limit,
+                "used": known.used,
+                "remaining": known.remaining,
+                "resetsAt": known.resets_at,
+            },
+            "activeOperationId": active,
+        }
+        printer.result(document, lambda out: out.print(said, markup=False))
+        return Exit.OK
+
+    return answer(common, work)
+
+
+def run() -> None:
+    """The entry point of the console script; exits with the command's code."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        code = app()
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    except Terminated:
+        code = Exit.TERMINATED
+    except BrokenPipeError:
+        # whoever read our output left; keep the interpreter from complaining at its end
+        sys.stderr.close()
+        code = Exit.OK
+    sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+class _Stopped(HeadraceClientError):
+    """The user interrupted a pull."""
+
+    code = "interrupted"
+
+    def __init__(self, directory: Path, operation_id: str | None) -> None:
+        said = "Interrupted. Run the same command again to go on where it stopped"
+        if operation_id is not None:
+            said += (
+                f"; operation {operation_id} continues on the service, "
+                f"`headrace cancel {operation_id}` stops it"
+            )
+        super().__init__(f"{said}.")
+
+
+def _asked(prompt: str) -> str:
+    if not sys.stdin.isatty():
+        raise SetupError(f"{prompt.rstrip(': ')} is missing, and there is no terminal to ask.")
+    return input(prompt).strip()
+
+
+def _secret(from_stdin: bool) -> str:
+    if from_stdin:
+        held = sys.stdin.readline().strip()
+    else:
+        held = environment().get(CLIENT_SECRET, "")
+        if not held:
+            if not sys.stdin.isatty():
+                raise SetupError("The secret is missing: use --secret-stdin or " + CLIENT_SECRET)
+            held = getpass.getpass("Client secret: ").strip()
+    if not held:
+        raise SetupError("The secret is empty.")
+    return held
+
+
+def _newest(client: HeadraceClient) -> Operation:
+    page = client.operations_page(page_size=1)
+    if not page.operations:
+        raise SetupError("You have no operations yet.")
+    return page.operations[0]
+
+
+def _counted(pulled: Pulled) -> dict[str, int | None]:
+    """The counted rows by file name; VerificationError when they differ from the manifest's."""
+    manifest = pulled.download.manifest
+    counted = {}
+    for file in pulled.download.files:
+        rows = count_rows(file.path, manifest.file_format, manifest.compression)
+        if rows is not None and rows != file.rows:
+            raise VerificationError(
+                f"{file.path} has {rows:,} rows, its manifest says {file.rows:,}."
+            )
+        counted[file.path.name] = rows
+    return counted
+
+
+def _pulled_document(pulled: Pulled, counted: dict[str, int | None]) -> dict[str, Any]:
+    download = pulled.download
+    return {
+        "operationId": download.operation_id,
+        "how": pulled.how,
+        "configurationId": download.manifest.configuration_id,
+        "syncVersion": download.manifest.sync_version,
+        "fileFormat": download.manifest.file_format,
+        "compression": download.manifest.compression,
+        "directory": str(download.directory.resolve()),
+        "rows": download.rows,
+        "bytes": download.bytes,
+        "reusedBytes": sum(file.reused for file in download.files),
+        "quota": pulled.operation.raw.get("quota"),
+        "files": [
+            {
+                "table": file.table,
+                "path": str(file.path.resolve()),
+                "rows": file.rows,
+                "countedRows": counted.get(file.path.name),
+                "bytes": file.bytes,
+                "sha256": file.sha256,
+            }
+            for file in download.files
+        ],
+    }
+
+
+def _print_pulled(out: Console, pulled: Pulled, counted: dict[str, int | None]) -> None:
+    table = _table("file", "rows", "bytes", "sha256")
+    for file in pulled.download.files:
+        mark = " ✓" if counted.get(file.path.name) is not None else ""
+        table.add_row(
+            printable(file.path.name), f"{file.rows:,}{mark}", f"{file.bytes:,}", file.sha256
+        )
+    out.print(table)
+    download = pulled.download
+    out.print(
+        f"{len(download.files)} files, {download.rows:,} rows, {download.bytes:,} bytes, "
+        f"verified, in {download.directory.resolve()}",
+        markup=False,
+    )
+
+
+def _metadata_document(held: Metadata) -> dict[str, Any]:
+    return {
+        "configurationId": held.configuration_id,
+        "tenant": held.tenant,
+        "catalogVersion": held.catalog_version,
+        "tables": [
+            {
+                "name": table.name,
+                "primaryKey": list(table.primary_key),
+                "schemaHash": table.schema_hash,
+                "rowEstimate": table.row_estimate,
+                "fields": [
+                    {"name": field.name, "type": field.type, "nullable": field.nullable}
+                    for field in table.fields
+                ],
+            }
+            for table in held.tables
+        ],
+    }
+
+
+def _print_metadata(out: Console, held: Metadata) -> None:
+    of_tenant = f" of tenant {held.tenant}" if held.tenant else ""
+    out.print(
+        printable(f"Configuration {held.configuration_id}{of_tenant}: {len(held.tables)} tables"),
+        markup=False,
+    )
+    for table in held.tables:
+        estimate = "" if table.row_estimate is None else f", about {table.row_estimate:,} rows"
+        out.print(printable(f"\n{table.name}{estimate}"), markup=False, style="bold")
+        shown = _table("field", "type", "null", "key")
+        for field in table.fields:
+            shown.add_row(
+                printable(field.name),
+                printable(field.type),
+                "yes" if field.nullable else "",
+                "key" if field.name in table.primary_key else "",
+            )
+        out.print(shown)
+
+
+def _print_operation(out: Console, held: Operation) -> None:
+    said = [
+        f"Operation {held.operation_id}: {held.status}, {held.percent:.0f} %",
+        f"{held.kind}, configuration {held.configuration_id}, {held.file_format}, "
+        f"compression {held.compression}, attempt {held.attempt}",
+    ]
+    for name, when in (
+        ("created", held.created_at),
+        ("ended", held.ended_at),
+        ("files expire", held.expires_at),
+    ):
+        if when is not None:
+            said.append(f"{name} {moment(when)}")
+    if held.error is not None:
+        said.append(f"error {held.error.code}: {held.error.detail}")
+    if held.quota is not None:
+        said.append(quota_sentence(held.quota))
+    for line in said:
+        out.print(printable(line), markup=False)
+    if held.jobs:
+        table = _table("table", "status", "percent", "rows", "bytes", "error")
+        for job in held.jobs:
+            table.add_row(
+                printable(job.table),
+                job.status,
+                f"{job.percent:.0f} %",
+                f"{job.rows:,}",
+                f"{job.bytes:,}",
+                printable(job.error.detail or job.error.code) if job.error else "",
+            )
+        out.print(table)
+
+
+def _print_operations(out: Console, held: list[Operation]) -> None:
+    if not held:
+        out.print("No operations.", markup=False)
+        return
+    table = _table("operation", "status", "created", "configuration", "format", "expires")
+    for entry in held:
+        table.add_row(
+            printable(entry.operation_id),
+            entry.status,
+            moment(entry.created_at),
+            printable(entry.configuration_id),
+            entry.file_format + ("" if entry.compression == "none" else f" {entry.compression}"),
+            moment(entry.expires_at) if entry.status is Status.SUCCEEDED else "",
+        )
+    out.print(table)
+
+
+def _table(*columns: str) -> Table:
+    numbers = ("rows", "bytes", "percent")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(
+            name, justify="right" if name in numbers else "left", overflow="fold", no_wrap=False
+        )
+    return table

@@ -1,0 +1,209 @@
+"""How a command ends: its exit code, and what it prints where.
+
+Results go to stdout, everything else to stderr. With `--json` there is exactly one JSON document
+on stdout, of an error too: `{"error": {"code", "detail", …}, "exitCode": n}`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from headrace_client.client import HeadraceClient
+from headrace_client.command.profile import ALLOW_HTTP, environment, find_profile
+from headrace_client.errors import (
+    AccessDenied,
+    ApiError,
+    AuthenticationError,
+    Conflict,
+    FileExpired,
+    HeadraceClientError,
+    InvalidRequest,
+    LocalFileError,
+    NetworkError,
+    NotFound,
+    OperationActive,
+    OperationUnsuccessful,
+    ProtocolError,
+    ServiceError,
+    SetupError,
+    TooManyRequests,
+    VerificationError,
+    WaitTimeout,
+)
+from headrace_client.model import Quota
+
+
+class Exit(IntEnum):
+    """The exit codes."""
+
+    OK = 0
+    OPERATION_FAILED = 1
+    USAGE = 2
+    ACCESS = 3
+    BUSY = 4
+    NETWORK = 5
+    VERIFICATION = 6
+    LOCAL_FILES = 7
+    STATE = 8
+    TIMEOUT = 9
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+EXIT_CODES: Mapping[Exit, str] = {
+    Exit.OK: "done",
+    Exit.OPERATION_FAILED: "the operation failed, was cancelled or expired",
+    Exit.USAGE: "wrong usage: an option, a missing login, a request that the service refuses",
+    Exit.ACCESS: "credentials refused, scope missing, or network not allowed",
+    Exit.BUSY: "quota used up, or another operation is active",
+    Exit.NETWORK: "no usable answer from the service or the storage",
+    Exit.VERIFICATION: "verification failed; no file was put in place",
+    Exit.LOCAL_FILES: "local files: disk full, no permission, directory in use",
+    Exit.STATE: "not found, expired, or not possible in the present state",
+    Exit.TIMEOUT: "--timeout passed; the operation goes on",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C); run again to go on",
+    Exit.TERMINATED: "terminated (SIGTERM); run again to go on",
+}
+
+# the first class that fits counts, so subclasses stand before what they derive from
+_EXITS: tuple[tuple[type[HeadraceClientError], Exit], ...] = (
+    (OperationUnsuccessful, Exit.OPERATION_FAILED),
+    (SetupError, Exit.USAGE),
+    (InvalidRequest, Exit.USAGE),
+    (AuthenticationError, Exit.ACCESS),
+    (AccessDenied, Exit.ACCESS),
+    (OperationActive, Exit.BUSY),
+    (TooManyRequests, Exit.BUSY),
+    (NotFound, Exit.STATE),
+    (Conflict, Exit.STATE),
+    (FileExpired, Exit.STATE),
+    (ServiceError, Exit.NETWORK),
+    (NetworkError, Exit.NETWORK),
+    (ProtocolError, Exit.NETWORK),
+    (VerificationError, Exit.VERIFICATION),
+    (LocalFileError, Exit.LOCAL_FILES),
+    (WaitTimeout, Exit.TIMEOUT),
+)
+
+
+def exit_of(error: HeadraceClientError) -> Exit:
+    """The exit code of an error."""
+    for kind, code in _EXITS:
+        if isinstance(error, kind):
+            return code
+    return Exit.NETWORK  # a status that the API does not document
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised in the main thread like KeyboardInterrupt."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Options of every command."""
+
+    profile_file: Annotated[Path | None, Parameter(name="--profile-file")] = None
+    """Read address and credentials from this file, as `make up` writes it."""
+
+    client: Annotated[str | None, Parameter(name="--client")] = None
+    """Which client of the profile file: its id, or its number from 1."""
+
+    json: Annotated[bool, Parameter(name="--json", negative="")] = False
+    """Print one JSON document on stdout, for scripts."""
+
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False
+    """Print errors only (and the document of --json)."""
+
+
+class Printer:
+    """Prints one command's result and messages."""
+
+    def __init__(self, common: Common) -> None:
+        self.common = common
+        self.out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+    def result(self, document: Mapping[str, Any], human: Callable[[Console], None]) -> None:
+        """The command's result: the document for --json, else what `human` prints."""
+        if self.common.json:
+            print(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))  # noqa: T201
+        elif not self.common.quiet:
+            human(self.out)
+
+    def say(self, text: str) -> None:
+        """A message beside the result."""
+        if not self.common.quiet and not self.common.json:
+            self.err.print(text, markup=False)
+
+    def error(self, error: HeadraceClientError, code: Exit) -> None:
+        """An error, with all that helps to act upon it."""
+        quota = error.quota if isinstance(error, ApiError) else None
+        if self.common.json:
+            held: dict[str, Any] = {"code": error.code, "detail": error.detail}
+            if isinstance(error, ApiError):
+                held |= {"status": error.status, "correlationId": error.correlation_id}
+                held |= {"retryAfter": error.retry_after, "members": dict(error.members)}
+            if isinstance(error, (OperationUnsuccessful, WaitTimeout)):
+                held["operation"] = dict(error.operation.raw)
+            document = {"error": held, "exitCode": int(code)}
+            print(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))  # noqa: T201
+            return
+        self.err.print(f"headrace: {error.detail}", markup=False, style="red")
+        if isinstance(error, InvalidRequest):
+            for name, message in error.field_errors:
+                self.err.print(f"  {name}: {message}", markup=False)
+        if quota is not None:
+            self.err.print(f"  {quota_sentence(quota)}", markup=False)
+        if isinstance(error, ApiError) and error.correlation_id:
+            self.err.print(f"  correlation id {error.correlation_id}", markup=False, style="dim")
+
+
+def quota_sentence(quota: Quota) -> str:
+    """What is used, what is left, when it resets."""
+    resets = f"; resets {moment(quota.resets_at)}" if quota.resets_at else ""
+    return f"{quota.used} of {quota.limit} operations used today, {quota.remaining} left{resets}."
+
+
+def moment(when: datetime | None) -> str:
+    """A time for people: UTC, to the second."""
+    return "" if when is None else when.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def connect(common: Common) -> HeadraceClient:
+    """A client from the profile that the options and the environment choose."""
+    held = environment()
+    profile = find_profile(common.profile_file, common.client, held)
+    return HeadraceClient(
+        profile.api_url,
+        profile.client_id,
+        profile.client_secret,
+        profile.tenant,
+        allow_http=held.get(ALLOW_HTTP) == "1",
+    )
+
+
+def answer(common: Common, work: Callable[[HeadraceClient, Printer], Exit]) -> int:
+    """Run a command's work with a client; errors become a message and an exit code."""
+    printer = Printer(common)
+    try:
+        with connect(common) as client:
+            return int(work(client, printer))
+    except HeadraceClientError as error:
+        code = exit_of(error)
+        printer.error(error, code)
+        return int(code)
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

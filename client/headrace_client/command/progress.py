@@ -1,0 +1,308 @@
+"""Showing a pull while it runs: a live display, plain lines, JSON lines, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.text import Text
+
+from headrace_client.command.outcome import Common
+from headrace_client.errors import printable
+from headrace_client.events import (
+    BytesArrived,
+    DownloadPlanned,
+    Event,
+    FilesPublished,
+    FileVerified,
+    Note,
+    OperationChosen,
+    OperationSeen,
+    PartRejected,
+)
+from headrace_client.model import Operation, Status
+
+_CHOSEN = {
+    "started": "Started operation {id}",
+    "resumed": "Going on with operation {id}, left unfinished by an earlier pull",
+    "joined": "Joined operation {id}, which another pull started",
+    "given": "Downloading operation {id}",
+}
+_LINE_EVERY = 5.0
+
+
+class Display(Protocol):
+    """Shows events; is entered before the first and left after the last."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def __call__(self, event: Event) -> None: ...
+
+
+def display(common: Common, console: Console) -> Display:
+    """The display that fits the options and the terminal."""
+    if common.quiet:
+        return Silence()
+    if common.json:
+        return JsonLines()
+    return Live(console) if console.is_terminal else Lines(console)
+
+
+class Silence:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def __call__(self, event: Event) -> None:
+        return None
+
+
+class _Throttle:
+    """Lets something through at once, then at most once in a while."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._next = float("-inf")
+
+    def passes(self) -> bool:
+        now = self._monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
+class JsonLines(Silence):
+    """One JSON object a line on stderr, for programs that follow a pull."""
+
+    def __init__(self) -> None:
+        self._throttle = _Throttle(1.0)
+        self._done: dict[str, int] = {}
+        self._total: dict[str, int] = {}
+
+    def __call__(self, event: Event) -> None:
+        held = self._document(event)
+        if held is not None:
+            print(json.dumps(held, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201
+
+    def _document(self, event: Event) -> dict[str, Any] | None:
+        match event:
+            case Note(text):
+                return {"event": "note", "text": text}
+            case OperationChosen(operation, how):
+                return {"event": "operation", "how": how, **_progress(operation)}
+            case OperationSeen(operation):
+                return {"event": "progress", **_progress(operation)}
+            case DownloadPlanned(files, held):
+                self._total = {file.file_name: file.bytes for file in files}
+                self._done = dict(held)
+                return {
+                    "event": "download",
+                    "files": len(files),
+                    "bytes": sum(self._total.values()),
+                    "held": sum(held.values()),
+                }
+            case BytesArrived(file, count):
+                self._done[file.file_name] += count
+                if not self._throttle.passes():
+                    return None
+                done, total = sum(self._done.values()), sum(self._total.values())
+                return {"event": "bytes", "done": done, "bytes": total}
+            case PartRejected(file, part, attempt):
+                return {
+                    "event": "rejected",
+                    "file": file.file_name,
+                    "part": part,
+                    "attempt": attempt,
+                }
+            case FileVerified(file, sha256):
+                return {"event": "verified", "file": file.file_name, "sha256": sha256}
+            case FilesPublished(directory):
+                return {"event": "published", "directory": directory}
+
+
+def _progress(operation: Operation) -> dict[str, Any]:
+    return {
+        "operationId": operation.operation_id,
+        "status": operation.status,
+        "percent": operation.percent,
+        "jobs": [
+            {"table": job.table, "status": job.status, "percent": job.percent, "rows": job.rows}
+            for job in operation.jobs
+        ],
+    }
+
+
+class Lines(Silence):
+    """Plain lines for logs: each step once, and progress every few seconds."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._throttle = _Throttle(_LINE_EVERY)
+        self._finished: set[str] = set()
+        self._done = 0
+        self._total = 0
+
+    def __call__(self, event: Event) -> None:
+        for line in self._lines(event):
+            self._console.print(printable(line), markup=False)
+
+    def _lines(self, event: Event) -> list[str]:
+        match event:
+            case Note(text):
+                return [text]
+            case OperationChosen(operation, how):
+                return [_CHOSEN[how].format(id=operation.operation_id)]
+            case OperationSeen(operation):
+                return self._operation(operation)
+            case DownloadPlanned(files, held):
+                self._done, self._total = sum(held.values()), sum(file.bytes for file in files)
+                kept = f", {_size(self._done)} of it here already" if self._done else ""
+                return [f"Downloading {len(files)} files, {_size(self._total)}{kept}"]
+            case BytesArrived(_, count):
+                self._done += count
+                if not self._throttle.passes():
+                    return []
+                return [f"  {_size(self._done)} of {_size(self._total)}"]
+            case PartRejected(file, part, _):
+                return [f"  {file.file_name}: part {part} came with wrong bytes; fetching it again"]
+            case FileVerified(file, _):
+                return [f"  {file.file_name}: {_size(file.bytes)} verified"]
+            case FilesPublished(_):
+                return []
+
+    def _operation(self, operation: Operation) -> list[str]:
+        lines = []
+        for job in operation.jobs:
+            if not job.status.active and job.job_id not in self._finished:
+                self._finished.add(job.job_id)
+                lines.append(f"  {job.table}: {job.status}, {job.rows:,} rows")
+        if operation.status.active and self._throttle.passes():
+            lines.append(f"  {operation.status}, {operation.percent:.0f} %")
+        return lines
+
+
+class _Phase(ProgressColumn):
+    """What a row of the display tells: rows while the service works, bytes while we do."""
+
+    def render(self, task: Any) -> Text:
+        return Text(str(task.fields.get("said", "")), style="progress.download")
+
+
+class Live:
+    """A bar for each table on the terminal: first the service's work, then the download."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %", markup=False),
+            _Phase(),
+            console=console,
+        )
+        self._jobs: dict[str, TaskID] = {}
+        self._files: dict[str, TaskID] = {}
+        self._overall: TaskID | None = None
+        self._got: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Note(text):
+                self._say(text)
+            case OperationChosen(operation, how):
+                self._say(_CHOSEN[how].format(id=operation.operation_id))
+            case OperationSeen(operation):
+                self._operation(operation)
+            case DownloadPlanned(files, held):
+                for task in [*self._jobs.values(), self._overall]:
+                    if task is not None:
+                        self._progress.update(task, visible=False)
+                for file in files:
+                    got = self._got[file.file_name] = held[file.file_name]
+                    self._files[file.file_name] = self._progress.add_task(
+                        printable(file.file_name),
+                        total=max(file.bytes, 1),
+                        completed=got if file.bytes else 1,
+                        said=f"{_size(got)} of {_size(file.bytes)}",
+                    )
+            case BytesArrived(file, count):
+                self._got[file.file_name] += count
+                self._progress.update(
+                    self._files[file.file_name],
+                    completed=self._got[file.file_name],
+                    said=f"{_size(self._got[file.file_name])} of {_size(file.bytes)}",
+                )
+            case PartRejected(file, part, _):
+                self._say(f"{file.file_name}: part {part} came with wrong bytes; fetching it again")
+            case FileVerified(file, _):
+                self._progress.update(
+                    self._files[file.file_name],
+                    completed=max(file.bytes, 1),
+                    said=f"{_size(file.bytes)} verified",
+                )
+            case FilesPublished(_):
+                pass
+
+    def _operation(self, operation: Operation) -> None:
+        if self._overall is None:
+            self._overall = self._progress.add_task("operation", total=100.0)
+        self._progress.update(
+            self._overall, completed=operation.percent, said=str(operation.status)
+        )
+        for job in operation.jobs:
+            if job.job_id not in self._jobs:
+                self._jobs[job.job_id] = self._progress.add_task(
+                    printable(f"  {job.table}"), total=100.0
+                )
+            done = 100.0 if job.status is Status.SUCCEEDED else job.percent
+            said = f"{job.status}, {job.rows:,} rows" if job.rows else str(job.status)
+            self._progress.update(self._jobs[job.job_id], completed=done, said=said)
+
+    def _say(self, text: str) -> None:
+        self._progress.console.print(printable(text), markup=False)
+
+
+def _size(count: int) -> str:
+    """Bytes for people, in decimal units."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"

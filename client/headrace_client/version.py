@@ -1,0 +1,6 @@
+"""The package's version, as its metadata says."""
+
+from importlib.metadata import version
+
+VERSION = version("headrace-client")
+USER_AGENT = f"headrace-client/{VERSION}"
