@@ -178,6 +178,13 @@ class KeySet:
 
     def find(self, key_id: str) -> VerificationKey | None:
         """The key, or None when the issuer has no such key. Raises Unavailable."""
+        return self._current(key_id).get(key_id)
+
+    def all(self) -> tuple[VerificationKey, ...]:
+        """All keys, in the issuer's order. Raises Unavailable."""
+        return tuple(self._current(None).values())
+
+    def _current(self, key_id: str | None) -> Mapping[str, VerificationKey]:
         now = self._clock.now()
         if self._due(key_id, now):
             self._refresh(now)
@@ -186,12 +193,14 @@ class KeySet:
                 "The keys of the token's issuer cannot be read now.",
                 retry_after=int(self.RETRY_AFTER.total_seconds()),
             )
-        return self._keys.get(key_id)
+        return self._keys
 
-    def _due(self, key_id: str, now: datetime) -> bool:
+    def _due(self, key_id: str | None, now: datetime) -> bool:
         if self._fetched_at is None or now - self._fetched_at >= self.STALE_AFTER:
             wait = self.RETRY_AFTER
-        elif now - self._fetched_at >= self.FRESH_FOR or key_id not in self._keys:
+        elif now - self._fetched_at >= self.FRESH_FOR or (
+            key_id is not None and key_id not in self._keys
+        ):
             wait = self.COOL_DOWN
         else:
             return False

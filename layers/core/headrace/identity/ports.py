@@ -2,8 +2,7 @@
 
 from typing import Protocol
 
-from headrace.identity.keys import KeySet
-from headrace.identity.model import Client, Issuer, StoredSecret
+from headrace.identity.model import Client, StoredSecret
 
 
 class Clients(Protocol):
@@ -39,20 +38,4 @@ class Signer(Protocol):
 
     def sign(self, key_id: str, message: bytes) -> bytes:
         """The RS256 signature of ``message`` by the key ``key_id``. Raises Unavailable."""
-        ...
-
-
-class Issuers(Protocol):
-    """Whose tokens are accepted."""
-
-    def find(self, name: str) -> Issuer | None:
-        """The issuer whose ``iss`` is exactly ``name``, or None."""
-        ...
-
-
-class KeySets(Protocol):
-    """The public keys of issuers."""
-
-    def of(self, issuer: Issuer) -> KeySet:
-        """The issuer's key set. Nothing is fetched before a key is asked of it."""
         ...

@@ -1,12 +1,12 @@
 """What identity does: issue a token, say who calls, publish what others need to verify tokens."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from headrace.identity import tokens
-from headrace.identity.keys import VerificationKey
+from headrace.identity.keys import KeySet, VerificationKey
 from headrace.identity.model import (
     ACCESS_TOKEN_LIFETIME,
     CLIENT_ID,
@@ -26,7 +26,7 @@ from headrace.identity.oauth import (
     TokenRefused,
     TokenRequest,
 )
-from headrace.identity.ports import Clients, ClientSecrets, Issuers, KeySets, Signer
+from headrace.identity.ports import Clients, ClientSecrets, Signer
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import NotAuthenticated, Unavailable
@@ -77,8 +77,10 @@ class IssueToken:
         return TokenIssued(text, int(ACCESS_TOKEN_LIFETIME.total_seconds()), scope)
 
     def _authenticated(self, request: TokenRequest) -> Client:
-        # The same reads and comparisons whether the client exists or not, so that neither the
-        # answer nor its time tells which client ids exist.
+        if not CLIENT_ID.fullmatch(request.client_id):
+            raise TokenRefused("invalid_client", NOT_AUTHENTICATED, by_header=request.by_header)
+        # From here the same reads and comparisons whether the client exists or not, so that
+        # neither the answer nor its time tells which client ids exist.
         client = self.clients.find(request.client_id)
         known = self.secrets.of(request.client_id)
         if not secret_matches(request.client_secret, known) or client is None:
@@ -150,8 +152,10 @@ class Authorize:
     """Says who calls, on every call anew: a client that was unpublished a moment ago is gone."""
 
     clients: Clients
-    issuers: Issuers
-    keys: KeySets
+    issuers: Mapping[str, Issuer]
+    """Whose tokens are accepted, by their ``iss``."""
+    keys: Callable[[Issuer], KeySet]
+    """The key set of an issuer; nothing is fetched before a key is asked of it."""
     verify: tokens.Verifier
 
     def __call__(self, presented: Presented) -> Allowed | Denied | Refused:
@@ -175,10 +179,10 @@ class Authorize:
         if match is None:
             raise NotAuthenticated(tokens.NOT_VALID)
         token = tokens.UnverifiedToken.read(match[1])
-        issuer = self.issuers.find(token.issuer)
+        issuer = self.issuers.get(token.issuer)
         if issuer is None:
             raise NotAuthenticated(tokens.NOT_TRUSTED)
-        claims = self.verify(token, issuer, self.keys.of(issuer))
+        claims = self.verify(token, issuer, self.keys(issuer))
         client, tenant = self._client(claims, issuer)
         if not client.networks.allow(presented.source_ip):
             return Refused("network_not_allowed")

@@ -12,7 +12,7 @@ from headrace.kernel.errors import Unavailable
 
 @dataclass
 class HttpKeySets:
-    """The ``KeySets`` port for foreign issuers. Keep one per process: it holds what was read."""
+    """Key sets of foreign issuers. Keep one of these per process: it holds what was read."""
 
     fetcher: Fetcher
     clock: Clock

@@ -1,0 +1,19 @@
+"""GET /.well-known/openid-configuration: where the token endpoint and the keys are."""
+
+from headrace.identity.usecases import issuer_document
+from headrace.runtime.api import Call, Reply, Route, Scope
+
+route = Route(
+    "GET",
+    "/.well-known/openid-configuration",
+    "The metadata of the token issuer",
+    tag="identity",
+    replies={200: dict},
+)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Answers what RFC 8414 asks for and is true here."""
+    document = issuer_document(call.base_url, tuple(scope.full for scope in Scope))
+    return Reply(200, document, {"Cache-Control": "public, max-age=300"})

@@ -1,0 +1,33 @@
+"""POST /connect/token: an access token for a client's credentials (RFC 6749 section 4.4)."""
+
+from headrace.identity.oauth import SentRequest, TokenRefused
+from headrace.kernel.errors import Unavailable
+from headrace.runtime import identity
+from headrace.runtime.api import Call, Reply, Route
+from headrace.runtime.settings import settings
+
+route = Route(
+    "POST",
+    "/connect/token",
+    "Get an access token",
+    tag="identity",
+    replies={200: dict, 400: dict, 401: dict},
+    errors=(Unavailable,),
+)
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Answers a token, or an error as RFC 6749 section 5.2 writes it."""
+    sent = SentRequest(
+        call.headers.get("content-type", ""), call.headers.get("authorization"), call.raw_body
+    )
+    source_ip = str(call.context.get("identity", {}).get("sourceIp", ""))
+    answer = identity.issue_token()(sent, source_ip, call.base_url, settings().audience)
+    if not isinstance(answer, TokenRefused):
+        return Reply(200, answer.document(), NO_STORE)
+    challenge = {"WWW-Authenticate": 'Basic realm="headrace"'} if answer.by_header else {}
+    status = 401 if answer.error == "invalid_client" else 400
+    return Reply(status, answer.document(), NO_STORE | challenge)

@@ -1,0 +1,101 @@
+"""The API Gateway authorizer: a REQUEST event in, a policy and a context out.
+
+The policy is for this one request (results are not cached). What follows from the context:
+
+- a caller: ``tenant``, ``client_id``, ``scopes``; ``runtime.api`` reads them;
+- a refusal: ``refusal`` with the code of a problem, and no caller. The policy allows, since a
+  denial has one fixed status, and ``runtime.api`` answers with the problem before any handler
+  runs. A reader that does not know the code finds no caller, and answers 401;
+- a denial: ``challenge`` for WWW-Authenticate (RFC 6750 section 3), ``code`` and ``detail`` for the
+  problem document. The template's ACCESS_DENIED response puts them in as they are, so all three
+  are fixed sentences of ours, never anything that the caller sent.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.identity.usecases import Allowed, Authorize, Denied, Presented, Refused
+from headrace.kernel.errors import NotAuthenticated
+from headrace.runtime.observability import logger
+
+_REALM = 'Bearer realm="headrace"'
+_NO_CREDENTIALS = "This call needs an access token in the Authorization header."
+
+
+@dataclass(frozen=True)
+class Authorizer:
+    """A Lambda handler. ``wired``: the use case, for the deployment that the request came to."""
+
+    wired: Callable[[Mapping[str, Any]], Authorize]
+
+    def __call__(self, event: Mapping[str, Any], context: object) -> dict[str, Any]:
+        """Answers the event. Raises only for what is broken on our side, which is a 500."""
+        request = event["requestContext"]
+        logger().set_correlation_id(str(request.get("requestId", "")))
+        decision = self.wired(request)(presented(event))
+        match decision:
+            case Allowed(caller):
+                facts = {
+                    "tenant": caller.tenant,
+                    "client_id": caller.client_id,
+                    "scopes": " ".join(sorted(caller.scopes)),
+                }
+                return policy(event, "Allow", caller.client_id, facts)
+            case Refused(code):
+                logger().info("call refused", extra={"code": code})
+                return policy(event, "Allow", "nobody", {"refusal": code})
+            case Denied(detail):
+                logger().info("call denied", extra={"detail": detail or "no credentials"})
+                return policy(event, "Deny", "nobody", denial(detail))
+
+
+def presented(event: Mapping[str, Any]) -> Presented:
+    """What the call brings along. The source address is the one that API Gateway saw."""
+    headers = event.get("multiValueHeaders") or {
+        name: [value] for name, value in (event.get("headers") or {}).items()
+    }
+    query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
+    return Presented(
+        authorization=tuple(
+            value
+            for name, values in headers.items()
+            if name.lower() == "authorization"
+            for value in values
+        ),
+        query_names=frozenset(name.lower() for name in query),
+        source_ip=str(event["requestContext"].get("identity", {}).get("sourceIp", "")),
+    )
+
+
+def denial(detail: str | None) -> dict[str, str]:
+    """The context of a denial; without a detail the caller sent no credentials at all, and gets a
+    challenge without an error (RFC 6750 section 3.1)."""
+    error = f', error="invalid_token", error_description="{detail}"' if detail else ""
+    return {
+        "challenge": _REALM + error,
+        "code": NotAuthenticated.code,
+        "detail": detail or _NO_CREDENTIALS,
+    }
+
+
+def policy(
+    event: Mapping[str, Any], effect: str, principal: str, facts: Mapping[str, str]
+) -> dict[str, Any]:
+    """The authorizer's answer. The policy covers the stage, whatever the path looks like: exact
+    paths would have to be escaped, and it is used for no other request anyway."""
+    api, stage = str(event["methodArn"]).split("/")[:2]
+    return {
+        "principalId": principal,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Action": "execute-api:Invoke",
+                    "Effect": effect,
+                    "Resource": f"{api}/{stage}/*",
+                }
+            ],
+        },
+        "context": dict(facts),
+    }

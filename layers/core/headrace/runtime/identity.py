@@ -1,0 +1,120 @@
+"""The composition root of identity, apart from ``wiring`` so that the authorizer, which every
+call waits for, loads nothing of the other products."""
+
+# ruff: noqa: PLC0415
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
+from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.kms.signing_keys import KmsSigningKeys
+from headrace.identity.keys import KeySet, VerificationKey
+from headrace.identity.model import Issuer
+from headrace.identity.ports import Clients
+from headrace.identity.tokens import Verifier
+from headrace.identity.usecases import Authorize, CreateClientSecret, IssueToken
+from headrace.kernel.ids import RandomIds
+from headrace.runtime.settings import settings
+from headrace.runtime.wiring import client, clock
+
+if TYPE_CHECKING:
+    from headrace.adapters.http.key_sets import HttpKeySets
+
+
+@cache
+def clients() -> Clients:
+    """The clients of the published catalog."""
+    from headrace.adapters.dynamodb.clients import CatalogClients
+
+    return CatalogClients(Table(client("dynamodb"), settings().catalog_table))
+
+
+@cache
+def client_secrets() -> DynamoClientSecrets:
+    """The hashes of clients' secrets."""
+    return DynamoClientSecrets(Table(client("dynamodb"), settings().credentials_table))
+
+
+@cache
+def signing_keys() -> KmsSigningKeys:
+    """Our keys in KMS."""
+    return KmsSigningKeys(client("kms"), settings().signing_keys, clock())
+
+
+@cache
+def _own_keys() -> KeySet:
+    return KeySet(signing_keys().published, clock())
+
+
+@cache
+def _foreign_keys() -> "HttpKeySets":
+    from headrace.adapters.http.key_sets import HttpKeySets
+    from headrace.adapters.http.outbound import Fetcher
+
+    return HttpKeySets(Fetcher(), clock())
+
+
+@cache
+def _trusted_issuers() -> Mapping[str, Issuer]:
+    return issuers_from_json(settings().environment.get("TRUSTED_ISSUERS", ""))
+
+
+def issuers_from_json(text: str) -> Mapping[str, Issuer]:
+    """The foreign issuers that the setting lists: a JSON list of objects with the fields of
+    ``Issuer`` in camel case, of which ``issuer``, ``audience`` and ``jwksUri`` must be there.
+
+    Raises ValueError, KeyError or TypeError: the deployment is configured wrongly.
+    """
+    issuers = [_issuer(entry) for entry in json.loads(text or "[]")]
+    return {issuer.issuer: issuer for issuer in issuers}
+
+
+def _issuer(entry: Mapping[str, Any]) -> Issuer:
+    fields = {
+        "algorithms": "algorithms",
+        "types": "types",
+        "clientClaim": "client_claim",
+        "tenantClaim": "tenant_claim",
+        "scopeClaim": "scope_claim",
+    }
+    required = {"issuer", "audience", "jwksUri"}
+    if unknown := entry.keys() - fields.keys() - required:
+        raise ValueError(f"a trusted issuer has no {', '.join(sorted(unknown))}")
+    if not str(entry["jwksUri"]).startswith("https://"):
+        raise ValueError("a trusted issuer's jwksUri must be https")
+    given: dict[str, Any] = {fields[name]: entry[name] for name in fields if name in entry}
+    for name in ("algorithms", "types"):
+        if name in given:
+            given[name] = frozenset(given[name])
+    return Issuer(entry["issuer"], entry["audience"], entry["jwksUri"], **given)
+
+
+def keys_of(issuer: Issuer) -> KeySet:
+    """The key set of an issuer."""
+    return _own_keys() if issuer.is_ours else _foreign_keys().of(issuer)
+
+
+def authorize(request_context: Mapping[str, Any]) -> Authorize:
+    """The authorizer, for the deployment that the request came to."""
+    ours = Issuer(settings().base_url(request_context), settings().audience)
+    return Authorize(
+        clients(), {**_trusted_issuers(), ours.issuer: ours}, keys_of, Verifier(clock())
+    )
+
+
+def issue_token() -> IssueToken:
+    """POST /connect/token."""
+    return IssueToken(clients(), client_secrets(), signing_keys(), clock(), RandomIds())
+
+
+def published_keys() -> tuple[VerificationKey, ...]:
+    """GET /.well-known/jwks.json."""
+    return _own_keys().all()
+
+
+def create_client_secret() -> CreateClientSecret:
+    """For the operator's command."""
+    return CreateClientSecret(client_secrets(), clock(), RandomIds())
