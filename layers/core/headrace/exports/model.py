@@ -310,6 +310,17 @@ class Job:
             return 0
         return min(99, 100 * self.ranges_done // len(self.ranges))
 
+    def within(self, status: Status, failure: Failure | None) -> "Job":
+        """The job inside an operation that stands so: it cannot outlive its operation's end."""
+        if not self.status.active:
+            return self
+        if status is Status.CANCELLED:
+            return replace(self, status=Status.CANCELLED)
+        if status in (Status.FAILED, Status.EXPIRED):
+            reason = failure or Failure("not_run", "The operation ended before this job did.")
+            return replace(self, status=Status.FAILED, failure=reason)
+        return self
+
 
 @dataclass(frozen=True)
 class Operation:

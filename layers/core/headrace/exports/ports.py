@@ -79,6 +79,10 @@ class Operations(Protocol):
         """The operation with its jobs; consistent. Raises NotFound (also of a deleted one)."""
         ...
 
+    def find(self, tenant: str, client_id: str, operation_id: str) -> Operation | None:
+        """The operation with its jobs, deleted or not; consistent."""
+        ...
+
     def page(
         self, tenant: str, client_id: str, size: int, before: str | None
     ) -> tuple[Operation, ...]:
@@ -93,9 +97,10 @@ class Operations(Protocol):
         """scheduled → running, at this version. Raises Fenced."""
         ...
 
-    def reset(self, operation: Operation, rerun: tuple[Job, ...], moment: datetime) -> Operation:
-        """failed or cancelled → scheduled, a new attempt, lock taken, ``rerun`` jobs scheduled.
+    def reset(self, operation: Operation, moment: datetime) -> Operation:
+        """failed or cancelled → scheduled, under a new attempt, with the lock taken.
 
+        Jobs that succeeded keep their files as long as the version stays.
         Raises OperationActive, OperationNotRetryable.
         """
         ...
@@ -113,24 +118,20 @@ class Operations(Protocol):
         """Ends the attempt, releases the lock, refunds at most once. Raises Fenced."""
         ...
 
-    def expire(self, operation: Operation) -> None:
+    def expire(self, operation: Operation, moment: datetime) -> None:
         """ended → expired. Raises Fenced."""
         ...
 
-    def delete(self, operation: Operation) -> None:
+    def delete(self, operation: Operation, moment: datetime) -> None:
         """Hides it for good. Raises OperationRunning."""
         ...
 
-    def claim_job(
-        self,
-        operation: Operation,
-        job: Job,
-        ranges: tuple[RowRange, ...],
-        key: str,
-        upload_id: str,
-        schema_hash: str,
-    ) -> Job:
-        """scheduled or running → running under the next attempt of the job. Raises Fenced."""
+    def look_again(self, operation: Operation, moment: datetime | None) -> None:
+        """Sets when the sweeper looks at it next, or that it need not (None)."""
+        ...
+
+    def claim_job(self, operation: Operation, job: Job) -> Job:
+        """Makes ``job``, one attempt on, the one that counts. Raises Fenced."""
         ...
 
     def record_range(self, operation: Operation, job: Job, result: RangeResult) -> None:
@@ -141,16 +142,12 @@ class Operations(Protocol):
         """The ranges recorded for this attempt of the job, in order."""
         ...
 
-    def end_job(self, operation: Operation, job: Job, status: Status, moment: datetime) -> Job:
-        """running → ``status``, with the job's rows, size, digest and failure. Raises Fenced."""
+    def end_job(self, operation: Operation, job: Job) -> Job:
+        """running → the status that ``job`` carries, with its result. Raises Fenced."""
         ...
 
     def may_continue(self, operation: Operation, job: Job) -> bool:
         """Is this attempt of the job still the one that counts."""
-        ...
-
-    def touch(self, operation: Operation, moment: datetime) -> None:
-        """A sign of life: puts off the sweeper's look at the operation."""
         ...
 
 
@@ -171,11 +168,29 @@ class DueOperations(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class OpenUpload:
+    """A multipart upload that is neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    owner: "DueOperation | None" = None
+    """The operation that the key names, if it is one of ours."""
+
+
 class Files(Protocol):
     """Encrypted documents in storage. Keys start with the tenant."""
 
-    def key(self, operation: Operation, job: Job, attempt: int, file_name: str) -> str:
+    def key(self, operation: Operation, job: Job, file_name: str) -> str:
         """Where this attempt of the job writes; no other attempt ever does."""
+        ...
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Ends an upload; what it stored goes. Again is harmless."""
+        ...
+
+    def open_uploads(self, before: datetime) -> Iterator[OpenUpload]:
+        """Uploads that began before this moment and are not completed."""
         ...
 
     def open_upload(
@@ -226,8 +241,8 @@ class Workflows(Protocol):
         """Ends the execution, if it runs."""
         ...
 
-    def is_running(self, operation: Operation) -> bool:
-        """Does the execution of the operation's attempt run."""
+    def is_running(self, operation: Operation) -> bool | None:
+        """Does the execution of the operation's attempt run; None if it never began."""
         ...
 
 

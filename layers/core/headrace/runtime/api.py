@@ -5,17 +5,14 @@ One Lambda serves one route, so there is no router: a module under ``functions/`
 """
 
 import base64
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl
 
 from headrace.kernel.caller import Caller
-from headrace.kernel.clock import rfc3339
 from headrace.kernel.errors import (
     BodyTooLarge,
     CatalogChanged,
@@ -34,6 +31,7 @@ from headrace.kernel.errors import (
     Unavailable,
     ValidationFailed,
 )
+from headrace.kernel.view import as_json
 from headrace.runtime.observability import logger
 from headrace.runtime.settings import settings
 
@@ -121,6 +119,14 @@ class Call:
         if self.caller is None:
             raise NotAuthenticated("This call needs an access token.")
         return self.caller
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The caller's Idempotency-Key, if it sent one. Raises InvalidRequest."""
+        key = self.headers.get("idempotency-key")
+        if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+            raise InvalidRequest("The Idempotency-Key must have 1 to 255 printable characters.")
+        return key
 
 
 @dataclass(frozen=True)
@@ -327,28 +333,6 @@ def problem(error: HeadraceError, correlation_id: str) -> Reply:
         **as_json(error.members),
     }
     return Reply(status, document, headers, "application/problem+json")
-
-
-def camel(name: str) -> str:
-    """``operation_id`` → ``operationId``."""
-    head, *tail = name.split("_")
-    return head + "".join(word.capitalize() for word in tail)
-
-
-def as_json(value: Any) -> Any:
-    """A view as plain JSON: field names in camel case, moments as RFC 3339."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            camel(item.name): as_json(getattr(value, item.name))
-            for item in dataclasses.fields(value)
-        }
-    if isinstance(value, Mapping):
-        return {name: as_json(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_json(item) for item in value]
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    return value
 
 
 def rendered(reply: Reply, correlation_id: str) -> dict[str, Any]:

@@ -1,0 +1,22 @@
+"""POST /data/v1/fulldata/{operationId}/cancel: ends an active operation."""
+
+from headrace.exports.views import OperationView
+from headrace.kernel.errors import NotFound
+from headrace.runtime import wiring
+from headrace.runtime.api import Call, Reply, Route, Scope
+
+route = Route(
+    "POST",
+    "/data/v1/fulldata/{operationId}/cancel",
+    "Cancel an operation",
+    scope=Scope.JOBS_MANAGE,
+    replies={200: OperationView},
+    errors=(NotFound,),
+)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Cancels it; of an operation that has ended, nothing changes."""
+    standing = wiring.cancel_export()(call.known_caller, call.path["operationId"])
+    return Reply(200, OperationView.shown(standing.operation, standing.quota, call.base_url))

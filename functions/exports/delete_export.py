@@ -1,0 +1,21 @@
+"""DELETE /data/v1/fulldata/{operationId}: removes an operation and its files."""
+
+from headrace.kernel.errors import NotFound, OperationRunning
+from headrace.runtime import wiring
+from headrace.runtime.api import Call, Reply, Route, Scope
+
+route = Route(
+    "DELETE",
+    "/data/v1/fulldata/{operationId}",
+    "Delete an operation and its files",
+    scope=Scope.JOBS_MANAGE,
+    replies={204: None},
+    errors=(NotFound, OperationRunning),
+)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Deletes it; an active one has to be cancelled first."""
+    wiring.delete_export()(call.known_caller, call.path["operationId"])
+    return Reply(204)

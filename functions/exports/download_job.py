@@ -1,0 +1,22 @@
+"""GET /data/v1/jobs/{jobId}: the document of a job."""
+
+from headrace.kernel.errors import FileExpired, FileUnavailable, JobUnfinished, NotFound
+from headrace.runtime import wiring
+from headrace.runtime.api import Call, Reply, Route, Scope
+
+route = Route(
+    "GET",
+    "/data/v1/jobs/{jobId}",
+    "Download the document of a job",
+    scope=Scope.DATA_READ,
+    replies={303: None},
+    errors=(NotFound, JobUnfinished, FileExpired, FileUnavailable),
+)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Sends the caller to a short-lived link; ranges and resuming work there."""
+    return Reply(
+        303, headers={"Location": wiring.download_job()(call.known_caller, call.path["jobId"])}
+    )

@@ -1,0 +1,24 @@
+"""GET /data/v1/fulldata/{operationId}/status: how an operation stands."""
+
+from headrace.exports.views import OperationView
+from headrace.kernel.errors import NotFound
+from headrace.runtime import wiring
+from headrace.runtime.api import Call, Reply, Route, Scope
+
+route = Route(
+    "GET",
+    "/data/v1/fulldata/{operationId}/status",
+    "How an operation stands",
+    scope=Scope.JOBS_MANAGE,
+    replies={200: OperationView},
+    errors=(NotFound,),
+)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Answers the operation with its jobs."""
+    standing = wiring.get_export()(call.known_caller, call.path["operationId"])
+    headers = {"Retry-After": "1"} if standing.operation.status.active else {}
+    view = OperationView.shown(standing.operation, standing.quota, call.base_url)
+    return Reply(200, view, headers)

@@ -1,0 +1,24 @@
+"""PUT /data/v1/fulldata/{operationId}/retry: runs what did not succeed again."""
+
+from headrace.exports.views import OperationView, status_url
+from headrace.kernel.errors import NotFound, OperationActive, OperationNotRetryable
+from headrace.runtime import wiring
+from headrace.runtime.api import Call, Reply, Route, Scope
+
+route = Route(
+    "PUT",
+    "/data/v1/fulldata/{operationId}/retry",
+    "Run the jobs that did not succeed again",
+    scope=Scope.JOBS_MANAGE,
+    replies={202: OperationView},
+    errors=(NotFound, OperationNotRetryable, OperationActive),
+)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Schedules a new attempt of a failed or cancelled operation."""
+    standing = wiring.retry_export()(call.known_caller, call.path["operationId"])
+    view = OperationView.shown(standing.operation, standing.quota, call.base_url)
+    location = status_url(standing.operation, call.base_url)
+    return Reply(202, view, {"Location": location, "Retry-After": "1"})

@@ -1,0 +1,222 @@
+"""One DynamoDB table: items as plain dictionaries, and transactions that say what failed.
+
+Numbers are whole numbers throughout; a value of None is left out, so it never stands as NULL.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from headrace.kernel.errors import Unavailable
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+type Item = dict[str, Any]
+
+_ATTEMPTS = 12
+_TRANSIENT = frozenset(
+    {
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ThrottlingError",
+        "ThrottlingException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "ServiceUnavailable",
+    }
+)
+
+
+def marshal(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item in DynamoDB's own notation."""
+    return {name: _serialize(value) for name, value in item.items() if value is not None}
+
+
+def unmarshal(item: Mapping[str, Any]) -> Item:
+    """The inverse of ``marshal``."""
+    return {name: _plain(_deserialize(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value)
+    if isinstance(value, Binary):
+        return bytes(value.value)  # type: ignore[attr-defined]
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, set):
+        return {_plain(item) for item in value}
+    return value
+
+
+class ConditionFailed(Exception):
+    """A condition did not hold. ``failed``: the positions in the transaction, in its order."""
+
+    def __init__(self, failed: frozenset[int] = frozenset({0})) -> None:
+        super().__init__(f"conditions {sorted(failed)} do not hold")
+        self.failed = failed
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with the string keys ``pk`` and ``sk``."""
+
+    client: Any
+    name: str
+    pause: Callable[[float], None] = time.sleep
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """The item, read consistently, or None."""
+        reply = self.client.get_item(
+            TableName=self.name, Key=marshal({"pk": pk, "sk": sk}), ConsistentRead=True
+        )
+        return unmarshal(reply["Item"]) if "Item" in reply else None
+
+    def query(
+        self,
+        pk: str,
+        sk_prefix: str,
+        *,
+        before: str | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        """Items of the partition whose sort key begins so, read consistently, page by page."""
+        values = {":pk": pk}
+        if before is None:
+            condition, values[":prefix"] = "pk = :pk AND begins_with(sk, :prefix)", sk_prefix
+        else:
+            condition = "pk = :pk AND sk BETWEEN :prefix AND :before"
+            values |= {":prefix": sk_prefix, ":before": before}
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": marshal(values),
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest_first,
+        }
+        if limit is not None:
+            request["Limit"] = limit
+        while True:
+            reply = self.client.query(**request)
+            yield from (unmarshal(item) for item in reply["Items"])
+            if "LastEvaluatedKey" not in reply or limit is not None:
+                return
+            request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+
+    def put(self, item: Item, condition: str | None = None, **values: Any) -> None:
+        """Writes the item. Raises ConditionFailed."""
+        self.transact([self.to_put(item, condition, **values)])
+
+    def update(self, pk: str, sk: str, update: str, condition: str, **values: Any) -> None:
+        """Changes an item under a condition. Raises ConditionFailed."""
+        self.transact([self.to_update(pk, sk, update, condition, **values)])
+
+    def to_put(self, item: Item, condition: str | None = None, **values: Any) -> Item:
+        """A put, for ``transact``."""
+        return {"Put": {"Item": marshal(item), **self._conditions(condition, values)}}
+
+    def to_update(self, pk: str, sk: str, update: str, condition: str, **values: Any) -> Item:
+        """An update, for ``transact``. ``#name`` in the texts is the attribute ``name``."""
+        texts = f"{update} {condition}"
+        return {
+            "Update": {
+                "Key": marshal({"pk": pk, "sk": sk}),
+                "UpdateExpression": update,
+                **self._conditions(condition, values, texts),
+            }
+        }
+
+    def to_delete(self, pk: str, sk: str, condition: str, **values: Any) -> Item:
+        """A delete, for ``transact``."""
+        key = marshal({"pk": pk, "sk": sk})
+        return {"Delete": {"Key": key, **self._conditions(condition, values)}}
+
+    def to_check(self, pk: str, sk: str, condition: str, **values: Any) -> Item:
+        """A condition on an item that stays as it is, for ``transact``."""
+        key = marshal({"pk": pk, "sk": sk})
+        return {"ConditionCheck": {"Key": key, **self._conditions(condition, values)}}
+
+    def transact(self, actions: Sequence[Item]) -> None:
+        """All of the actions or none. Raises ConditionFailed, Unavailable.
+
+        A conflict with another transaction is no answer to a caller: it is tried again, with
+        jitter, until the conditions decide.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._send(actions)
+                return
+            except ClientError as error:
+                failed = _failed_conditions(error)
+                if failed:
+                    raise ConditionFailed(failed) from None
+                if not _transient(error):
+                    raise
+            self.pause(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 — jitter
+        raise Unavailable("The table is busy; try again.", retry_after=1)
+
+    def _send(self, actions: Sequence[Item]) -> None:
+        if len(actions) > 1:
+            self.client.transact_write_items(
+                TransactItems=[
+                    {verb: {"TableName": self.name, **body} for verb, body in action.items()}
+                    for action in actions
+                ]
+            )
+            return
+        [(verb, body)] = actions[0].items()
+        method = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[verb]
+        getattr(self.client, method)(TableName=self.name, **body)
+
+    @staticmethod
+    def _conditions(
+        condition: str | None, values: Mapping[str, Any], texts: str | None = None
+    ) -> Item:
+        request: Item = {}
+        texts = texts if texts is not None else condition or ""
+        if condition:
+            request["ConditionExpression"] = condition
+        names = {word.strip(",()=") for word in texts.split() if word.strip("(").startswith("#")}
+        names = {"#" + name.split("#", 1)[1].strip(",()=.") for name in names}
+        if names:
+            request["ExpressionAttributeNames"] = {name: name[1:] for name in names}
+        if values:
+            request["ExpressionAttributeValues"] = {
+                f":{name}": _serialize(value) for name, value in values.items()
+            }
+        return request
+
+
+def _failed_conditions(error: ClientError) -> frozenset[int]:
+    response: Any = error.response
+    code = response["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        return frozenset({0})
+    if code != "TransactionCanceledException":
+        return frozenset()
+    return frozenset(
+        index
+        for index, reason in enumerate(response.get("CancellationReasons") or [])
+        if reason.get("Code") == "ConditionalCheckFailed"
+    )
+
+
+def _transient(error: ClientError) -> bool:
+    response: Any = error.response
+    if response["Error"]["Code"] in _TRANSIENT:
+        return True
+    reasons = response.get("CancellationReasons") or []
+    return any(reason.get("Code") in _TRANSIENT for reason in reasons)

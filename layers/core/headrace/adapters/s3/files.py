@@ -1,0 +1,139 @@
+"""Documents in S3, encrypted with KMS.
+
+Keys: ``TENANT/CLIENT/OPERATION_ID/JOB_ID/ATTEMPT/FILE_NAME``. An attempt has a key of its own, so a
+late writer of an older one can at most write what nobody looks at.
+"""
+
+import base64
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from headrace.exports.model import ExportRequest, Job, Operation, UploadedPart
+from headrace.exports.ports import DueOperation, OpenUpload
+from headrace.kernel.errors import Fenced, FileExpired, FileUnavailable
+
+_GONE = frozenset({"NoSuchUpload", "NoSuchKey", "404", "NotFound"})
+
+
+def error_code(error: ClientError) -> str:
+    """The service's code of the error."""
+    return str(error.response["Error"]["Code"])
+
+
+@dataclass(frozen=True)
+class S3Files:
+    """The ``Files`` port."""
+
+    client: Any
+    bucket: str
+    default_key: str
+    link_lifetime: timedelta
+
+    def key(self, operation: Operation, job: Job, file_name: str) -> str:
+        """Where this attempt of the job writes."""
+        owner = f"{operation.tenant}/{operation.client_id}/{operation.operation_id}"
+        return f"{owner}/{job.job_id}/{job.attempt}/{file_name}"
+
+    def open_upload(
+        self, key: str, request: ExportRequest, file_name: str, kms_key: str | None
+    ) -> str:
+        """Begins a multipart upload, encrypted; returns its id."""
+        reply = self.client.create_multipart_upload(
+            Bucket=self.bucket,
+            Key=key,
+            ContentType=request.content_type,
+            ContentDisposition=f'attachment; filename="{file_name}"',
+            ServerSideEncryption="aws:kms",
+            SSEKMSKeyId=kms_key or self.default_key,
+            BucketKeyEnabled=True,
+            ChecksumAlgorithm="SHA256",
+        )
+        return str(reply["UploadId"])
+
+    def complete(self, key: str, upload_id: str, parts: tuple[UploadedPart, ...]) -> None:
+        """Makes the document visible, if S3 holds exactly these parts. Raises Fenced."""
+        try:
+            self.client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": [_completed(part) for part in parts]},
+            )
+        except ClientError as error:
+            if error_code(error) not in _GONE:
+                raise
+            if self._size(key) != sum(part.size for part in parts):
+                raise Fenced("The upload is gone; another attempt owns the job.") from None
+
+    def discard(self, key: str, upload_id: str | None) -> None:
+        """Aborts the upload and removes the document, whatever is there."""
+        if upload_id is not None:
+            self.abort(key, upload_id)
+        self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Ends an upload; what it stored goes."""
+        try:
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+        except ClientError as error:
+            if error_code(error) not in _GONE:
+                raise
+
+    def open_uploads(self, before: datetime) -> Iterator[OpenUpload]:
+        """Uploads that began before this moment and are not completed."""
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket)
+        for page in pages:
+            for upload in page.get("Uploads", []):
+                if upload["Initiated"] < before:
+                    yield OpenUpload(upload["Key"], upload["UploadId"], _owner(upload["Key"]))
+
+    def link(self, key: str) -> str:
+        """A short-lived URL of the document. Raises FileExpired, FileUnavailable.
+
+        A URL is only handed out for a document that can be read now: a missing object, or a
+        disabled key, is found here and not by the caller at S3.
+        """
+        try:
+            reply = self.client.get_object(Bucket=self.bucket, Key=key, Range="bytes=0-0")
+            with suppress(AttributeError):
+                reply["Body"].close()
+        except ClientError as error:
+            code = error_code(error)
+            if code in _GONE:
+                raise FileExpired("The file is no longer stored; start a new export.") from None
+            if code != "InvalidRange":
+                raise FileUnavailable(
+                    "The file cannot be read now; try again later.", retry_after=60
+                ) from error
+        url = self.client.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": self.bucket, "Key": key},
+            ExpiresIn=int(self.link_lifetime.total_seconds()),
+        )
+        return str(url)
+
+    def _size(self, key: str) -> int | None:
+        try:
+            return int(self.client.head_object(Bucket=self.bucket, Key=key)["ContentLength"])
+        except ClientError as error:
+            if error_code(error) in _GONE:
+                return None
+            raise
+
+
+def _owner(key: str) -> DueOperation | None:
+    match key.split("/"):
+        case [tenant, client_id, operation_id, _, _, _]:
+            return DueOperation(tenant, client_id, operation_id)
+    return None
+
+
+def _completed(part: UploadedPart) -> dict[str, Any]:
+
+    digest = base64.b64encode(bytes.fromhex(part.sha256)).decode()
+    return {"PartNumber": part.number, "ETag": part.etag, "ChecksumSHA256": digest}

@@ -1,0 +1,65 @@
+"""The export workflow as executions in Step Functions, one per operation and attempt."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from headrace.exports.model import Operation
+
+
+@dataclass(frozen=True)
+class StepFunctionsWorkflows:
+    """The ``Workflows`` port."""
+
+    client: Any
+    state_machine: str
+
+    def start(self, operation: Operation) -> None:
+        """Starts the execution of the operation's attempt; again is harmless."""
+        try:
+            self.client.start_execution(
+                stateMachineArn=self.state_machine,
+                name=operation.execution_name,
+                input=json.dumps(
+                    {
+                        "tenant": operation.tenant,
+                        "client_id": operation.client_id,
+                        "operation_id": operation.operation_id,
+                        "attempt": operation.attempt,
+                    }
+                ),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+
+    def stop(self, operation: Operation) -> None:
+        """Ends the execution, if it runs."""
+        try:
+            self.client.stop_execution(
+                executionArn=self._arn(operation),
+                error="Cancelled",
+                cause="cancelled by the client",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in (
+                "ExecutionDoesNotExist",
+                "ValidationException",
+            ):
+                raise
+
+    def is_running(self, operation: Operation) -> bool | None:
+        """Does the execution of the operation's attempt run; None if it never began."""
+        try:
+            reply = self.client.describe_execution(executionArn=self._arn(operation))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+                return None
+            raise
+        return bool(reply["status"] == "RUNNING")
+
+    def _arn(self, operation: Operation) -> str:
+        prefix = self.state_machine.replace(":stateMachine:", ":execution:")
+        return f"{prefix}:{operation.execution_name}"

@@ -1,0 +1,408 @@
+"""What the workflow does: plan an operation, run its jobs range by range, end it.
+
+Each task may be run twice, late, or killed at any point; each ends in a conditional write, so
+only the attempt that counts leaves a trace that anybody sees. ``Fenced`` and ``Stopped`` mean
+that the work no longer counts; they are no failures.
+"""
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from headrace.exports.model import (
+    ExportRequest,
+    Failure,
+    Job,
+    Limits,
+    Operation,
+    PartPosition,
+    RangeResult,
+    RowRange,
+    Source,
+    Status,
+    Table,
+    first_part_number,
+    parts_fit,
+)
+from headrace.exports.ports import (
+    Configurations,
+    DueOperation,
+    DueOperations,
+    Files,
+    OpenUpload,
+    Operations,
+    PartUploads,
+    Warehouse,
+    Workflows,
+)
+from headrace.exports.usecases import discard_all, discard_unfinished
+from headrace.kernel.clock import Clock
+from headrace.kernel.errors import Fenced, HeadraceError, Stopped, Unavailable
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a task is told: which attempt of which operation it works for."""
+
+    tenant: str
+    client_id: str
+    operation_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What the tasks share: the ports, and how the work of an attempt is found."""
+
+    configurations: Configurations
+    operations: Operations
+    files: Files
+    clock: Clock
+    limits: Limits
+
+    def operation(self, attempt: Attempt) -> Operation:
+        """The operation, if this attempt of it is active. Raises Fenced."""
+        operation = self.operations.get(attempt.tenant, attempt.client_id, attempt.operation_id)
+        if operation.attempt != attempt.attempt or not operation.status.active:
+            raise Fenced("The attempt has ended.")
+        return operation
+
+    def running_job(self, attempt: Attempt, job_id: str) -> tuple[Operation, Job]:
+        """The operation and its job, if both run. Raises Fenced."""
+        operation = self.operation(attempt)
+        job = operation.job(job_id)
+        if job.status is not Status.RUNNING:
+            raise Fenced("The job has ended.")
+        return operation, job
+
+    def table(self, operation: Operation, job: Job) -> tuple[Source, Table]:
+        """The job's source and table, as the catalog had them when the operation started."""
+        configuration = self.configurations.at(
+            operation.catalog_version,
+            operation.tenant,
+            operation.client_id,
+            operation.request.configuration_id,
+        )
+        source = self.configurations.source(operation.catalog_version, configuration.source)
+        return source, configuration.table(job.table)
+
+    def end_job(self, operation: Operation, job: Job, **result: object) -> Job:
+        """Ends the job with this result."""
+        ended = replace(job, ended_at=self.clock.now(), **result)  # type: ignore[arg-type]
+        return self.operations.end_job(operation, ended)
+
+
+@dataclass(frozen=True)
+class PlanExport:
+    """Fixes the version that all tables are read at, and names the jobs to run."""
+
+    extraction: Extraction
+    warehouse: Warehouse
+
+    def __call__(self, attempt: Attempt) -> tuple[str, ...]:
+        """The ids of the jobs to run. Raises Fenced, Unavailable."""
+        operation = self.extraction.operation(attempt)
+        if operation.status is Status.SCHEDULED:
+            source, _ = self.extraction.table(operation, operation.jobs[0])
+            version = operation.sync_version
+            if version is None or not self.warehouse.holds_version(source, version):
+                version = self.warehouse.current_version(source)
+            operation = self.extraction.operations.plan(
+                operation, version, self.extraction.clock.now()
+            )
+        return tuple(job.job_id for job in operation.jobs if job.status is not Status.SUCCEEDED)
+
+
+@dataclass(frozen=True)
+class PlanJob:
+    """Splits a table into ranges and claims the job, with an upload of its own."""
+
+    extraction: Extraction
+    warehouse: Warehouse
+
+    def __call__(self, attempt: Attempt, job_id: str, *, split: bool = True) -> tuple[int, int]:
+        """The job's attempt and how many ranges it has. Raises Fenced, Unavailable."""
+        extraction = self.extraction
+        operation = extraction.operation(attempt)
+        before = operation.job(job_id)
+        if before.status not in (Status.SCHEDULED, Status.RUNNING):
+            raise Fenced("The job has ended.")
+        if before.key is not None:
+            extraction.files.discard(before.key, before.upload_id)
+        source, table = extraction.table(operation, before)
+        job = replace(
+            before,
+            status=Status.RUNNING,
+            attempt=before.attempt + 1,
+            ranges=self._ranges(operation, source, table, split=split),
+            ranges_done=0,
+            schema_hash=table.schema_hash,
+        )
+        request = operation.request
+        file_name = request.file_name(table.name)
+        key = extraction.files.key(operation, job, file_name)
+        kms_key = extraction.configurations.kms_key(operation.tenant)
+        upload_id = extraction.files.open_upload(key, request, file_name, kms_key)
+        job = replace(job, key=key, upload_id=upload_id)
+        try:
+            extraction.operations.claim_job(operation, job)
+        except HeadraceError:
+            extraction.files.abort(key, upload_id)
+            raise
+        return job.attempt, len(job.ranges)
+
+    def _ranges(
+        self, operation: Operation, source: Source, table: Table, *, split: bool
+    ) -> tuple[RowRange, ...]:
+        version = operation.sync_version or ""
+        limits, request = self.extraction.limits, operation.request
+        if split and request.file_format.splittable:
+            ranges = self.warehouse.plan(
+                source,
+                version,
+                table,
+                request.file_format,
+                target_bytes=limits.range_bytes,
+                max_ranges=limits.max_ranges,
+            )
+            if len(ranges) > 1:
+                return ranges
+        return (WHOLE,)
+
+
+WHOLE = RowRange(0, -1, -1)
+"""The one range of a table that is not split."""
+
+
+@dataclass(frozen=True)
+class ExportRange:
+    """Streams one range of a table into its block of the job's upload."""
+
+    extraction: Extraction
+    warehouse: Warehouse
+    upload: PartUploads
+
+    def __call__(self, attempt: Attempt, job_id: str, job_attempt: int, index: int) -> None:
+        """Raises Fenced, Stopped, Unavailable. Any other failure of ours fails the job."""
+        extraction = self.extraction
+        operation, job = extraction.running_job(attempt, job_id)
+        if job.attempt != job_attempt or job.key is None or job.upload_id is None:
+            raise Fenced("Another attempt owns the job.")
+        try:
+            result = self._run(operation, job, index)
+        except (Fenced, Stopped, Unavailable):
+            raise
+        except HeadraceError as error:
+            failure = Failure(error.code, error.detail)
+            extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
+            return
+        extraction.operations.record_range(operation, job, result)
+
+    def _run(self, operation: Operation, job: Job, index: int) -> RangeResult:
+        source, table = self.extraction.table(operation, job)
+        row_range, last = job.ranges[index], len(job.ranges) - 1
+        request: ExportRequest = operation.request
+        with self.warehouse.stream(
+            source,
+            operation.sync_version or "",
+            table,
+            None if row_range == WHOLE else row_range,
+            request.file_format,
+            request.compression,
+            PartPosition(first=index == 0, last=index == last),
+        ) as stream:
+            parts, digest = self.upload(
+                job.key or "",
+                job.upload_id or "",
+                first_part_number(index, len(job.ranges)),
+                iter(stream),
+                lambda: not self.extraction.operations.may_continue(operation, job),
+            )
+            if row_range != WHOLE and stream.rows != row_range.rows:
+                raise HeadraceError("A range of the table does not hold the rows it was cut for.")
+            return RangeResult(index, stream.rows, parts, digest)
+
+
+@dataclass(frozen=True)
+class CompleteJob:
+    """Makes the document of a job whose ranges are all there."""
+
+    extraction: Extraction
+
+    def __call__(self, attempt: Attempt, job_id: str, job_attempt: int) -> bool:
+        """True when done; False if the ranges turned out too small for one upload.
+
+        Then the table is to be planned again, unsplit: S3 takes no small part but the last.
+        Raises Fenced.
+        """
+        extraction = self.extraction
+        operation, job = extraction.running_job(attempt, job_id)
+        if job.attempt != job_attempt or job.key is None or job.upload_id is None:
+            raise Fenced("Another attempt owns the job.")
+        results = extraction.operations.ranges(operation, job)
+        if [result.index for result in results] != list(range(len(job.ranges))):
+            raise Fenced("The job's ranges are not all there.")
+        if not parts_fit(results):
+            return False
+        parts = tuple(part for result in results for part in result.parts)
+        extraction.files.complete(job.key, job.upload_id, parts)
+        try:
+            extraction.end_job(
+                operation,
+                job,
+                status=Status.SUCCEEDED,
+                rows=sum(result.rows for result in results),
+                size=sum(result.size for result in results),
+                sha256=results[0].sha256 if len(results) == 1 else None,
+            )
+        except Fenced:
+            extraction.files.discard(job.key, None)
+            raise
+        return True
+
+
+@dataclass(frozen=True)
+class FailJob:
+    """Ends a job that its workers could not bring to an end."""
+
+    extraction: Extraction
+
+    def __call__(self, attempt: Attempt, job_id: str, failure: Failure) -> None:
+        """Raises Fenced."""
+        operation = self.extraction.operation(attempt)
+        job = operation.job(job_id)
+        if job.status is Status.SCHEDULED:
+            # It never got as far as a claim; a claim now makes it a job that can fail.
+            job = replace(job, status=Status.RUNNING, attempt=job.attempt + 1)
+            self.extraction.operations.claim_job(operation, job)
+        elif job.status is not Status.RUNNING:
+            raise Fenced("The job has ended.")
+        self.extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
+        if job.key is not None:
+            self.extraction.files.discard(job.key, job.upload_id)
+
+
+@dataclass(frozen=True)
+class EndExport:
+    """Ends the operation as its jobs stand: lock released, and refunded if the system failed."""
+
+    extraction: Extraction
+
+    def __call__(self, attempt: Attempt, failure: Failure | None = None) -> Status:
+        """The state it ended in. Raises Fenced."""
+        extraction, moment = self.extraction, self.extraction.clock.now()
+        operation = extraction.operation(attempt)
+        status = Status.FAILED if failure else operation.outcome()
+        if status is Status.FAILED and failure is None:
+            failed = [job for job in operation.jobs if job.status is not Status.SUCCEEDED]
+            failure = Failure(
+                "jobs_failed",
+                f"{len(failed)} of {len(operation.jobs)} jobs did not succeed; see their errors, "
+                "then retry: what succeeded is kept.",
+            )
+        extraction.operations.end(
+            operation,
+            status,
+            failure,
+            expires_at=moment + extraction.limits.file_lifetime,
+            moment=moment,
+            refund=status is Status.FAILED,
+        )
+        return status
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep did, in operations and uploads."""
+
+    restarted: int = 0
+    failed: int = 0
+    cleaned: int = 0
+    expired: int = 0
+    aborted: int = 0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Closes what nobody else will.
+
+    An active operation whose workflow is gone ends as failed (one whose workflow never began is
+    begun); what an ended one left behind goes at once, its files when they expire; uploads that
+    belong to no running job are aborted. Running it twice, or two at once, changes nothing more.
+    """
+
+    extraction: Extraction
+    workflows: Workflows
+    due: DueOperations
+
+    def __call__(self) -> Swept:
+        """Looks at all that is due. One operation's trouble does not keep the others waiting."""
+        now = self.extraction.clock.now()
+        counts: Counter[str] = Counter()
+        for item in self.due.due(now):
+            with suppress(Fenced):
+                counts[self._look_at(item, now)] += 1
+        counts["aborted"] = self._abort_orphans(now)
+        counts.pop("", None)
+        return Swept(**counts)
+
+    def _look_at(self, item: DueOperation, now: datetime) -> str:
+        operations = self.extraction.operations
+        operation = operations.find(item.tenant, item.client_id, item.operation_id)
+        if operation is None:
+            return ""
+        if operation.status.active:
+            return self._reconcile(operation, now)
+        if operation.status is Status.DELETED:
+            discard_all(self.extraction.files, operation)
+            operations.look_again(operation, None)
+            return "cleaned"
+        if operation.expires_at is not None and now >= operation.expires_at:
+            discard_all(self.extraction.files, operation)
+            operations.expire(operation, now)
+            return "expired"
+        discard_unfinished(self.extraction.files, operation)
+        operations.look_again(operation, operation.expires_at)
+        return "cleaned"
+
+    def _reconcile(self, operation: Operation, now: datetime) -> str:
+        running = self.workflows.is_running(operation)
+        lease = self.extraction.limits.lease
+        if running:
+            self.extraction.operations.look_again(operation, now + lease)
+            return ""
+        if running is None and operation.status is Status.SCHEDULED:
+            self.workflows.start(operation)
+            self.extraction.operations.look_again(operation, now + lease)
+            return "restarted"
+        self.extraction.operations.end(
+            operation,
+            Status.FAILED,
+            Failure("abandoned", "The work ended without a result; retry the operation."),
+            expires_at=now + self.extraction.limits.file_lifetime,
+            moment=now,
+            refund=True,
+        )
+        return "failed"
+
+    def _abort_orphans(self, now: datetime) -> int:
+        """Aborts uploads older than a lease that are not those of a job that runs."""
+        aborted = 0
+        for upload in self.extraction.files.open_uploads(now - self.extraction.limits.lease):
+            if not self._owned(upload):
+                self.extraction.files.abort(upload.key, upload.upload_id)
+                aborted += 1
+        return aborted
+
+    def _owned(self, upload: OpenUpload) -> bool:
+        owner = upload.owner
+        if owner is None:
+            return False
+        operation = self.extraction.operations.find(
+            owner.tenant, owner.client_id, owner.operation_id
+        )
+        return operation is not None and any(
+            job.upload_id == upload.upload_id and job.status is Status.RUNNING
+            for job in operation.jobs
+        )

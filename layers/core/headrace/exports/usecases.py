@@ -1,0 +1,329 @@
+"""What the API does for a caller: start, watch, retry, cancel, delete, and hand out files."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from headrace.exports.model import (
+    Compression,
+    Configuration,
+    ExportRequest,
+    FileFormat,
+    Job,
+    Limits,
+    Operation,
+    Quota,
+    RangeResult,
+    Status,
+    new_operation,
+)
+from headrace.exports.ports import (
+    Configurations,
+    Files,
+    IdempotencyKey,
+    Operations,
+    Workflows,
+)
+from headrace.exports.views import QuotaView
+from headrace.kernel.caller import Caller
+from headrace.kernel.clock import Clock
+from headrace.kernel.errors import (
+    Fenced,
+    FileExpired,
+    HeadraceError,
+    JobUnfinished,
+    NotFound,
+    OperationActive,
+    OperationUnfinished,
+    QuotaExhausted,
+)
+from headrace.kernel.ids import JOB_ID, OPERATION_ID, Ids
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An operation as its caller sees it now, with the client's quota."""
+
+    operation: Operation
+    quota: Quota
+
+
+@dataclass(frozen=True)
+class Export:
+    """What the use cases share: the ports, and how a caller's operation is found."""
+
+    configurations: Configurations
+    operations: Operations
+    clock: Clock
+
+    def operation(self, caller: Caller, operation_id: str) -> Operation:
+        """The caller's operation as it stands now. Raises NotFound."""
+        if not OPERATION_ID.fullmatch(operation_id):
+            raise NotFound("There is no such operation.")
+        found = self.operations.get(caller.tenant, caller.client_id, operation_id)
+        return found.seen_at(self.clock.now())
+
+    def quota(self, caller: Caller) -> Quota:
+        """How the caller's quota stands now."""
+        rule = self.configurations.quota_rule(caller.tenant, caller.client_id)
+        return self.operations.quota(caller.tenant, caller.client_id, rule, self.clock.now())
+
+    def standing(self, caller: Caller, operation: Operation) -> Standing:
+        """The operation beside the quota."""
+        return Standing(operation.seen_at(self.clock.now()), self.quota(caller))
+
+    def with_quota[E: HeadraceError](self, caller: Caller, error: E) -> E:
+        """The error, saying how the quota stands and, of an exhausted one, when to come back."""
+        quota = self.quota(caller)
+        error.members = {**error.members, "quota": QuotaView.of(quota)}
+        if isinstance(error, QuotaExhausted):
+            error.retry_after = max(
+                1, int((quota.resets_at - self.clock.now()).total_seconds()) + 1
+            )
+        return error
+
+
+@dataclass(frozen=True)
+class StartExport:
+    """Starts an operation: one job per table of the configuration, or of one table."""
+
+    export: Export
+    ids: Ids
+    workflows: Workflows
+
+    def __call__(
+        self,
+        caller: Caller,
+        configuration_id: str | None,
+        file_format: FileFormat,
+        compression: Compression,
+        entity: str | None,
+        idempotency_key: str | None,
+    ) -> Standing:
+        """Raises NotFound, OperationActive, QuotaExhausted, IdempotencyKeyReused."""
+        export, moment = self.export, self.export.clock.now()
+        version, configuration = export.configurations.find(
+            caller.tenant, caller.client_id, configuration_id
+        )
+        tables = (
+            tuple(table.name for table in configuration.tables)
+            if entity is None
+            else (configuration.table(entity).name,)
+        )
+        request = ExportRequest(configuration.configuration_id, tables, file_format, compression)
+        rule = export.configurations.quota_rule(caller.tenant, caller.client_id)
+        operation = new_operation(
+            operation_id=self.ids.new(moment),
+            tenant=caller.tenant,
+            client_id=caller.client_id,
+            request=request,
+            catalog_version=version,
+            quota_day=rule.day(moment),
+            created_at=moment,
+        )
+        asked = [configuration_id, file_format, compression, entity]
+        key = (
+            IdempotencyKey(idempotency_key, hashlib.sha256(json.dumps(asked).encode()).hexdigest())
+            if idempotency_key
+            else None
+        )
+        try:
+            started = export.operations.start(operation, rule, key)
+        except (OperationActive, QuotaExhausted) as error:
+            raise export.with_quota(caller, error) from None
+        if started.status is Status.SCHEDULED:
+            self.workflows.start(started)
+        return export.standing(caller, started)
+
+
+@dataclass(frozen=True)
+class GetExport:
+    """How an operation stands."""
+
+    export: Export
+
+    def __call__(self, caller: Caller, operation_id: str) -> Standing:
+        """Raises NotFound."""
+        return self.export.standing(caller, self.export.operation(caller, operation_id))
+
+
+@dataclass(frozen=True)
+class ListExports:
+    """The caller's operations, newest first."""
+
+    export: Export
+
+    def __call__(
+        self, caller: Caller, size: int, before: str | None
+    ) -> tuple[tuple[Operation, ...], bool, Quota]:
+        """A page, whether there are more, and the quota."""
+        found = self.export.operations.page(caller.tenant, caller.client_id, size + 1, before)
+        moment = self.export.clock.now()
+        page = tuple(operation.seen_at(moment) for operation in found[:size])
+        return page, len(found) > size, self.export.quota(caller)
+
+
+@dataclass(frozen=True)
+class RetryExport:
+    """Runs the jobs of a failed or cancelled operation that did not succeed again."""
+
+    export: Export
+    workflows: Workflows
+
+    def __call__(self, caller: Caller, operation_id: str) -> Standing:
+        """Raises NotFound, OperationNotRetryable, OperationActive."""
+        export = self.export
+        operation = export.operation(caller, operation_id)
+        operation.check_retryable()
+        try:
+            retried = export.operations.reset(operation, export.clock.now())
+        except OperationActive as error:
+            raise export.with_quota(caller, error) from None
+        self.workflows.start(retried)
+        return export.standing(caller, retried)
+
+
+@dataclass(frozen=True)
+class CancelExport:
+    """Ends an active operation at once; of an ended one, nothing changes."""
+
+    export: Export
+    workflows: Workflows
+    files: Files
+    limits: Limits
+
+    def __call__(self, caller: Caller, operation_id: str) -> Standing:
+        """Raises NotFound."""
+        export, moment = self.export, self.export.clock.now()
+        operation = export.operation(caller, operation_id)
+        if operation.status.active:
+            # The end is one conditional write: a completion that came first stands.
+            try:
+                operation = export.operations.end(
+                    operation,
+                    Status.CANCELLED,
+                    None,
+                    expires_at=moment + self.limits.file_lifetime,
+                    moment=moment,
+                    refund=False,
+                )
+            except Fenced:
+                operation = export.operation(caller, operation_id)
+            else:
+                self.workflows.stop(operation)
+                discard_unfinished(self.files, operation)
+        return export.standing(caller, operation)
+
+
+@dataclass(frozen=True)
+class DeleteExport:
+    """Hides an operation and removes its files."""
+
+    export: Export
+    files: Files
+
+    def __call__(self, caller: Caller, operation_id: str) -> None:
+        """Raises NotFound, OperationRunning."""
+        export, moment = self.export, self.export.clock.now()
+        operation = export.operation(caller, operation_id)
+        operation.check_deletable()
+        stored = export.operations.get(caller.tenant, caller.client_id, operation_id)
+        export.operations.delete(stored, moment)
+        discard_all(self.files, operation)
+        export.operations.look_again(operation, None)
+
+
+def discard_unfinished(files: Files, operation: Operation) -> None:
+    """Removes what jobs without a document have left in storage."""
+    for job in operation.jobs:
+        if job.status is not Status.SUCCEEDED and job.key is not None:
+            files.discard(job.key, job.upload_id)
+
+
+def discard_all(files: Files, operation: Operation) -> None:
+    """Removes all that the operation's jobs have in storage."""
+    for job in operation.jobs:
+        if job.key is not None:
+            files.discard(job.key, job.upload_id)
+
+
+@dataclass(frozen=True)
+class DownloadJob:
+    """A short-lived link to a job's document."""
+
+    export: Export
+    files: Files
+
+    def __call__(self, caller: Caller, job_id: str) -> str:
+        """The URL. Raises NotFound, JobUnfinished, FileExpired, FileUnavailable."""
+        match = JOB_ID.fullmatch(job_id)
+        if match is None:
+            raise NotFound("There is no such job.")
+        operation = self.export.operation(caller, match[1])
+        job = operation.job(job_id)
+        # What the configuration no longer grants is not handed out, whenever it was made.
+        granted(self.export.configurations, operation).table(job.table)
+        if operation.status is Status.EXPIRED:
+            raise FileExpired("The files of this operation have expired; start a new export.")
+        if job.status is not Status.SUCCEEDED or job.key is None:
+            raise JobUnfinished(
+                f"The job is {job.status}; ask for the operation's status until it has succeeded.",
+                jobStatus=str(job.status),
+                retry_after=2 if job.status.active else None,
+            )
+        return self.files.link(job.key)
+
+
+def granted(configurations: Configurations, operation: Operation) -> Configuration:
+    """The operation's configuration as published now. Raises NotFound if there is none now."""
+    _, configuration = configurations.find(
+        operation.tenant, operation.client_id, operation.request.configuration_id
+    )
+    return configuration
+
+
+@dataclass(frozen=True)
+class DocumentRecord:
+    """A document and the parts that it was uploaded in."""
+
+    job: Job
+    ranges: tuple[RangeResult, ...]
+
+
+@dataclass(frozen=True)
+class GetManifest:
+    """Every document of an ended operation, with what is needed to verify and resume it."""
+
+    export: Export
+
+    def __call__(
+        self, caller: Caller, operation_id: str
+    ) -> tuple[Operation, tuple[DocumentRecord, ...]]:
+        """Raises NotFound, OperationUnfinished, FileExpired."""
+        operation = self.export.operation(caller, operation_id)
+        if operation.status.active:
+            raise OperationUnfinished(
+                f"The operation is {operation.status}; its manifest is there when it has ended.",
+                operationStatus=str(operation.status),
+                retry_after=2,
+            )
+        if operation.status is Status.EXPIRED:
+            raise FileExpired("The files of this operation have expired; start a new export.")
+        names = {table.name for table in granted(self.export.configurations, operation).tables}
+        documents = tuple(
+            DocumentRecord(job, self.export.operations.ranges(operation, job))
+            for job in operation.jobs
+            if job.status is Status.SUCCEEDED and job.table in names
+        )
+        return operation, documents
+
+
+@dataclass(frozen=True)
+class DescribeTables:
+    """The tables and fields that a configuration grants."""
+
+    configurations: Configurations
+
+    def __call__(self, caller: Caller, configuration_id: str | None) -> tuple[int, Configuration]:
+        """The catalog version and the configuration. Raises NotFound."""
+        return self.configurations.find(caller.tenant, caller.client_id, configuration_id)

@@ -1,0 +1,69 @@
+"""Tasks of a workflow: an event in, an outcome as data out.
+
+What no longer counts (``Fenced``, ``Stopped``) is the outcome ``void``: nothing failed, and
+nothing is to be done again. Whatever else is raised, the workflow tries again, and fails the
+job or the operation in the end.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.exports.extraction import Attempt
+from headrace.exports.model import Failure
+from headrace.kernel.errors import Fenced, NotFound, Stopped
+from headrace.runtime.observability import logger
+
+type Event = Mapping[str, Any]
+
+_SENTENCES = {
+    "source_unavailable": "The source could not be read; retry the operation later.",
+    "source_changed": "The source changed while it was read; retry the operation.",
+    "unavailable": "A service that the work needs did not answer; retry the operation.",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A Lambda handler of a workflow's task."""
+
+    function: Callable[[Event], Mapping[str, Any] | None]
+
+    def __call__(self, event: Event, context: object) -> dict[str, Any]:
+        """The outcome ``done`` with what the function returned, or ``void``."""
+        logger().set_correlation_id(str(event.get("operation_id", "")))
+        try:
+            result = self.function(event) or {}
+        except (Fenced, Stopped, NotFound) as error:
+            logger().info("void", extra={"code": error.code, "job_id": event.get("job_id")})
+            return {"outcome": "void"}
+        except Exception:
+            logger().exception("task failed", extra={"job_id": event.get("job_id")})
+            raise
+        return {"outcome": "done", **result}
+
+
+def attempt_of(event: Event) -> Attempt:
+    """The attempt that the event names."""
+    return Attempt(
+        tenant=event["tenant"],
+        client_id=event["client_id"],
+        operation_id=event["operation_id"],
+        attempt=event["attempt"],
+    )
+
+
+def failure_of(event: Event) -> Failure:
+    """What the workflow caught, as a caller may see it: a code and a sentence, no internals."""
+    error = event.get("error") or {}
+    name = str(error.get("Error", ""))
+    code = {
+        "SourceUnavailable": "source_unavailable",
+        "SourceChanged": "source_changed",
+        "FileUnavailable": "unavailable",
+        "Unavailable": "unavailable",
+        "States.Timeout": "timed_out",
+        "Sandbox.Timedout": "timed_out",
+    }.get(name, "worker_failed")
+    sentence = _SENTENCES.get(code, "The work did not come to an end; retry the operation.")
+    return Failure(code, sentence)

@@ -1,0 +1,200 @@
+"""The one composition root: use cases with their ports answered by real parts.
+
+Each factory imports what it needs when it is first called, so a function loads no more than its
+own work takes: those of the API neither DuckDB nor the workers' code.
+"""
+
+# ruff: noqa: PLC0415
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from headrace.exports import usecases
+from headrace.kernel.clock import Clock, SystemClock
+from headrace.kernel.ids import RandomIds
+from headrace.runtime.settings import settings
+
+if TYPE_CHECKING:
+    from headrace.adapters.dynamodb.operations import DynamoOperations
+    from headrace.adapters.s3.files import S3Files
+    from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
+    from headrace.exports import extraction
+    from headrace.exports.ports import Configurations, Warehouse
+
+
+@cache
+def client(service: str) -> Any:
+    """A client of an AWS service, one per process; retries as botocore's standard mode does."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=3,
+        read_timeout=30,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path"},
+        signature_version="s3v4" if service == "s3" else None,
+    )
+    return boto3.client(service, config=config)
+
+
+@cache
+def clock() -> Clock:
+    """The clock."""
+    return SystemClock()
+
+
+@cache
+def configurations() -> "Configurations":
+    """The published catalog, as exports read it."""
+    from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+    from headrace.adapters.dynamodb.table import Table
+
+    return DynamoCatalogs(Table(client("dynamodb"), settings().catalog_table))
+
+
+@cache
+def operations() -> "DynamoOperations":
+    """Operations, locks and quotas."""
+    from headrace.adapters.dynamodb.operations import DynamoOperations
+    from headrace.adapters.dynamodb.table import Table
+
+    table = Table(client("dynamodb"), settings().operations_table)
+    return DynamoOperations(table, settings().limits.lease)
+
+
+@cache
+def files() -> "S3Files":
+    """The documents."""
+    from headrace.adapters.s3.files import S3Files
+
+    return S3Files(
+        client("s3"), settings().files_bucket, settings().files_key, settings().link_lifetime
+    )
+
+
+@cache
+def workflows() -> "StepFunctionsWorkflows":
+    """The export workflow."""
+    from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
+
+    return StepFunctionsWorkflows(client("stepfunctions"), settings().state_machine)
+
+
+@cache
+def warehouse() -> "Warehouse":
+    """The sources, read by DuckDB."""
+    from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
+
+    return DuckdbWarehouse()
+
+
+def export() -> usecases.Export:
+    """What the API's use cases share."""
+    return usecases.Export(configurations(), operations(), clock())
+
+
+def describe_tables() -> usecases.DescribeTables:
+    """GET metadata."""
+    return usecases.DescribeTables(configurations())
+
+
+def start_export() -> usecases.StartExport:
+    """POST fulldata."""
+    return usecases.StartExport(export(), RandomIds(), workflows())
+
+
+def get_export() -> usecases.GetExport:
+    """GET status."""
+    return usecases.GetExport(export())
+
+
+def list_exports() -> usecases.ListExports:
+    """GET operations."""
+    return usecases.ListExports(export())
+
+
+def retry_export() -> usecases.RetryExport:
+    """PUT retry."""
+    return usecases.RetryExport(export(), workflows())
+
+
+def cancel_export() -> usecases.CancelExport:
+    """POST cancel."""
+    return usecases.CancelExport(export(), workflows(), files(), settings().limits)
+
+
+def delete_export() -> usecases.DeleteExport:
+    """DELETE."""
+    return usecases.DeleteExport(export(), files())
+
+
+def download_job() -> usecases.DownloadJob:
+    """GET job."""
+    return usecases.DownloadJob(export(), files())
+
+
+def get_manifest() -> usecases.GetManifest:
+    """GET manifest."""
+    return usecases.GetManifest(export())
+
+
+def _extraction() -> "extraction.Extraction":
+    from headrace.exports.extraction import Extraction
+
+    return Extraction(configurations(), operations(), files(), clock(), settings().limits)
+
+
+def plan_export() -> "extraction.PlanExport":
+    """Task of the workflow."""
+    from headrace.exports.extraction import PlanExport
+
+    return PlanExport(_extraction(), warehouse())
+
+
+def plan_job() -> "extraction.PlanJob":
+    """Task of the workflow."""
+    from headrace.exports.extraction import PlanJob
+
+    return PlanJob(_extraction(), warehouse())
+
+
+def export_range() -> "extraction.ExportRange":
+    """Task of the workflow."""
+    from headrace.adapters.s3.part_upload import S3PartUploads
+    from headrace.exports.extraction import ExportRange
+
+    upload = S3PartUploads(client("s3"), settings().files_bucket, settings().limits.part_bytes)
+    return ExportRange(_extraction(), warehouse(), upload)
+
+
+def complete_job() -> "extraction.CompleteJob":
+    """Task of the workflow."""
+    from headrace.exports.extraction import CompleteJob
+
+    return CompleteJob(_extraction())
+
+
+def fail_job() -> "extraction.FailJob":
+    """Task of the workflow."""
+    from headrace.exports.extraction import FailJob
+
+    return FailJob(_extraction())
+
+
+def end_export() -> "extraction.EndExport":
+    """Task of the workflow."""
+    from headrace.exports.extraction import EndExport
+
+    return EndExport(_extraction())
+
+
+def sweep() -> "extraction.Sweep":
+    """The scheduled sweep."""
+    from headrace.adapters.dynamodb.operations import DynamoDueOperations
+    from headrace.exports.extraction import Sweep
+
+    due = DynamoDueOperations(client("dynamodb"), settings().operations_table)
+    return Sweep(_extraction(), workflows(), due)
