@@ -51,6 +51,7 @@ def up(home: Home) -> None:
         from local import provision  # noqa: PLC0415  (needs the product; down and logs do not)
 
         provision.provide(home, port, deployed, step)
+        platform.save(home)
     print(f"up in {time.monotonic() - begun:.1f} s: {home.outputs}")
 
 

@@ -27,6 +27,8 @@ SOURCES = (
     "template.yaml", "samconfig.toml", "functions", "layers", "statemachines", "openapi",
     "requirements/sam.txt", "requirements/platform.txt",
 )  # fmt: skip
+_HEALTHY = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+_DEPLOYABLE = (*_HEALTHY, "UPDATE_ROLLBACK_COMPLETE")
 _NOT_SOURCES = re.compile(r"__pycache__|\.egg-info$|\.pyc$|^\.(mypy|ruff)_cache$")
 
 
@@ -76,9 +78,9 @@ def outputs(port: int) -> dict[str, str] | None:
     """The deployed stack's outputs, or None when there is no healthy stack."""
     try:
         stack = client("cloudformation", port).describe_stacks(StackName=STACK)["Stacks"][0]
-    except (ClientError, BotoCoreError, IndexError):
+    except (ClientError, BotoCoreError):
         return None
-    if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+    if stack["StackStatus"] not in _HEALTHY:
         return None
     return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
@@ -120,6 +122,7 @@ class Deployment:
         """`sam deploy`; the stack's outputs."""
         digest = fingerprint(self.checkout, public_url=self._public_url)
         self.home.forget("deployed")
+        self._discard_broken_stack()
         s3 = client("s3", self.port)
         with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(
@@ -145,6 +148,19 @@ class Deployment:
             raise DeploymentFailed(f"no healthy stack after the deployment: {self.home.deploy_log}")
         self.home.remember("deployed", digest)
         return deployed
+
+    def _discard_broken_stack(self) -> None:
+        """Delete a stack that no deployment can mend: one that never came up, or half saved."""
+        cloudformation = client("cloudformation", self.port)
+        try:
+            status = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
+        except ClientError:
+            return
+        if status not in _DEPLOYABLE:
+            cloudformation.delete_stack(StackName=STACK)
+            cloudformation.get_waiter("stack_delete_complete").wait(
+                StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            )
 
     def _parameters(self) -> dict[str, str]:
         """The parameters of the `local` environment: `sam` would drop them beside ours."""

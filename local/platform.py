@@ -49,6 +49,7 @@ def aws_environment(environ: Mapping[str, str], port: int) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.2",  # nobody limits our rate
     }
 
 
@@ -169,6 +170,13 @@ def stop(home: Home) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     return True
+
+
+def save(home: Home) -> None:
+    """Have the platform save its state now: should it be killed, this is what the next has."""
+    pid = process_of(home)
+    if pid is not None:
+        os.kill(pid, signal.SIGUSR1)
 
 
 def kill_leftovers(home: Home) -> None:

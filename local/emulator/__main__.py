@@ -2,13 +2,16 @@
 
 Started by local/platform.py in the platform's own environment; its settings come by environment
 variables (docs/local-platform.md). Holds a lock on the file HEADRACE_PLATFORM_LOCK for as long as
-it lives, so that whoever asks knows for certain whether it runs.
+it lives, so that whoever asks knows for certain whether it runs. SIGUSR1 saves the state now
+(SIGTERM does, too), so that a crash later on loses less.
 """
 
 import fcntl
 import importlib.metadata
 import os
+import signal
 import sys
+import threading
 
 from local.emulator import extracted, patches, sources
 
@@ -28,10 +31,16 @@ def main() -> None:
 
     extracted.tidy()
     sources.install(patches.PATCHES)
-    from ministack.app import main as serve  # noqa: PLC0415
+    from ministack import app  # noqa: PLC0415  (only now: the patches come first)
 
+    def save(*_: object) -> None:
+        # Aside, so that the server goes on serving; what is saved when is told in the docs.
+        states = app._build_persistence_save_dict()
+        threading.Thread(target=app.save_all, args=(states,), daemon=True).start()
+
+    signal.signal(signal.SIGUSR1, save)
     sys.argv = ["ministack"]
-    serve()
+    app.main()
 
 
 main()

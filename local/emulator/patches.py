@@ -74,7 +74,7 @@ _FUNCTIONS = (
         new="""\
             _real_stdout.write(json.dumps({
                 "status": "error", "error": str(e), "trace": traceback.format_exc(),
-                "type": type(e).__name__, "stack": traceback.format_tb(e.__traceback__),
+                "type": type(e).__name__, "stack": traceback.format_tb(e.__traceback__)[1:],
             }) + "\\\\n")
         # Ends this invocation's log, so that nobody has to wait whether more will come.
         sys.stderr.write("\\\\0\\\\n")
@@ -606,6 +606,24 @@ _OBJECTS = (
     restore_phase = _sync_restore(bucket_name, key, obj)
     sc = obj.get("storage_class") or "STANDARD"
     if sc in _ARCHIVE_STORAGE_CLASSES and restore_phase != "restored":
+""",
+    ),
+    Patch(
+        _S3,
+        "every part but the last has 5 MiB or more",
+        old="""\
+    # A declared x-amz-mp-object-size that differs from the parts' total is refused.
+""",
+        new="""\
+    if any(len(part_body) < 5 * 1024 * 1024 for part_body in combined_parts[:-1]):
+        return _error(
+            "EntityTooSmall",
+            "Your proposed upload is smaller than the minimum allowed size",
+            400,
+            f"/{bucket_name}/{key}",
+        )
+
+    # A declared x-amz-mp-object-size that differs from the parts' total is refused.
 """,
     ),
     Patch(
