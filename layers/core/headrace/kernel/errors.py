@@ -27,6 +27,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     ├── QuotaExhausted
     ├── Fenced                    a worker's work no longer counts: another attempt owns the job
     ├── Stopped                   a worker was told to stop, as the operation was cancelled
+    ├── ValueNotExportable        a value that the format cannot carry exactly: never changed instead
     └── Unavailable               a part we depend on does not answer; trying again may help
         ├── SourceUnavailable
         ├── SourceChanged
@@ -209,6 +210,13 @@ class Stopped(HeadraceError):
 
     code = "stopped"
     title = "Stopped"
+
+
+class ValueNotExportable(HeadraceError):
+    """The source holds a value that the format cannot carry exactly (docs/types.md)."""
+
+    code = "value_not_exportable"
+    title = "A value cannot be carried exactly"
 
 
 class Unavailable(HeadraceError):
