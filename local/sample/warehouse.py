@@ -79,7 +79,9 @@ def attached(warehouse: Path, *, read_only: bool = True) -> Iterator[duckdb.Duck
             connection.load_extension(str(extension(name)))
         connection.execute(
             f"ATTACH 'ducklake:sqlite:{_text(warehouse / 'catalog.sqlite')}' AS lake "
-            f"(DATA_PATH '{_text(warehouse / 'data')}/'{', READ_ONLY' if read_only else ''})"
+            # With the rollback journal a reader and the writer would wait for each other.
+            "(META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 10000, "
+            f"DATA_PATH '{_text(warehouse / 'data')}/'{', READ_ONLY' if read_only else ''})"
         )
         yield connection
     finally:
@@ -166,14 +168,12 @@ def _lay_out_values(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _settle(half_made: Path, place: Path) -> None:
-    """Makes the catalog name the place the files are about to have, and fit for many readers."""
+    """Makes the catalog name the place that the files are about to have."""
     with sqlite3.connect(half_made / "catalog.sqlite") as catalog:
         catalog.execute(
             "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'",
             (f"{place / 'data'}/",),
         )
-    # With the rollback journal a reader waits for the writer, and the other way round.
-    catalog.execute("PRAGMA journal_mode = WAL")
     catalog.close()
     (half_made / _MARK).write_text(
         json.dumps({"generator": GENERATOR, "engine": duckdb.__version__}) + "\n"

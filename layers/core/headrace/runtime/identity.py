@@ -29,7 +29,8 @@ def clients() -> Clients:
     """The clients of the published catalog."""
     from headrace.adapters.dynamodb.clients import CatalogClients
 
-    return CatalogClients(Table(client("dynamodb"), settings().catalog_table))
+    table = Table(client("dynamodb"), settings().catalog_table)
+    return CatalogClients(table, settings().scope_prefix)
 
 
 @cache

@@ -1,0 +1,184 @@
+"""Entries of a published catalog as JSON values, and back; and the digest over all of them.
+
+Keys are stable: versions that were published stay readable. A key that a later release adds must
+have a default here.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.exports.model import (
+    Column,
+    ColumnType,
+    Configuration,
+    RowFilter,
+    Source,
+    Table,
+)
+
+type Json = dict[str, Any]
+
+
+def tenant_to_json(tenant: Tenant) -> Json:
+    """A tenant."""
+    return {
+        "tenantId": tenant.tenant_id,
+        "name": tenant.name,
+        "timeZone": tenant.time_zone,
+        "kmsKey": tenant.kms_key,
+    }
+
+
+def tenant_from_json(value: Json) -> Tenant:
+    """The inverse of ``tenant_to_json``."""
+    return Tenant(value["tenantId"], value["name"], value["timeZone"], value["kmsKey"])
+
+
+def client_to_json(client: Client) -> Json:
+    """A client."""
+    return {
+        "clientId": client.client_id,
+        "name": client.name,
+        "tenants": list(client.tenants),
+        "scopes": list(client.scopes),
+        "dailyQuota": client.daily_quota,
+        "allowedNetworks": list(client.allowed_networks),
+        "trustedIssuers": list(client.trusted_issuers),
+    }
+
+
+def client_from_json(value: Json) -> Client:
+    """The inverse of ``client_to_json``."""
+    return Client(
+        client_id=value["clientId"],
+        name=value["name"],
+        tenants=tuple(value["tenants"]),
+        scopes=tuple(value["scopes"]),
+        daily_quota=value["dailyQuota"],
+        allowed_networks=tuple(value["allowedNetworks"]),
+        trusted_issuers=tuple(value["trustedIssuers"]),
+    )
+
+
+def source_to_json(source: Source) -> Json:
+    """A source."""
+    return {"name": source.name, "kind": source.kind, "options": dict(source.options)}
+
+
+def source_from_json(value: Json) -> Source:
+    """The inverse of ``source_to_json``."""
+    return Source(value["name"], value["kind"], value["options"])
+
+
+def configuration_to_json(configuration: Configuration) -> Json:
+    """A configuration with its tables."""
+    return {
+        "configurationId": configuration.configuration_id,
+        "tenant": configuration.tenant,
+        "clientId": configuration.client_id,
+        "default": configuration.default,
+        "source": configuration.source,
+        "tables": [_table_to_json(table) for table in configuration.tables],
+    }
+
+
+def configuration_from_json(value: Json) -> Configuration:
+    """The inverse of ``configuration_to_json``."""
+    return Configuration(
+        configuration_id=value["configurationId"],
+        tenant=value["tenant"],
+        client_id=value["clientId"],
+        default=value["default"],
+        source=value["source"],
+        tables=tuple(_table_from_json(table) for table in value["tables"]),
+    )
+
+
+def _table_to_json(table: Table) -> Json:
+    return {
+        "name": table.name,
+        "source": table.source,
+        "primaryKey": list(table.primary_key),
+        "rowEstimate": table.row_estimate,
+        "columns": [
+            {
+                "name": column.name,
+                "source": column.source,
+                "type": column.type.value,
+                "nullable": column.nullable,
+                "precision": column.precision,
+                "scale": column.scale,
+            }
+            for column in table.columns
+        ],
+        "filters": [
+            {
+                "column": row_filter.column,
+                "values": list(row_filter.values),
+                "type": row_filter.type.value,
+            }
+            for row_filter in table.filters
+        ],
+    }
+
+
+def _table_from_json(value: Json) -> Table:
+    return Table(
+        name=value["name"],
+        source=value["source"],
+        columns=tuple(
+            Column(
+                name=column["name"],
+                source=column["source"],
+                type=ColumnType(column["type"]),
+                nullable=column["nullable"],
+                precision=column["precision"],
+                scale=column["scale"],
+            )
+            for column in value["columns"]
+        ),
+        primary_key=tuple(value["primaryKey"]),
+        filters=tuple(
+            RowFilter(
+                row_filter["column"], tuple(row_filter["values"]), ColumnType(row_filter["type"])
+            )
+            for row_filter in value["filters"]
+        ),
+        row_estimate=value["rowEstimate"],
+    )
+
+
+def catalog_to_json(catalog: Catalog) -> Json:
+    """All of a catalog, its entries in a fixed order."""
+    return {
+        "tenants": [tenant_to_json(t) for t in sorted(catalog.tenants, key=lambda t: t.tenant_id)],
+        "clients": [client_to_json(c) for c in sorted(catalog.clients, key=lambda c: c.client_id)],
+        "sources": [source_to_json(s) for s in sorted(catalog.sources, key=lambda s: s.name)],
+        "configurations": [
+            configuration_to_json(c)
+            for c in sorted(
+                catalog.configurations, key=lambda c: (c.tenant, c.client_id, c.configuration_id)
+            )
+        ],
+    }
+
+
+def digest(catalog: Catalog) -> str:
+    """SHA-256 (hex) of all that callers could notice: everything but the row estimates.
+
+    Estimates change with every load; they alone do not make another version.
+    """
+    settled = replace(
+        catalog,
+        configurations=tuple(
+            replace(c, tables=tuple(replace(t, row_estimate=0) for t in c.tables))
+            for c in catalog.configurations
+        ),
+    )
+    text = json.dumps(
+        catalog_to_json(settled), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    return hashlib.sha256(text.encode()).hexdigest()

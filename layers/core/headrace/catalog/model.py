@@ -1,0 +1,88 @@
+"""What a published catalog holds, and what can be wrong with one.
+
+Configurations, tables and sources are those of ``headrace.exports.model``: the catalog is where
+they come from. Tenants and clients here are what the operator declares; identity and exports each
+read from them what they need.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from headrace.exports.model import Configuration, Source
+from headrace.kernel.errors import HeadraceError
+
+DEFAULT_DAILY_QUOTA = 3
+"""Operations a client may start on a day (seed 000, section 6)."""
+
+SCOPES = ("metadata:read", "data:read", "jobs:manage")
+"""Scopes without the deployment's prefix (seed 000, section 4)."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant. ``time_zone``: its midnight resets quotas; ``kms_key`` encrypts its files."""
+
+    tenant_id: str
+    name: str
+    time_zone: str
+    kms_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client: an integrator's program. ``allowed_networks``: CIDRs; empty means anywhere."""
+
+    client_id: str
+    name: str
+    tenants: tuple[str, ...]
+    scopes: tuple[str, ...] = SCOPES
+    daily_quota: int = DEFAULT_DAILY_QUOTA
+    allowed_networks: tuple[str, ...] = ()
+    trusted_issuers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All that is published together."""
+
+    tenants: tuple[Tenant, ...]
+    clients: tuple[Client, ...]
+    sources: tuple[Source, ...]
+    configurations: tuple[Configuration, ...]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A version that was published. ``changed`` is False if it was there already."""
+
+    version: int
+    digest: str
+    published_at: datetime
+    changed: bool = True
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in a catalog file: where it stands, and what to do about it."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        """As compilers write it, so that editors can jump there."""
+        where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
+        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+
+
+class CatalogRefused(HeadraceError):
+    """The catalog cannot be published; ``problems`` are all that was found, in file order."""
+
+    code = "catalog_refused"
+    title = "The catalog cannot be published"
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,230 @@
+"""Published catalogs in DynamoDB (moto): versions that never change, one pointer."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import moto
+import pytest
+
+from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+from headrace.adapters.dynamodb.clients import CatalogClients
+from headrace.adapters.dynamodb.table import Table
+from headrace.catalog.model import Catalog, CatalogRefused, Publication
+from headrace.exports.model import Column, ColumnType, QuotaRule
+from headrace.identity.model import Networks
+from headrace.kernel.errors import CatalogChanged, NotFound
+from tests.unit.catalog.builders import (
+    a_catalog,
+    a_client,
+    a_configuration,
+    a_table,
+    a_tenant,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with moto.mock_aws():
+        client = boto3.client("dynamodb", region_name="eu-west-1")
+        client.create_table(
+            TableName="catalog",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield Table(client, "catalog")
+
+
+@pytest.fixture
+def catalogs(table: Table) -> DynamoCatalogs:
+    return DynamoCatalogs(table)
+
+
+def entries(catalog: Catalog) -> tuple[frozenset[Any], ...]:
+    """A catalog without the order of its entries, which means nothing."""
+    return (
+        frozenset(catalog.tenants),
+        frozenset(catalog.clients),
+        frozenset((s.name, s.kind, tuple(sorted(s.options.items()))) for s in catalog.sources),
+        frozenset(catalog.configurations),
+    )
+
+
+def test_before_the_first_publication_there_is_nothing(table: Table) -> None:
+    catalogs = DynamoCatalogs(table)
+    assert catalogs.current() is None
+    assert catalogs.versions() == ()
+    assert CatalogClients(table, "p").find("integrator") is None
+    for read in (
+        lambda: catalogs.find("northwind", "integrator", None),
+        lambda: catalogs.quota_rule("northwind", "integrator"),
+        lambda: catalogs.read(1),
+    ):
+        with pytest.raises(NotFound):
+            read()
+
+
+def test_what_is_published_is_read_back_whole(catalogs: DynamoCatalogs) -> None:
+    catalog = a_catalog(
+        a_configuration(tables=(a_table(), a_table("absences", columns=30))),
+        a_configuration("narrow", default=False),
+        a_configuration("hr-full", "harbour", "bureau", default=False),
+    )
+    published = catalogs.publish(catalog, 0, NOON)
+    assert published == Publication(1, published.digest, NOON)
+    assert catalogs.current() == published
+    assert entries(catalogs.read(1)) == entries(catalog)
+
+
+def test_exports_find_configurations(catalogs: DynamoCatalogs) -> None:
+    full, narrow = a_configuration(), a_configuration("narrow", default=False)
+    other = a_configuration("narrow", "harbour", "bureau", default=False)
+    catalog = a_catalog(full, narrow, other)
+    catalogs.publish(catalog, 0, NOON)
+    assert catalogs.find("northwind", "integrator", None) == (1, full)
+    assert catalogs.find("northwind", "integrator", "narrow") == (1, narrow)
+    assert catalogs.source(1, "hr") == catalog.sources[0]
+    assert catalogs.quota_rule("northwind", "bureau") == QuotaRule(3, "Europe/Amsterdam")
+    assert catalogs.kms_key("harbour") == "alias/harbour"
+    assert catalogs.kms_key("northwind") is None
+
+
+@pytest.mark.abuse(73)
+def test_another_clients_configuration_is_as_if_it_never_was(catalogs: DynamoCatalogs) -> None:
+    catalogs.publish(a_catalog(a_configuration("secret-plans")), 0, NOON)
+    refusals = set()
+    for tenant, client_id, configuration_id in (
+        ("northwind", "bureau", "secret-plans"),
+        ("harbour", "integrator", "secret-plans"),
+        ("northwind", "integrator", "never-was"),
+        ("northwind", "integrator#secret-plans", "x"),
+    ):
+        with pytest.raises(NotFound) as refused:
+            catalogs.find(tenant, client_id, configuration_id)
+        refusals.add(refused.value.detail)
+    assert len(refusals) == 1
+
+
+def test_without_a_default_one_must_be_named(catalogs: DynamoCatalogs) -> None:
+    catalogs.publish(a_catalog(a_configuration(default=False)), 0, NOON)
+    with pytest.raises(NotFound, match="name one"):
+        catalogs.find("northwind", "integrator", None)
+
+
+def test_an_export_keeps_the_version_it_started_with(catalogs: DynamoCatalogs) -> None:
+    wide = a_configuration(tables=(a_table(columns=9),))
+    narrow = a_configuration(tables=(a_table(columns=1),))
+    catalogs.publish(a_catalog(wide), 0, NOON)
+    catalogs.publish(a_catalog(narrow), 1, NOON)
+    assert catalogs.at(1, "northwind", "integrator", "hr-full") == wide
+    assert catalogs.find("northwind", "integrator", None) == (2, narrow)
+    assert [p.version for p in catalogs.versions()] == [2, 1]
+
+
+def test_what_a_version_drops_is_gone_at_once(table: Table) -> None:
+    catalogs, clients = DynamoCatalogs(table), CatalogClients(table, "p")
+    catalogs.publish(
+        a_catalog(a_configuration(), a_configuration("narrow", default=False)), 0, NOON
+    )
+    assert catalogs.find("northwind", "integrator", "narrow")
+    assert clients.find("bureau") is not None
+    catalogs.publish(a_catalog(clients=(a_client(),)), 1, NOON)
+    with pytest.raises(NotFound):
+        catalogs.find("northwind", "integrator", "narrow")
+    assert clients.find("bureau") is None
+
+
+def test_of_two_publishers_the_later_one_is_told(catalogs: DynamoCatalogs, table: Table) -> None:
+    mine = a_catalog(a_configuration("mine"))
+    theirs = a_catalog(a_configuration("theirs"))
+    catalogs.publish(theirs, 0, NOON)
+    with pytest.raises(CatalogChanged):
+        catalogs.publish(mine, 0, NOON)
+    assert catalogs.current() == catalogs.versions()[0]
+    assert [p.version for p in catalogs.versions()] == [1]
+    left = [
+        table.get("version#00000002", f"configuration#northwind#integrator#{name}")
+        for name in ("mine", "theirs")
+    ]
+    assert left == [None, None], "the loser leaves nothing behind"
+    assert catalogs.publish(mine, 1, NOON).version == 3, "numbers are never handed out twice"
+
+
+def test_a_crash_before_the_pointer_moves_changes_nothing(
+    catalogs: DynamoCatalogs, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogs.publish(a_catalog(), 0, NOON)
+
+    def crashes(**request: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        # Entries are put one by one; only the pointer moves in a transaction.
+        patched.setattr(table.client, "transact_write_items", crashes)
+        with pytest.raises(KeyboardInterrupt):
+            catalogs.publish(a_catalog(a_configuration("new")), 1, NOON)
+    current = catalogs.current()
+    assert current is not None
+    assert current.version == 1
+    with pytest.raises(NotFound):
+        catalogs.read(2)
+    assert catalogs.publish(a_catalog(a_configuration("new")), 1, NOON).version == 3
+
+
+def test_a_configuration_that_does_not_fit_is_refused_before_anything_is_written(
+    catalogs: DynamoCatalogs,
+) -> None:
+    # Random names do not compress.
+    columns = tuple(
+        Column(secrets.token_hex(30), secrets.token_hex(30), ColumnType.STRING, nullable=True)
+        for _ in range(8000)
+    )
+    huge = a_configuration("huge", tables=(replace(a_table(), columns=columns),))
+    with pytest.raises(CatalogRefused, match=r"configurations\[huge\].*spread its tables"):
+        catalogs.publish(a_catalog(huge), 0, NOON)
+    assert catalogs.current() is None
+    assert catalogs.publish(a_catalog(), 0, NOON).version == 1
+
+
+def test_row_estimates_do_not_change_the_digest(catalogs: DynamoCatalogs) -> None:
+    first = catalogs.publish(a_catalog(a_configuration(tables=(a_table(),))), 0, NOON)
+    again = catalogs.publish(
+        a_catalog(a_configuration(tables=(a_table(row_estimate=99),))), first.version, NOON
+    )
+    other = catalogs.publish(a_catalog(tenants=(a_tenant(),)), again.version, NOON)
+    assert first.digest == again.digest != other.digest
+
+
+def test_identity_finds_clients(table: Table) -> None:
+    client = a_client(
+        scopes=("data:read",),
+        allowed_networks=("192.0.2.0/24", "2001:db8::/32"),
+        trusted_issuers=("https://id.example",),
+    )
+    DynamoCatalogs(table).publish(a_catalog(clients=(client,)), 0, NOON)
+    found = CatalogClients(table, "prefix").find("integrator")
+    assert found is not None
+    assert found.tenants == {"northwind"}
+    assert found.scopes == {"prefix:data:read"}
+    assert found.networks == Networks.of(["192.0.2.0/24", "2001:db8::/32"])
+    assert found.trusted_issuers == {"https://id.example"}
+
+
+@pytest.mark.parametrize("odd", ["", "nobody", "a#b", "../x", "x" * 5000, "integrator\n", "🙂"])
+def test_an_odd_client_id_is_nobody(table: Table, odd: str) -> None:
+    DynamoCatalogs(table).publish(a_catalog(), 0, NOON)
+    assert CatalogClients(table, "p").find(odd) is None

@@ -1,0 +1,49 @@
+"""Entries of a published catalog, with what a test does not care about filled in."""
+
+from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
+
+
+def a_tenant(tenant_id: str = "northwind", **changes: object) -> Tenant:
+    values = {"name": tenant_id.title(), "time_zone": "Europe/Amsterdam", **changes}
+    return Tenant(tenant_id=tenant_id, **values)  # type: ignore[arg-type]
+
+
+def a_client(client_id: str = "integrator", **changes: object) -> Client:
+    values = {"name": client_id.title(), "tenants": ("northwind",), **changes}
+    return Client(client_id=client_id, **values)  # type: ignore[arg-type]
+
+
+def a_table(name: str = "employees", *, columns: int = 2, row_estimate: int = 10) -> Table:
+    names = ["id", *(f"column{n}" for n in range(1, columns))]
+    return Table(
+        name=name,
+        source=f"hr.{name}",
+        columns=tuple(
+            Column(n, f"source_{n}", ColumnType.DECIMAL, n != "id", 38, 10) for n in names
+        ),
+        primary_key=("id",),
+        filters=(RowFilter("tenant_id", ("northwind", 'o"dd\n'), ColumnType.STRING),),
+        row_estimate=row_estimate,
+    )
+
+
+def a_configuration(
+    configuration_id: str = "hr-full",
+    tenant: str = "northwind",
+    client_id: str = "integrator",
+    *,
+    default: bool = True,
+    tables: tuple[Table, ...] = (),
+) -> Configuration:
+    return Configuration(configuration_id, tenant, client_id, default, "hr", tables or (a_table(),))
+
+
+def a_catalog(*configurations: Configuration, **changes: object) -> Catalog:
+    values = {
+        "tenants": (a_tenant(), a_tenant("harbour", kms_key="alias/harbour")),
+        "clients": (a_client(), a_client("bureau", tenants=("northwind", "harbour"))),
+        "sources": (Source("hr", "ducklake", {"catalog": "sqlite:/x", "data_path": "/y"}),),
+        **changes,
+    }
+    return Catalog(configurations=configurations or (a_configuration(),), **values)  # type: ignore[arg-type]
