@@ -3,7 +3,10 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
 
-PYTHON := .venv/bin/python
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+# `sam build` looks for the functions' Python, with pip, on PATH; a region is all it needs of AWS.
+SAM = PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 .tools/sam/bin/sam
 LOCALLY_INSTALLED := $(patsubst %/pyproject.toml,%,$(wildcard layers/core/pyproject.toml client/pyproject.toml admin/pyproject.toml))
 
 help: ## this list
@@ -12,6 +15,7 @@ help: ## this list
 ## --- tools, each in an environment of its own -------------------------------------------------
 
 install: .venv/.installed .tools/sam/.installed .tools/platform/.installed ## the tools, at their pinned versions (the other targets do it as needed)
+	@:
 
 .venv/.installed: requirements/dev.txt $(wildcard layers/*/requirements.txt) $(addsuffix /pyproject.toml,$(LOCALLY_INSTALLED))
 	@requirements/install .venv -r requirements/dev.txt $(addprefix -e ./,$(LOCALLY_INSTALLED))
@@ -39,7 +43,35 @@ clean: .venv/.installed ## stop it and forget its state
 demo: tools ## an export from token to verified file, live
 	@$(PYTHON) -m local demo
 
+sam-build: tools ## what a deployment to AWS would upload, in .aws-sam/build
+	@$(SAM) build --cached --parallel
+
+## --- the checks that CI runs ------------------------------------------------------------------
+
+test: tools ## unit and component tests, then the system tests on a platform of their own
+	@$(PYTHON) -m pytest $(filter-out $(wildcard tests/system),$(wildcard tests/*/))
+	@$(PYTHON) -m local test
+
+check: tools ## style, types, imports between parts, the template, the API's description
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy layers/core/headrace functions client admin local openapi
+	@$(BIN)/lint-imports
+	@$(SAM) validate --lint
+	@$(BIN)/cfn-lint template.yaml
+	@$(PYTHON) -m openapi.generate --check
+
+bench: tools ## how fast an export is, beside DuckDB alone
+	@$(PYTHON) -m benchmarks
+
+format: .venv/.installed ## put the code into its format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+openapi: .venv/.installed ## write the API's description anew
+	@$(PYTHON) -m openapi.generate
+
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo tools
+.PHONY: help install up down logs clean demo sam-build test check bench format openapi tools

@@ -1,16 +1,19 @@
-"""`python -m local COMMAND`: the Makefile's up, down, logs, clean and demo."""
+"""`python -m local COMMAND`: the Makefile's up, down, logs, clean, demo and test."""
 
 import argparse
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from local import platform
-from local.deployment import Deployment, DeploymentFailed, outputs
-from local.home import Home
+from local.deployment import Deployment, outputs
+from local.home import CHECKOUT, Home, LocalFailure
 
 
 @contextmanager
@@ -71,11 +74,31 @@ def clean(home: Home) -> None:
     print(f"forgotten: {home.root}")
 
 
+def system_tests(arguments: list[str]) -> int:
+    """Run tests/system against a platform of their own, which is gone afterwards; pytest's code."""
+    with tempfile.TemporaryDirectory(prefix="headrace-test-") as folder:
+        home = Home(Path(folder).resolve())
+        try:
+            up(home)
+            environ = {**os.environ, "HEADRACE_HOME": str(home.root)}
+            tests = arguments or ["tests/system"]
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", *tests], cwd=CHECKOUT, env=environ, check=False
+            )
+            if done.returncode:
+                print(f"the end of the platform's log:\n{platform.tail(home.platform_log)}")
+            return done.returncode
+        finally:
+            platform.stop(home)
+
+
 def main() -> int:
     """Run one command; 0, or 1 with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument("command", choices=["up", "down", "logs", "clean", "demo"])
-    command = parser.parse_args().command
+    parser.add_argument("command", choices=["up", "down", "logs", "clean", "demo", "test"])
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of test: what pytest is told")
+    told = parser.parse_args()
+    command: str = told.command
     home = Home.of(os.environ)
     try:
         if command == "up":
@@ -88,12 +111,14 @@ def main() -> int:
             from local.logs import follow  # noqa: PLC0415
 
             follow(home, os.environ.get("FUNCTION", ""))
+        elif command == "test":
+            return system_tests(told.arguments)
         else:
             up(home)
             from local.demo import run  # noqa: PLC0415
 
             run(home)
-    except (platform.PlatformFailed, DeploymentFailed) as failure:
+    except LocalFailure as failure:
         print(f"\n{failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.home import CHECKOUT, Home
+from local.home import CHECKOUT, Home, LocalFailure
 from local.platform import REGION, aws_environment, endpoint, tail
 
 STACK = "headrace"
@@ -32,7 +32,7 @@ _DEPLOYABLE = (*_HEALTHY, "UPDATE_ROLLBACK_COMPLETE")
 _NOT_SOURCES = re.compile(r"__pycache__|\.egg-info$|\.pyc$|^\.(mypy|ruff)_cache$")
 
 
-class DeploymentFailed(Exception):
+class DeploymentFailed(LocalFailure):
     """`sam` ended with an error; the message has the end of what it said."""
 
 
@@ -43,7 +43,8 @@ def api_url(port: int) -> str:
 
 def client(service: str, port: int) -> Any:
     """A boto3 client of this platform."""
-    return boto3.client(
+    connect: Callable[..., Any] = boto3.client  # its types demand a literal name
+    return connect(
         service,
         endpoint_url=endpoint(port),
         region_name=REGION,
@@ -114,8 +115,6 @@ class Deployment:
             "--cached",
             "--parallel",
             *("--template-file", self.checkout / "template.yaml"),
-            *("--build-dir", self.home.build),
-            *("--cache-dir", self.home.build_cache),
         )
 
     def deploy(self) -> dict[str, str]:
@@ -133,7 +132,7 @@ class Deployment:
             "deploy",
             *("--config-file", self.checkout / "samconfig.toml"),
             *("--config-env", "local"),
-            *("--template-file", self.home.build / "template.yaml"),
+            *("--template-file", self.home.built_template),
             *("--stack-name", STACK),
             *("--s3-bucket", PACKAGES),
             *("--region", REGION),
@@ -180,7 +179,7 @@ class Deployment:
         with self.home.deploy_log.open("a") as log:
             done = subprocess.run(
                 [sam, command, *map(str, arguments)],
-                cwd=self.checkout,
+                cwd=self.home.root,  # where it makes its .aws-sam
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -14,6 +14,10 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
+class LocalFailure(Exception):
+    """A command of the local platform failed; the message is for whoever ran it."""
+
+
 @dataclass(frozen=True)
 class Home:
     """The folder of one local platform (``.local``, or what ``HEADRACE_HOME`` names)."""
@@ -57,14 +61,9 @@ class Home:
         return self.root / "lambda"
 
     @property
-    def build(self) -> Path:
-        """What `sam build` makes."""
-        return self.root / "build"
-
-    @property
-    def build_cache(self) -> Path:
-        """What `sam build --cached` keeps."""
-        return self.root / "build-cache"
+    def built_template(self) -> Path:
+        """The template that `sam build` leaves, beside what it built."""
+        return self.root / ".aws-sam" / "build" / "template.yaml"
 
     @property
     def platform_log(self) -> Path:

@@ -1,8 +1,8 @@
 """`make logs`: the functions' logs, as they come, until Ctrl-C."""
 
 import json
+import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from local.deployment import STACK, client
 from local.home import Home
 from local.platform import PlatformFailed, running_port
 
-_GROUP = "/aws/lambda/"
+_STREAM = re.compile(r"\d{4}/\d\d/\d\d/(?P<function>[^\[]*)\[")
 _PERIOD_SECONDS = 0.5
 _FRAME = ("START RequestId:", "END RequestId:", "INIT_START ")
 _KNOWN = {"level", "location", "message", "timestamp", "service", "function_name", "xray_trace_id"}
@@ -20,10 +20,9 @@ _KNOWN |= {"cold_start", "function_memory_size", "function_arn", "function_reque
 
 @dataclass
 class Group:
-    """One function's log group, read from where the last look ended."""
+    """A log group, read from where the last look ended."""
 
     name: str
-    function: str
     since: int
     seen: set[str] = field(default_factory=set)
 
@@ -65,33 +64,34 @@ def pretty(function: str, event: dict[str, Any]) -> str | None:
 def _structured(record: dict[str, Any]) -> str:
     """A Powertools record: level, message, then what else it carries."""
     if "_aws" in record:
-        names = [m["Name"] for group in record["_aws"]["CloudWatchMetrics"] for m in group["Metrics"]]
+        names = [
+            m["Name"] for group in record["_aws"]["CloudWatchMetrics"] for m in group["Metrics"]
+        ]
         return "metrics " + " ".join(f"{name}={record.get(name)}" for name in names)
     rest = {name: value for name, value in record.items() if name not in _KNOWN}
     trace = rest.pop("exception", "")
+    rest.pop("stack_trace", None)
     extra = " ".join(f"{name}={value}" for name, value in rest.items())
     line = f"{record.get('level', ''):<7} {record.get('message', '')}"
     return "\n".join(part for part in (f"{line}  {extra}".rstrip(), str(trace)) if part)
 
 
-def functions(cloudformation: Any) -> dict[str, str]:
-    """The names that the template gives the functions, by the names that they got."""
+def resources(cloudformation: Any, kind: str) -> dict[str, str]:
+    """The names that the template gives resources of a type, by the names that they got."""
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
     return {
         resource["PhysicalResourceId"]: resource["LogicalResourceId"]
         for page in pages
         for resource in page["StackResourceSummaries"]
-        if resource["ResourceType"] == "AWS::Lambda::Function"
+        if resource["ResourceType"] == kind
     }
 
 
-def _groups(logs: Any, names: dict[str, str], wanted: str) -> Iterator[tuple[str, str]]:
-    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=_GROUP):
-        for group in page["logGroups"]:
-            name = group["logGroupName"]
-            function = names.get(name.removeprefix(_GROUP), name.removeprefix(_GROUP))
-            if wanted.lower() in function.lower():
-                yield name, function
+def function_of(stream: str, names: dict[str, str]) -> str:
+    """The function that wrote a stream, by the template's name for it."""
+    match = _STREAM.match(stream)
+    name = match["function"] if match else stream
+    return names.get(name, name)
 
 
 def follow(home: Home, wanted: str) -> None:
@@ -99,20 +99,16 @@ def follow(home: Home, wanted: str) -> None:
     port = running_port(home)
     if port is None:
         raise PlatformFailed("the platform does not run: make up")
-    logs = client("logs", port)
-    names = functions(client("cloudformation", port))
+    logs, cloudformation = client("logs", port), client("cloudformation", port)
+    names = resources(cloudformation, "AWS::Lambda::Function")
     start = int(time.time() * 1000)
-    groups: dict[str, Group] = {}
+    groups = [Group(name, start) for name in resources(cloudformation, "AWS::Logs::LogGroup")]
     print(f"following {wanted or 'all functions'}; Ctrl-C ends", flush=True)
     while True:
-        for name, function in _groups(logs, names, wanted):
-            groups.setdefault(name, Group(name, function, start))
-        news = [
-            (event["timestamp"], position, line)
-            for position, group in enumerate(groups.values())
-            for event in group.news(logs)
-            if (line := pretty(group.function, event)) is not None
-        ]
-        for _, _, line in sorted(news, key=lambda item: item[:2]):
-            print(line, flush=True)
+        for group in groups:
+            for event in group.news(logs):
+                function = function_of(event["logStreamName"], names)
+                line = pretty(function, event)
+                if line is not None and wanted.lower() in function.lower():
+                    print(line, flush=True)
         time.sleep(_PERIOD_SECONDS)

@@ -11,13 +11,13 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from local.home import CHECKOUT, Home, choose_port
+from local.home import CHECKOUT, Home, LocalFailure, choose_port
 
 REGION = "eu-west-1"
 PYTHON = CHECKOUT / ".tools" / "platform" / "bin" / "python"
 
 
-class PlatformFailed(Exception):
+class PlatformFailed(LocalFailure):
     """The platform did not start or stop; the message says where to look."""
 
 

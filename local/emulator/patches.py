@@ -84,6 +84,34 @@ _FUNCTIONS = (
     ),
     Patch(
         _RUNTIME,
+        "a function that cannot be imported says where, in its log",
+        old="""\
+        _real_stdout.write(json.dumps({"status": "error", "error": str(e)}) + "\\\\n")
+        _real_stdout.flush()
+        return
+""",
+        new="""\
+        _real_stdout.write(json.dumps({
+            "status": "error", "error": f"{type(e).__name__}: {e}", "trace": traceback.format_exc(),
+        }) + "\\\\n")
+        _real_stdout.flush()
+        return
+""",
+    ),
+    Patch(
+        _RUNTIME,
+        "the trace of a failed import reaches who logs it",
+        old="""\
+            raise RuntimeError(f"Worker init failed: {response.get('error')}")
+""",
+        new="""\
+            failure = RuntimeError(f"Unable to import the handler: {response.get('error')}")
+            failure.trace = response.get("trace", "")
+            raise failure
+""",
+    ),
+    Patch(
+        _RUNTIME,
         "a handler's error does not end its process, as on AWS",
         old="""\
             if response.get("status") == "error":
@@ -244,17 +272,36 @@ _starting = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
     ),
     Patch(
         _LAMBDA,
+        "in a log group of several functions, a stream's name has the function's",
+        old="""\
+        stream_name = f"{now.year:04d}/{now.month:02d}/{now.day:02d}/[{qualifier}]{new_uuid().replace('-', '')}"
+        now_ms = int(time.time() * 1000)
+""",  # noqa: E501
+        new="""\
+        shared = fn_name if logging_cfg.get("LogGroup") else ""
+        stream_name = f"{now.year:04d}/{now.month:02d}/{now.day:02d}/{shared}[{qualifier}]{new_uuid().replace('-', '')}"
+        now_ms = int(time.time() * 1000)
+""",  # noqa: E501
+    ),
+    Patch(
+        _LAMBDA,
         "a process that cannot start does not end its siblings in mid-work",
         old="""\
         invalidate_worker(func_name, qualifier=qualifier, account=get_account_id(), region=get_region())
         worker = None  # invalidate_worker already dropped it from the pool
         return {
             "body": {"errorMessage": str(e), "errorType": type(e).__name__},
+            "error": True,
+            "log": "",
+        }
 """,  # noqa: E501
         new="""\
         worker.kill()  # it stays in its pool and starts anew at its next invocation
         return {
             "body": {"errorMessage": str(e), "errorType": "Runtime.InitError"},
+            "error": True,
+            "log": getattr(e, "trace", ""),
+        }
 """,
     ),
 )
@@ -275,6 +322,53 @@ _GATEWAY = (
             raise ValueError(f"gateway response {response_type}: {problem!r}")
     default_security = spec.get("security")
 """,  # noqa: E501
+    ),
+    Patch(
+        _API,
+        "ANY methods of the API's body are imported",
+        old="""\
+        if method.lower() in _OPENAPI_HTTP_METHODS:
+            _import_operation(api_id, resource_id, method.upper(), operation,
+                              scheme_map, default_security)
+""",
+        new="""\
+        if method.lower() == "x-amazon-apigateway-any-method":
+            method = "ANY"
+        if method == "ANY" or method.lower() in _OPENAPI_HTTP_METHODS:
+            _import_operation(api_id, resource_id, method.upper(), operation,
+                              scheme_map, default_security)
+""",
+    ),
+    Patch(
+        _API,
+        "a function that fails gives the gateway response of 5xx, and none of its error's words",
+        old="""\
+    lambda_response, err = _lambda_proxy_response(result)
+    if err:
+        return 502, {"Content-Type": "application/json"}, json.dumps({"message": err}).encode()
+
+    status = lambda_response.get("statusCode", 200)
+""",
+        new="""\
+    lambda_response, err = _lambda_proxy_response(result)
+    if err:
+        error = _gw_error("DEFAULT_5XX", "Internal server error")
+        error.status = 502
+        return error
+
+    status = lambda_response.get("statusCode", 200)
+""",
+    ),
+    Patch(
+        _API,
+        "the status of a function that fails",
+        old="""\
+    status = response.get("statusCode") or (403 if response_type == "DEFAULT_4XX" else 500)
+""",
+        new="""\
+    status = response.get("statusCode") or getattr(error, "status", None) or (
+        403 if response_type == "DEFAULT_4XX" else 500)
+""",
     ),
     Patch(
         _API,
@@ -563,6 +657,44 @@ def _fail_execution(execution, error, cause):
     current_name = definition.get("StartAt")
     if not current_name or current_name not in all_states:
         _fail_execution(""",  # noqa: E501
+    ),
+    Patch(
+        _STATES,
+        "a task's retries wait MaxDelaySeconds at most, with jitter where asked",
+        old="""\
+                sleep_sec = interval * (backoff ** count)
+                _scaled_sleep(min(sleep_sec, 60))
+""",
+        new="""\
+                _scaled_sleep(_retry_delay(retrier, interval * (backoff ** count)))
+""",
+    ),
+    Patch(
+        _STATES,
+        "a Map's or Parallel's retries do so as well",
+        old="""\
+                _scaled_sleep(min(interval * (retrier.get("BackoffRate", 2.0) ** count), 60))
+""",
+        new="""\
+                _scaled_sleep(_retry_delay(retrier, interval * (retrier.get("BackoffRate", 2.0) ** count)))
+""",  # noqa: E501
+    ),
+    Patch(
+        _STATES,
+        "how long a retry waits",
+        old="""\
+def _find_matching_retrier(retriers, error, retry_counts):
+""",
+        new="""\
+def _retry_delay(retrier, seconds):
+    import random
+
+    seconds = min(seconds, retrier.get("MaxDelaySeconds", seconds))
+    return random.uniform(0, seconds) if retrier.get("JitterStrategy") == "FULL" else seconds
+
+
+def _find_matching_retrier(retriers, error, retry_counts):
+""",
     ),
 )
 
