@@ -1,0 +1,112 @@
+"""Values for tests, each with a default for all that a test does not care about."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from headrace.exports.model import (
+    Column,
+    ColumnType,
+    Compression,
+    Configuration,
+    ExportRequest,
+    FileFormat,
+    Operation,
+    QuotaRule,
+    Source,
+    Table,
+    new_operation,
+)
+from headrace.kernel.caller import Caller
+from headrace.kernel.ids import RandomIds
+
+NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+ALL_SCOPES = frozenset(
+    f"youforce-data-api:{scope}" for scope in ("metadata:read", "data:read", "jobs:manage")
+)
+
+
+def a_column(name: str = "id", **changes: Any) -> Column:
+    """A column that is read under the name it is shown."""
+    column = Column(name=name, source=name, type=ColumnType.STRING, nullable=True)
+    return replace(column, **changes)
+
+
+def a_table(name: str = "employees", **changes: Any) -> Table:
+    """A table of two columns."""
+    table = Table(
+        name=name,
+        source=f"main.{name}",
+        columns=(a_column("id", nullable=False), a_column("name")),
+        primary_key=("id",),
+        row_estimate=3,
+    )
+    return replace(table, **changes)
+
+
+def a_configuration(*tables: str, **changes: Any) -> Configuration:
+    """The default configuration of the client ``bureau`` for the tenant ``north``."""
+    configuration = Configuration(
+        configuration_id="hr-full",
+        tenant="north",
+        client_id="bureau",
+        default=True,
+        source="hr",
+        tables=tuple(a_table(name) for name in tables or ("employees", "absences")),
+    )
+    return replace(configuration, **changes)
+
+
+def a_source(**changes: Any) -> Source:
+    """A source that no test opens."""
+    return replace(Source("hr", "ducklake", {"catalog": "sqlite:/nowhere"}), **changes)
+
+
+def a_caller(**changes: Any) -> Caller:
+    """The client ``bureau`` of the tenant ``north``, with every scope."""
+    return replace(Caller("north", "bureau", ALL_SCOPES), **changes)
+
+
+def a_rule(**changes: Any) -> QuotaRule:
+    """Three a day, in Amsterdam."""
+    return replace(QuotaRule(limit=3, time_zone="Europe/Amsterdam"), **changes)
+
+
+def a_request(*tables: str, **changes: Any) -> ExportRequest:
+    """Plain CSV of two tables."""
+    request = ExportRequest(
+        configuration_id="hr-full",
+        tables=tables or ("employees", "absences"),
+        file_format=FileFormat.CSV,
+        compression=Compression.NONE,
+    )
+    return replace(request, **changes)
+
+
+def an_export(moment: datetime = NOON, **changes: Any) -> Operation:
+    """A scheduled operation of ``bureau`` for ``north``."""
+    values: dict[str, Any] = {
+        "operation_id": RandomIds().new(moment),
+        "tenant": "north",
+        "client_id": "bureau",
+        "request": a_request(),
+        "catalog_version": 1,
+        "quota_day": a_rule().day(moment),
+        "created_at": moment,
+    }
+    return new_operation(**(values | changes))
+
+
+class SteppingClock:
+    """A clock that a test moves."""
+
+    def __init__(self, moment: datetime = NOON) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        """The moment that the test has set."""
+        return self.moment
+
+    def advance(self, **by: float) -> None:
+        """Moves on, by ``timedelta``'s arguments."""
+        self.moment += timedelta(**by)

@@ -1,0 +1,182 @@
+"""Fakes of ports, for tests that are about something else."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from headrace.exports.model import (
+    Compression,
+    Configuration,
+    FileFormat,
+    Operation,
+    PartPosition,
+    QuotaRule,
+    RowRange,
+    Source,
+    Table,
+)
+from headrace.exports.ports import SourceColumn
+from headrace.kernel.errors import NotFound, SourceChanged
+from tests.builders import a_configuration, a_rule, a_source
+
+
+@dataclass
+class FakeConfigurations:
+    """A published catalog in memory; ``publish`` makes the next version."""
+
+    versions: list[tuple[Configuration, ...]] = field(default_factory=lambda: [(a_configuration(),)])
+    rule: QuotaRule = field(default_factory=a_rule)
+    key: str | None = None
+
+    def publish(self, *configurations: Configuration) -> None:
+        """Makes these the current ones."""
+        self.versions.append(configurations)
+
+    def find(
+        self, tenant: str, client_id: str, configuration_id: str | None
+    ) -> tuple[int, Configuration]:
+        """See the port."""
+        for one in self.versions[-1]:
+            wanted = one.default if configuration_id is None else True
+            named = configuration_id in (None, one.configuration_id)
+            if (one.tenant, one.client_id) == (tenant, client_id) and wanted and named:
+                return len(self.versions), one
+        raise NotFound("There is no such configuration.")
+
+    def at(
+        self, version: int, tenant: str, client_id: str, configuration_id: str
+    ) -> Configuration:
+        """See the port."""
+        for one in self.versions[version - 1]:
+            if one.configuration_id == configuration_id and one.tenant == tenant:
+                return one
+        raise NotFound("There is no such configuration.")
+
+    def source(self, version: int, name: str) -> Source:
+        """See the port."""
+        return a_source(name=name)
+
+    def quota_rule(self, tenant: str, client_id: str) -> QuotaRule:
+        """See the port."""
+        return self.rule
+
+    def kms_key(self, tenant: str) -> str | None:
+        """See the port."""
+        return self.key
+
+
+@dataclass
+class FakeWorkflows:
+    """Remembers what was started; ``executions`` maps execution names to whether they run."""
+
+    executions: dict[str, bool] = field(default_factory=dict)
+
+    def start(self, operation: Operation) -> None:
+        """See the port."""
+        self.executions.setdefault(operation.execution_name, True)
+
+    def stop(self, operation: Operation) -> None:
+        """See the port."""
+        if operation.execution_name in self.executions:
+            self.executions[operation.execution_name] = False
+
+    def is_running(self, operation: Operation) -> bool | None:
+        """See the port."""
+        return self.executions.get(operation.execution_name)
+
+
+@dataclass
+class FakeStream:
+    """Rows as NDJSON lines, cut into chunks of one line."""
+
+    lines: list[bytes]
+    rows: int = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self.lines:
+            self.rows += 1
+            yield line
+
+
+@dataclass
+class FakeWarehouse:
+    """Tables of numbered rows of ``row_bytes`` each, at snapshots that may be dropped."""
+
+    rows: dict[str, int] = field(default_factory=lambda: {"main.employees": 3, "main.absences": 2})
+    snapshot: int = 7
+    dropped: set[str] = field(default_factory=set)
+    row_bytes: int = 20
+    ranges: int = 1
+    failure: Exception | None = None
+
+    def current_version(self, source: Source) -> str:
+        """See the port."""
+        return str(self.snapshot)
+
+    def holds_version(self, source: Source, version: str) -> bool:
+        """See the port."""
+        return version not in self.dropped
+
+    def tables(self, source: Source) -> tuple[str, ...]:
+        """See the port."""
+        return tuple(self.rows)
+
+    def describe(self, source: Source, table: str) -> tuple[SourceColumn, ...]:
+        """See the port."""
+        return ()
+
+    def count(self, source: Source, version: str, table: Table) -> int:
+        """See the port."""
+        return self.rows[table.source]
+
+    def plan(
+        self,
+        source: Source,
+        version: str,
+        table: Table,
+        file_format: FileFormat,
+        *,
+        target_bytes: int,
+        max_ranges: int,
+    ) -> tuple[RowRange, ...]:
+        """Equal ranges, as many as the test asked for."""
+        total = self.rows[table.source]
+        count = min(self.ranges, total)
+        bounds = [total * index // count for index in range(count + 1)] if count else []
+        return tuple(
+            RowRange(first, last - 1, last - first)
+            for first, last in zip(bounds, bounds[1:], strict=False)
+        )
+
+    def line(self, version: str, table: Table, row: int) -> bytes:
+        """A row, padded to its size."""
+        text = json.dumps({"table": table.name, "version": version, "row": row})
+        return text.ljust(self.row_bytes - 1).encode() + b"\n"
+
+    @contextmanager
+    def stream(
+        self,
+        source: Source,
+        version: str,
+        table: Table,
+        row_range: RowRange | None,
+        file_format: FileFormat,
+        compression: Compression,
+        position: PartPosition,
+    ) -> Iterator[FakeStream]:
+        """See the port."""
+        if self.failure is not None:
+            raise self.failure
+        if version in self.dropped:
+            raise SourceChanged("The snapshot is gone.")
+        wanted = row_range or RowRange(0, self.rows[table.source] - 1, self.rows[table.source])
+        yield FakeStream(
+            [self.line(version, table, row) for row in range(wanted.first, wanted.last + 1)]
+        )
+
+
+def with_quota(configurations: FakeConfigurations, limit: int) -> FakeConfigurations:
+    """The same catalog with another daily quota."""
+    configurations.rule = replace(configurations.rule, limit=limit)
+    return configurations

@@ -1,0 +1,215 @@
+"""The exports product in one process: real use cases and adapters over moto, fakes elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from moto import mock_aws
+
+from headrace.adapters.dynamodb.operations import DynamoDueOperations, DynamoOperations
+from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.s3.files import S3Files
+from headrace.adapters.s3.part_upload import S3PartUploads
+from headrace.exports import extraction, usecases
+from headrace.exports.model import Compression, Failure, FileFormat, Limits, Operation, Status
+from headrace.kernel.errors import Fenced, Stopped
+from headrace.kernel.ids import RandomIds
+from tests.builders import SteppingClock, a_caller
+from tests.fakes import FakeConfigurations, FakeWarehouse, FakeWorkflows
+
+REGION = "eu-west-1"
+BUCKET = "files"
+TABLES = ("CatalogTable", "CredentialsTable", "OperationsTable")
+
+
+class _Template(yaml.SafeLoader):
+    """Reads template.yaml, with its functions as plain text."""
+
+
+_Template.add_multi_constructor(
+    "!",
+    lambda loader, tag, node: (
+        loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+    ),
+)
+
+
+def template() -> dict[str, Any]:
+    """The deployment's template."""
+    text = Path(__file__).parent.parent.joinpath("template.yaml").read_text()
+    loaded: dict[str, Any] = yaml.load(text, _Template)
+    return loaded
+
+
+def create_tables(client: Any) -> None:
+    """The tables as the template has them, under their logical names."""
+    resources = template()["Resources"]
+    for name in TABLES:
+        properties = resources[name]["Properties"]
+        wanted = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+        client.create_table(TableName=name, **{k: properties[k] for k in wanted if k in properties})
+
+
+@dataclass
+class World:
+    """One deployment. ``run`` does what the workflow does, task by task."""
+
+    clients: dict[str, Any]
+    key_id: str
+    clock: SteppingClock = field(default_factory=SteppingClock)
+    configurations: FakeConfigurations = field(default_factory=FakeConfigurations)
+    workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
+    warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
+    limits: Limits = field(default_factory=lambda: Limits(lease=timedelta(seconds=60)))
+
+    def __post_init__(self) -> None:
+        table = Table(self.clients["dynamodb"], "OperationsTable", pause=lambda _: None)
+        self.operations = DynamoOperations(table, self.limits.lease)
+        self.files = S3Files(self.clients["s3"], BUCKET, self.key_id, timedelta(minutes=5))
+        self.export = usecases.Export(self.configurations, self.operations, self.clock)
+        self.extraction = extraction.Extraction(
+            self.configurations, self.operations, self.files, self.clock, self.limits
+        )
+        self.upload = S3PartUploads(self.clients["s3"], BUCKET, self.limits.part_bytes)
+
+    # --- what callers do --------------------------------------------------------------------
+
+    def start(self, key: str | None = None, **changes: Any) -> Operation:
+        """Starts an export."""
+        asked = {
+            "caller": a_caller(),
+            "configuration_id": None,
+            "file_format": FileFormat.NDJSON,
+            "compression": Compression.NONE,
+            "entity": None,
+            "idempotency_key": key,
+        } | changes
+        use_case = usecases.StartExport(self.export, RandomIds(), self.workflows)
+        return use_case(**asked).operation
+
+    def status(self, operation: Operation) -> Operation:
+        """How it stands now."""
+        return usecases.GetExport(self.export)(a_caller(), operation.operation_id).operation
+
+    def cancel(self, operation: Operation) -> Operation:
+        """Cancels it."""
+        use_case = usecases.CancelExport(self.export, self.workflows, self.files, self.limits)
+        return use_case(a_caller(), operation.operation_id).operation
+
+    def retry(self, operation: Operation) -> Operation:
+        """Retries it."""
+        use_case = usecases.RetryExport(self.export, self.workflows)
+        return use_case(a_caller(), operation.operation_id).operation
+
+    def delete(self, operation: Operation) -> None:
+        """Deletes it."""
+        usecases.DeleteExport(self.export, self.files)(a_caller(), operation.operation_id)
+
+    def link(self, job_id: str, **changes: Any) -> str:
+        """The link to a job's document."""
+        return usecases.DownloadJob(self.export, self.files)(a_caller(**changes), job_id)
+
+    def used(self) -> int:
+        """How much of today's quota is used."""
+        return self.export.quota(a_caller()).used
+
+    # --- what the workflow does -------------------------------------------------------------
+
+    def attempt(self, operation: Operation) -> extraction.Attempt:
+        """The operation's present attempt."""
+        return extraction.Attempt(
+            operation.tenant, operation.client_id, operation.operation_id, operation.attempt
+        )
+
+    def plan(self, operation: Operation) -> tuple[str, ...]:
+        """The task that plans the operation."""
+        return extraction.PlanExport(self.extraction, self.warehouse)(self.attempt(operation))
+
+    def plan_job(self, operation: Operation, job_id: str, *, split: bool = True) -> tuple[int, int]:
+        """The task that plans a job."""
+        task = extraction.PlanJob(self.extraction, self.warehouse)
+        return task(self.attempt(operation), job_id, split=split)
+
+    def export_range(
+        self, operation: Operation, job_id: str, job_attempt: int, index: int = 0
+    ) -> None:
+        """The task that streams a range."""
+        task = extraction.ExportRange(self.extraction, self.warehouse, self.upload)
+        task(self.attempt(operation), job_id, job_attempt, index)
+
+    def complete_job(self, operation: Operation, job_id: str, job_attempt: int) -> bool:
+        """The task that makes the document."""
+        task = extraction.CompleteJob(self.extraction)
+        return task(self.attempt(operation), job_id, job_attempt)
+
+    def fail_job(self, operation: Operation, job_id: str) -> None:
+        """The task that fails a job."""
+        failure = Failure("worker_failed", "It broke.")
+        extraction.FailJob(self.extraction)(self.attempt(operation), job_id, failure)
+
+    def end(self, operation: Operation, failure: Failure | None = None) -> Status:
+        """The task that ends the operation."""
+        return extraction.EndExport(self.extraction)(self.attempt(operation), failure)
+
+    def run_job(self, operation: Operation, job_id: str) -> None:
+        """All of a job."""
+        split = True
+        while True:
+            job_attempt, ranges = self.plan_job(operation, job_id, split=split)
+            for index in range(ranges):
+                self.export_range(operation, job_id, job_attempt, index)
+            if self.complete_job(operation, job_id, job_attempt):
+                return
+            split = False
+
+    def run(self, operation: Operation) -> Operation:
+        """All of the workflow."""
+        with suppress(Fenced, Stopped):
+            for job_id in self.plan(operation):
+                self.run_job(operation, job_id)
+            self.end(operation)
+        self.workflows.executions[operation.execution_name] = False
+        return self.status(operation)
+
+    def sweep(self) -> extraction.Swept:
+        """The scheduled sweep."""
+        due = DynamoDueOperations(self.clients["dynamodb"], "OperationsTable")
+        return extraction.Sweep(self.extraction, self.workflows, due)()
+
+    # --- what lies in storage ---------------------------------------------------------------
+
+    def stored(self) -> dict[str, bytes]:
+        """Every document in the bucket."""
+        s3 = self.clients["s3"]
+        listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        return {
+            item["Key"]: s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
+            for item in listed
+        }
+
+    def open_uploads(self) -> int:
+        """How many uploads are neither completed nor aborted."""
+        return len(self.clients["s3"].list_multipart_uploads(Bucket=BUCKET).get("Uploads", []))
+
+    def lock(self) -> str | None:
+        """The id of the operation that holds the client's lock."""
+        item = Table(self.clients["dynamodb"], "OperationsTable").get("north#bureau", "lock")
+        return item["operation_id"] if item else None
+
+
+@contextmanager
+def a_world(**changes: Any) -> Iterator[World]:
+    """A fresh deployment over moto."""
+    with mock_aws():
+        names = ("dynamodb", "s3", "kms")
+        clients = {name: boto3.client(name, region_name=REGION) for name in names}  # type: ignore[call-overload]
+        create_tables(clients["dynamodb"])
+        location = {"LocationConstraint": REGION}
+        clients["s3"].create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
+        key_id = clients["kms"].create_key()["KeyMetadata"]["Arn"]
+        yield World(clients=clients, key_id=key_id, **changes)
