@@ -20,7 +20,6 @@ from tests.unit.identity.tokens_made import (
     NOW,
     SCOPE,
     StoppedClock,
-    b64,
     claims,
     ec_key,
     es256,
@@ -33,6 +32,9 @@ from tests.unit.identity.tokens_made import (
     rs256,
     rsa_key,
     token,
+)
+from tests.unit.identity.tokens_made import (
+    b64 as base64url,
 )
 
 OURS = Issuer(ISSUER, AUDIENCE)
@@ -110,7 +112,14 @@ def test_a_key_that_the_token_brings_or_points_to_is_ignored() -> None:
 @pytest.mark.abuse(6)
 @pytest.mark.parametrize("crit", [["b64"], ["exp"], ["urn:unknown"], [], "b64", {}])
 def test_a_token_with_a_critical_extension_is_refused(crit: Any) -> None:
-    assert_refused(token(header(crit=crit, b64=True)))
+    assert_refused(token(header(crit=crit)))
+
+
+@pytest.mark.abuse(6)
+@pytest.mark.parametrize("b64", [True, False])
+def test_a_token_that_says_how_its_payload_is_encoded_is_refused(b64: bool) -> None:
+    assert_refused(token(header(b64=b64)))
+    assert_refused(token(header(b64=b64, crit=["b64"])))
 
 
 @pytest.mark.abuse(7)
@@ -246,7 +255,7 @@ def test_what_is_no_signed_token_at_all_is_refused(text: str) -> None:
 
 def test_an_encrypted_token_is_refused() -> None:
     assert_refused(
-        ".".join([b64(json.dumps(header(enc="A256GCM")).encode()), "", "YQ", "YQ", "YQ"])
+        ".".join([base64url(json.dumps(header(enc="A256GCM")).encode()), "", "YQ", "YQ", "YQ"])
     )
 
 
@@ -260,7 +269,7 @@ def test_a_nesting_bomb_is_refused(opening: str) -> None:
     depth = 5900 // len(opening)
     bomb = opening * depth
     closing = {"[": "]", '{"a":': "}"}[opening]
-    assert_refused(f"{b64(bomb.encode())}.YQ.YQ")
+    assert_refused(f"{base64url(bomb.encode())}.YQ.YQ")
     assert_refused(token(body=f'{{"x":{opening * 500}1{closing * 500}}}', sign=lambda _: b"a"))
 
 
@@ -270,9 +279,9 @@ def test_claims_that_are_no_object_are_refused(body: str) -> None:
 
 
 def test_claims_that_are_no_utf8_are_refused() -> None:
-    head = b64(json.dumps(header()).encode())
-    message = f"{head}.{b64(b'{"a":"' + bytes([0xFF]) + b'"}')}"
-    assert_refused(f"{message}.{b64(rs256(message.encode()))}")
+    head = base64url(json.dumps(header()).encode())
+    message = f"{head}.{base64url(b'{"a":"' + bytes([0xFF]) + b'"}')}"
+    assert_refused(f"{message}.{base64url(rs256(message.encode()))}")
 
 
 @pytest.mark.parametrize("kid", ["unknown", "", "k" * 257, 7, ["x"], None, "../../etc/passwd"])

@@ -57,7 +57,7 @@ class SentRequest:
     """What came in at the token endpoint, not read yet."""
 
     content_type: str
-    authorization: str | None
+    authorization: str | None = field(repr=False)
     body: bytes = field(repr=False)
 
 

@@ -103,7 +103,8 @@ class Verifier:
         if kind.lower().removeprefix("application/") not in issuer.types:
             raise NotAuthenticated(NOT_VALID)
         # We know no extension, so any that must be understood is not (RFC 7515 section 4.1.11).
-        if "crit" in header:
+        # "b64" changes what is signed, for readers who know it, so with it there are two readings.
+        if "crit" in header or "b64" in header:
             raise NotAuthenticated(NOT_VALID)
         return algorithm, key_id
 

@@ -1,0 +1,276 @@
+"""Who a call is of, beyond the token itself."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from headrace.identity.keys import KeySet
+from headrace.identity.model import Client, Issuer, Networks
+from headrace.identity.tokens import Verifier
+from headrace.identity.usecases import Allowed, Authorize, Denied, Presented, Refused
+from headrace.kernel.errors import Unavailable
+from tests.unit.identity.tokens_made import (
+    AUDIENCE,
+    ISSUER,
+    SCOPE,
+    StoppedClock,
+    claims,
+    key_set,
+    token,
+)
+
+READ = "youforce-data-api:data:read"
+PARTNER = Issuer(
+    "https://login.partner.example",
+    "urn:headrace",
+    "https://login.partner.example/jwks",
+    types=frozenset({"jwt"}),
+    client_claim="azp",
+    tenant_claim="org",
+    scope_claim="scp",
+)
+ONE_TENANT = Issuer(
+    "https://small.example", "urn:headrace", "https://small.example/jwks", tenant_claim=None
+)
+
+
+class Clients:
+    """The ``Clients`` port over a mapping."""
+
+    def __init__(self, *clients: Client) -> None:
+        self.by_id = {client.client_id: client for client in clients}
+
+    def find(self, client_id: str) -> Client | None:
+        return self.by_id.get(client_id)
+
+
+def a_client(client_id: str = "acme-hr", **changes: Any) -> Client:
+    values: dict[str, Any] = {"tenants": frozenset({"acme"}), "scopes": frozenset({SCOPE, READ})}
+    return Client(client_id, **(values | changes))
+
+
+def authorize(
+    authorization: str | tuple[str, ...] | None,
+    *clients: Client,
+    source_ip: str = "203.0.113.9",
+    query: frozenset[str] = frozenset(),
+    keys: KeySet | None = None,
+    issuers: Mapping[str, Issuer] | None = None,
+) -> Allowed | Denied | Refused:
+    headers = (authorization,) if isinstance(authorization, str) else authorization or ()
+    known = {
+        ISSUER: Issuer(ISSUER, AUDIENCE),
+        PARTNER.issuer: PARTNER,
+        ONE_TENANT.issuer: ONE_TENANT,
+    }
+    return Authorize(
+        Clients(*(clients or (a_client(),))),
+        known if issuers is None else issuers,
+        lambda _: keys or key_set(),
+        Verifier(StoppedClock()),
+    )(Presented(headers, query, source_ip))
+
+
+def allowed(decision: Allowed | Denied | Refused) -> tuple[str, str, frozenset[str]]:
+    assert isinstance(decision, Allowed), decision
+    return decision.caller.tenant, decision.caller.client_id, decision.caller.scopes
+
+
+def denied(decision: Allowed | Denied | Refused) -> str:
+    assert isinstance(decision, Denied), decision
+    assert decision.detail is not None
+    return decision.detail
+
+
+def test_the_caller_is_the_client_and_tenant_of_the_token() -> None:
+    assert allowed(authorize(f"Bearer {token()}")) == ("acme", "acme-hr", frozenset({SCOPE}))
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer ", "  Bearer"])
+def test_the_scheme_is_read_without_case_and_blanks(scheme: str) -> None:
+    assert allowed(authorize(f"{scheme} {token()} "))
+
+
+@pytest.mark.abuse(19)
+@pytest.mark.parametrize(
+    "header", [None, "", "Basic YTpi", "DPoP abc", "Negotiate", token(), "Bearerx abc", ()]
+)
+def test_a_call_without_bearer_credentials_is_denied_without_an_error(header: Any) -> None:
+    assert authorize(header) == Denied(None)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Bearer", "Bearer ", "Bearer a b", "Bearer a,b", 'Bearer "x"', "Bearer é", "Bearer ="],
+)
+def test_bearer_credentials_that_are_no_token_are_denied(header: str) -> None:
+    denied(authorize(header))
+
+
+@pytest.mark.abuse(20)
+@pytest.mark.parametrize("header", [None, f"Bearer {token()}"])
+def test_a_token_in_the_query_is_denied_whatever_the_header_says(header: str | None) -> None:
+    assert "header" in denied(authorize(header, query=frozenset({"access_token"})))
+
+
+def test_two_authorization_headers_are_denied_even_if_both_are_good() -> None:
+    good = f"Bearer {token()}"
+    denied(authorize((good, good)))
+    denied(authorize(f"{good}, {good}"))
+    denied(authorize(f"{good},{good}"))
+
+
+def test_a_client_that_is_no_longer_published_is_denied() -> None:
+    denied(authorize(f"Bearer {token()}", a_client("another")))
+
+
+def test_a_tenant_that_the_client_no_longer_serves_is_denied_as_an_unknown_one_is() -> None:
+    lost = denied(authorize(f"Bearer {token()}", a_client(tenants=frozenset({"other"}))))
+    never = denied(authorize(f"Bearer {token(body=claims(tenant_id='nobody'))}"))
+    assert lost == never
+
+
+@pytest.mark.parametrize("name", ["client_id", "tenant_id"])
+@pytest.mark.parametrize("value", [None, "", 7, ["acme"], {"a": 1}, "acme\n", "a" * 300, "acme#x"])
+def test_a_token_without_a_proper_client_and_tenant_is_denied(name: str, value: Any) -> None:
+    denied(authorize(f"Bearer {token(body=claims(**{name: value}))}"))
+
+
+def test_scopes_that_the_catalog_took_away_are_gone_at_once() -> None:
+    both = token(body=claims(scope=f"{SCOPE} {READ}"))
+    assert allowed(authorize(f"Bearer {both}"))[2] == {SCOPE, READ}
+    assert allowed(authorize(f"Bearer {both}", a_client(scopes=frozenset({READ}))))[2] == {READ}
+
+
+@pytest.mark.abuse(18)
+@pytest.mark.parametrize(
+    "scope",
+    [
+        SCOPE.upper(),
+        SCOPE.title(),
+        SCOPE + "2",
+        "x" + SCOPE,
+        SCOPE.removeprefix("youforce-data-api:"),
+        "youforce-data-api:jobs",
+        "youforce-data-api:*",
+        SCOPE.replace(":", "："),
+        SCOPE + "\t" + READ,
+        SCOPE + "," + READ,
+        "",
+        {SCOPE: True},
+        [[SCOPE]],
+        None,
+    ],
+)
+def test_a_scope_written_any_other_way_grants_nothing(scope: Any) -> None:
+    assert allowed(authorize(f"Bearer {token(body=claims(scope=scope))}"))[2] == frozenset()
+
+
+def test_a_call_from_another_network_is_refused_and_carries_no_caller() -> None:
+    client = a_client(networks=Networks.of(["203.0.113.0/24"]))
+    assert allowed(authorize(f"Bearer {token()}", client))
+    refusal = Refused("network_not_allowed")
+    assert authorize(f"Bearer {token()}", client, source_ip="198.51.100.1") == refusal
+    assert authorize(f"Bearer {token()}", client, source_ip="") == refusal
+
+
+def test_a_bad_token_from_another_network_learns_nothing_of_the_network() -> None:
+    client = a_client(networks=Networks.of(["203.0.113.0/24"]))
+    denied(authorize(f"Bearer {token()}x", client, source_ip="198.51.100.1"))
+
+
+def test_while_keys_cannot_be_read_the_answer_is_unavailable() -> None:
+    def down() -> tuple[()]:
+        raise Unavailable("down")
+
+    keys = KeySet(down, StoppedClock())
+    assert authorize(f"Bearer {token()}", keys=keys) == Refused("unavailable")
+
+
+def partner_token(**changes: Any) -> str:
+    body = claims(
+        iss=PARTNER.issuer,
+        aud=PARTNER.audience,
+        client_id=None,
+        tenant_id=None,
+        scope=None,
+        azp="acme-hr",
+        org="acme",
+        scp=[SCOPE, "theirs:read", READ, 7],
+    )
+    return "Bearer " + token({**_partner_header()}, {**body, **changes})
+
+
+def _partner_header() -> dict[str, str]:
+    from tests.unit.identity.tokens_made import header
+
+    return header(typ="JWT")
+
+
+def test_a_foreign_issuers_token_speaks_for_a_client_that_trusts_it() -> None:
+    client = a_client(trusted_issuers=frozenset({PARTNER.issuer}))
+    assert allowed(authorize(partner_token(), client)) == (
+        "acme",
+        "acme-hr",
+        frozenset({SCOPE, READ}),
+    )
+
+
+def test_a_foreign_issuers_token_speaks_for_nobody_else() -> None:
+    trusting = a_client("partner-app", trusted_issuers=frozenset({PARTNER.issuer}))
+    denied(authorize(partner_token(), a_client(), trusting))
+    other = a_client(trusted_issuers=frozenset({ONE_TENANT.issuer}))
+    denied(authorize(partner_token(), other))
+
+
+def test_a_foreign_issuer_cannot_reach_a_tenant_that_the_client_does_not_serve() -> None:
+    client = a_client(trusted_issuers=frozenset({PARTNER.issuer}))
+    denied(authorize(partner_token(org="other"), client))
+    denied(authorize(partner_token(org=None), client))
+
+
+def test_a_foreign_issuers_token_passes_as_ours_in_no_way() -> None:
+    client = a_client(trusted_issuers=frozenset({PARTNER.issuer}))
+    # Its type, its audience and its claims are its own, and ours are ours.
+    denied(authorize(partner_token(iss=ISSUER), client))
+    denied(authorize(partner_token(aud=AUDIENCE), client))
+    denied(authorize("Bearer " + token(body=claims(iss=PARTNER.issuer)), client))
+
+
+def test_an_issuer_without_tenants_speaks_for_clients_of_one_tenant_only() -> None:
+    trusts = frozenset({ONE_TENANT.issuer})
+    body = claims(iss=ONE_TENANT.issuer, aud=ONE_TENANT.audience, tenant_id=None)
+    text = f"Bearer {token(body=body)}"
+    assert allowed(authorize(text, a_client(trusted_issuers=trusts)))[0] == "acme"
+    several = a_client(trusted_issuers=trusts, tenants=frozenset({"acme", "beta"}))
+    denied(authorize(text, several))
+
+
+def test_an_issuer_that_nobody_configured_is_denied_without_a_fetch() -> None:
+    def never() -> tuple[()]:
+        raise AssertionError("fetched")
+
+    keys = KeySet(never, StoppedClock())
+    body = claims(iss="https://attacker.example")
+    assert "not trusted" in denied(authorize(f"Bearer {token(body=body)}", keys=keys))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"algorithms": frozenset({"HS256"})},
+        {"algorithms": frozenset({"none"})},
+        {"algorithms": frozenset()},
+        {"types": frozenset()},
+        {"types": frozenset({"dpop+jwt"})},
+        {"types": frozenset({"JWT"})},
+        {"audience": ""},
+        {"issuer": ""},
+    ],
+)
+def test_an_issuer_cannot_be_configured_carelessly(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        Issuer(
+            **({"issuer": "https://x.example", "audience": "a", "jwks_uri": "https://x"} | wrong)
+        )
