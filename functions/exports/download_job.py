@@ -10,6 +10,7 @@ route = Route(
     "Download the document of a job",
     scope=Scope.DATA_READ,
     replies={303: None},
+    reply_headers={303: {"Location": "A link to the document, which works for some minutes"}},
     errors=(NotFound, JobUnfinished, FileExpired, FileUnavailable),
 )
 

@@ -11,6 +11,7 @@ route = Route(
     "How an operation stands",
     scope=Scope.JOBS_MANAGE,
     replies={200: OperationView},
+    reply_headers={200: {"Retry-After": "When to ask again, while it is active"}},
     errors=(NotFound,),
 )
 

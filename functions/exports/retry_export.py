@@ -11,6 +11,7 @@ route = Route(
     "Run the jobs that did not succeed again",
     scope=Scope.JOBS_MANAGE,
     replies={202: OperationView},
+    reply_headers={202: {"Location": "The operation's status", "Retry-After": "When to ask there"}},
     errors=(NotFound, OperationNotRetryable, OperationActive),
 )
 

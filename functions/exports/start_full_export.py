@@ -51,6 +51,7 @@ route = Route(
         "Idempotency-Key": "A key of your own: the same key and body start one operation only"
     },
     replies={202: OperationView},
+    reply_headers={202: {"Location": "The operation's status", "Retry-After": "When to ask there"}},
     errors=(
         InvalidRequest,
         BodyTooLarge,

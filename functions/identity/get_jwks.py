@@ -1,5 +1,6 @@
 """GET /.well-known/jwks.json: the public keys of our access tokens."""
 
+from headrace.identity.documents import JwksDocument
 from headrace.identity.usecases import key_document
 from headrace.kernel.errors import Unavailable
 from headrace.runtime import identity
@@ -10,7 +11,7 @@ route = Route(
     "/.well-known/jwks.json",
     "The public keys of access tokens",
     tag="identity",
-    replies={200: dict},
+    replies={200: JwksDocument},
     errors=(Unavailable,),
 )
 

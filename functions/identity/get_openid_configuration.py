@@ -1,5 +1,6 @@
 """GET /.well-known/openid-configuration: where the token endpoint and the keys are."""
 
+from headrace.identity.documents import IssuerDocument
 from headrace.identity.usecases import issuer_document
 from headrace.runtime.api import Call, Reply, Route, Scope
 
@@ -8,7 +9,7 @@ route = Route(
     "/.well-known/openid-configuration",
     "The metadata of the token issuer",
     tag="identity",
-    replies={200: dict},
+    replies={200: IssuerDocument},
 )
 
 

@@ -1,5 +1,6 @@
 """POST /connect/token: an access token for a client's credentials (RFC 6749 section 4.4)."""
 
+from headrace.identity.documents import TokenDocument, TokenErrorDocument, TokenForm
 from headrace.identity.oauth import SentRequest, TokenRefused
 from headrace.kernel.errors import Unavailable
 from headrace.runtime import identity
@@ -11,7 +12,9 @@ route = Route(
     "/connect/token",
     "Get an access token",
     tag="identity",
-    replies={200: dict, 400: dict, 401: dict},
+    form=TokenForm,
+    replies={200: TokenDocument, 400: TokenErrorDocument, 401: TokenErrorDocument},
+    reply_headers={401: {"WWW-Authenticate": "`Basic`, if that is how the client tried"}},
     errors=(Unavailable,),
 )
 

@@ -141,7 +141,12 @@ class Reply:
 
 @dataclass(frozen=True)
 class Route:
-    """One method on one path: what it needs, what it answers, and how the docs describe it."""
+    """One method on one path: what it needs, what it answers, and how the docs describe it.
+
+    ``body`` is a JSON body that is read and checked; ``form`` only tells the shape of a form that
+    the handler reads itself. ``request_headers`` and, by status, ``reply_headers`` say what a
+    header is for.
+    """
 
     method: str
     path: str
@@ -150,7 +155,9 @@ class Route:
     tag: str = "exports"
     query: tuple[QueryParameter, ...] = ()
     body: type | None = None
+    form: type | None = None
     replies: Mapping[int, Any] = field(default_factory=dict)
+    reply_headers: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     errors: tuple[type[HeadraceError], ...] = ()
     aliases: tuple[str, ...] = ()
     request_headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,98 @@
+"""The forms and JSON documents of identity, named as their RFCs name them.
+
+The texts under the fields are what the description of the API says of them.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+
+class TokenForm(TypedDict):
+    """A request for a token by client credentials (RFC 6749 section 4.4.2), form-encoded.
+
+    The client proves itself by `client_id` and `client_secret` here, or by HTTP Basic: one of
+    them.
+    """
+
+    grant_type: Literal["client_credentials"]
+    """The one grant there is."""
+    client_id: NotRequired[str]
+    """Your client's id, unless HTTP Basic carries it."""
+    client_secret: NotRequired[str]
+    """Your client's secret, unless HTTP Basic carries it."""
+    scope: NotRequired[str]
+    """The scopes that the token is for, separated by spaces; all that you have if left out."""
+    tenant_id: NotRequired[str]
+    """The tenant to act for; needed only by a client that serves several."""
+
+
+class TokenDocument(TypedDict):
+    """An access token (RFC 6749 section 5.1)."""
+
+    access_token: str
+    """A signed JWT; send it as `Authorization: Bearer …`."""
+    token_type: Literal["Bearer"]
+    """How the token is presented (RFC 6750)."""
+    expires_in: int
+    """The seconds that it is valid."""
+    scope: str
+    """The scopes that it carries, separated by spaces."""
+
+
+class TokenErrorDocument(TypedDict):
+    """Why no token was given (RFC 6749 section 5.2)."""
+
+    error: Literal[
+        "invalid_request",
+        "invalid_client",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    ]
+    """A code of RFC 6749."""
+    error_description: str
+    """A sentence that says what to do."""
+
+
+class JwkDocument(TypedDict):
+    """A public key (RFC 7517)."""
+
+    kty: Literal["RSA"]
+    """The kind of the key."""
+    kid: str
+    """Its id; a token's header names it."""
+    use: Literal["sig"]
+    """What it is for."""
+    alg: Literal["RS256"]
+    """The algorithm that it signs with."""
+    n: str
+    """The modulus."""
+    e: str
+    """The exponent."""
+
+
+class JwksDocument(TypedDict):
+    """The public keys that access tokens may be signed with (RFC 7517 section 5)."""
+
+    keys: list[JwkDocument]
+    """Every key that is accepted; the one that signs first."""
+
+
+class IssuerDocument(TypedDict):
+    """The metadata of the token issuer (RFC 8414 section 2)."""
+
+    issuer: str
+    """The `iss` of its tokens."""
+    token_endpoint: str
+    """Where tokens are given."""
+    jwks_uri: str
+    """Where the public keys are."""
+    scopes_supported: list[str]
+    """Every scope there is."""
+    response_types_supported: list[str]
+    """None: there is no authorization endpoint."""
+    grant_types_supported: list[str]
+    """The grants that the token endpoint knows."""
+    token_endpoint_auth_methods_supported: list[str]
+    """How a client may prove itself there."""
+    service_documentation: str
+    """Where this API is described."""
