@@ -77,14 +77,16 @@ class IssueToken:
         return TokenIssued(text, int(ACCESS_TOKEN_LIFETIME.total_seconds()), scope)
 
     def _authenticated(self, request: TokenRequest) -> Client:
+        refusal = TokenRefused("invalid_client", NOT_AUTHENTICATED, by_header=request.by_header)
         if not CLIENT_ID.fullmatch(request.client_id):
-            raise TokenRefused("invalid_client", NOT_AUTHENTICATED, by_header=request.by_header)
-        # From here the same reads and comparisons whether the client exists or not, so that
-        # neither the answer nor its time tells which client ids exist.
+            raise refusal
+        # Until the secret is right, the same one read and the same comparisons whether the client
+        # exists or not, so that neither the answer nor its time tells which client ids exist.
+        if not secret_matches(request.client_secret, self.secrets.of(request.client_id)):
+            raise refusal
         client = self.clients.find(request.client_id)
-        known = self.secrets.of(request.client_id)
-        if not secret_matches(request.client_secret, known) or client is None:
-            raise TokenRefused("invalid_client", NOT_AUTHENTICATED, by_header=request.by_header)
+        if client is None:
+            raise refusal
         return client
 
 
