@@ -1,0 +1,364 @@
+"""From declarations to a catalog that can be published: against the sources as they are now."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from uuid import UUID
+
+from headrace.catalog.declarations import (
+    CatalogText,
+    Declarations,
+    Declared,
+    read_declarations,
+)
+from headrace.catalog.marked import Path
+from headrace.catalog.model import Catalog, CatalogRefused, Client, Problem, Tenant
+from headrace.catalog.ports import SourceSchemas
+from headrace.catalog.schema import ConfigurationEntry, RowsEntry, TableEntry
+from headrace.catalog.suggestions import did_you_mean
+from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
+from headrace.exports.ports import SourceColumn
+from headrace.kernel.errors import HeadraceError
+
+FILTERABLE = frozenset(
+    {
+        ColumnType.STRING,
+        ColumnType.INTEGER,
+        ColumnType.BIGINT,
+        ColumnType.BOOLEAN,
+        ColumnType.UUID,
+        ColumnType.DATE,
+    }
+)
+"""Types whose equality means the same in every source."""
+
+_WITHOUT_CONSTRAINTS = frozenset({"parquet"})
+"""Kinds of sources that cannot say that a column is never NULL."""
+
+
+def compile_catalog(
+    texts: Iterable[CatalogText], variables: Mapping[str, str], schemas: SourceSchemas
+) -> Catalog:
+    """The catalog that the files declare, with types and row estimates from the sources.
+
+    Raises CatalogRefused with all that is wrong, in the files and against the sources.
+    """
+    declared = read_declarations(texts, variables)
+    compiler = _Compiler(declared, schemas)
+    configurations = tuple(compiler.configurations())
+    problems = [*declared.problems, *compiler.problems]
+    if problems:
+        raise CatalogRefused(problems)
+    return Catalog(
+        tenants=tuple(
+            Tenant(t.entry.id, t.entry.name, t.entry.time_zone, t.entry.kms_key)
+            for t in declared.tenants
+        ),
+        clients=tuple(
+            Client(
+                client_id=c.entry.id,
+                name=c.entry.name,
+                tenants=tuple(c.entry.tenants),
+                scopes=tuple(c.entry.scopes),
+                daily_quota=c.entry.daily_quota,
+                allowed_networks=tuple(c.entry.allowed_networks),
+                trusted_issuers=tuple(c.entry.trusted_issuers),
+            )
+            for c in declared.clients
+        ),
+        sources=tuple(compiler.sources.values()),
+        configurations=configurations,
+    )
+
+
+@dataclass
+class _Opened:
+    """A source that could be read: its version and its tables."""
+
+    source: Source
+    version: str
+    tables: tuple[str, ...]
+
+
+@dataclass
+class _Compiler:
+    declared: Declarations
+    schemas: SourceSchemas
+    problems: list[Problem] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
+    _opened: dict[str, _Opened | None] = field(default_factory=dict)
+    _columns: dict[tuple[str, str], tuple[SourceColumn, ...]] = field(default_factory=dict)
+    _counts: dict[tuple[str, str, tuple[RowFilter, ...]], int] = field(default_factory=dict)
+
+    def configurations(self) -> Iterator[Configuration]:
+        """Those that are right; what is wrong with the others is among ``problems``."""
+        for item in self.declared.sources:
+            declared = item.entry
+            self.sources[declared.name] = Source(
+                declared.name, declared.kind, dict(declared.options)
+            )
+        for configuration in self.declared.configurations:
+            entry = configuration.entry
+            opened = self._open(entry.source)
+            if opened is None:
+                continue
+            tables = [
+                self._table(configuration, opened, index, table)
+                for index, table in enumerate(entry.tables)
+            ]
+            yield Configuration(
+                entry.id,
+                entry.tenant,
+                entry.client,
+                entry.default,
+                entry.source,
+                tuple(table for table in tables if table is not None),
+            )
+
+    def _open(self, name: str) -> _Opened | None:
+        """The source; None if it is not declared or cannot be read, which is said once."""
+        if name not in self._opened:
+            self._opened[name] = None
+            for item in self.declared.sources:
+                if item.entry.name == name:
+                    try:
+                        source = self.sources[name]
+                        self._opened[name] = _Opened(
+                            source,
+                            self.schemas.current_version(source),
+                            self.schemas.tables(source),
+                        )
+                    except HeadraceError as error:
+                        message = f'the source "{name}" cannot be read: {error.detail}'
+                        self.problems.append(item.problem((), message))
+                    break
+        return self._opened[name]
+
+    def _table(
+        self,
+        configuration: Declared[ConfigurationEntry],
+        opened: _Opened,
+        index: int,
+        entry: TableEntry,
+    ) -> Table | None:
+        path: Path = ("tables", index)
+        before = len(self.problems)
+        source_table = self._find_table(configuration, opened, path, entry)
+        if source_table is None:
+            return None
+        found = self._describe(opened.source, source_table)
+        of_source = {column.name: column for column in found}
+        columns = []
+        for number, chosen in enumerate(entry.columns):
+            where = (*path, "columns", number)
+            column = self._column(configuration, where, source_table, of_source, chosen.source)
+            if column is not None and column.type is not None:
+                columns.append(
+                    Column(
+                        name=chosen.public_name,
+                        source=column.name,
+                        type=column.type,
+                        nullable=column.nullable,
+                        precision=column.precision,
+                        scale=column.scale,
+                    )
+                )
+            elif column is not None:
+                reason = f": {column.reason}" if column.reason else ""
+                self.problems.append(
+                    configuration.problem(
+                        where,
+                        f'"{column.name}" of {source_table} is {column.engine_type}, which cannot '
+                        f"be carried exactly{reason}; leave it out, or have the source hold it "
+                        "as another type",
+                    )
+                )
+        self._check_key(configuration, opened, path, entry, source_table, columns)
+        filters = self._filters(configuration, path, entry, source_table, of_source)
+        if len(self.problems) > before:
+            return None
+        table = Table(
+            name=entry.name,
+            source=source_table,
+            columns=tuple(columns),
+            primary_key=tuple(entry.primary_key),
+            filters=filters,
+        )
+        return replace(table, row_estimate=self._count(opened, table))
+
+    def _find_table(
+        self,
+        configuration: Declared[ConfigurationEntry],
+        opened: _Opened,
+        path: Path,
+        entry: TableEntry,
+    ) -> str | None:
+        if entry.source in opened.tables:
+            return entry.source
+        meant = [name for name in opened.tables if name.split(".", 1)[-1] == entry.source]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            message = f'"{entry.source}" may be {" or ".join(meant)}; write which'
+        elif not opened.tables:
+            message = f'the source "{opened.source.name}" has no table at all'
+        else:
+            short = {name.split(".", 1)[-1] for name in opened.tables}
+            hint = (
+                did_you_mean(entry.source, opened.tables)
+                or did_you_mean(entry.source, short)
+                or f"; it has {_some(opened.tables)}"
+            )
+            message = f'the source "{opened.source.name}" has no table "{entry.source}"{hint}'
+        self.problems.append(configuration.problem((*path, "source"), message))
+        return None
+
+    def _describe(self, source: Source, table: str) -> tuple[SourceColumn, ...]:
+        key = (source.name, table)
+        if key not in self._columns:
+            self._columns[key] = self.schemas.describe(source, table)
+        return self._columns[key]
+
+    def _column(
+        self,
+        configuration: Declared[ConfigurationEntry],
+        where: Path,
+        table: str,
+        of_source: Mapping[str, SourceColumn],
+        name: str,
+    ) -> SourceColumn | None:
+        if name in of_source:
+            return of_source[name]
+        hint = did_you_mean(name, of_source) or f"; it has {_some(of_source)}"
+        message = f'{table} has no column "{name}"{hint}'
+        self.problems.append(configuration.problem(where, message))
+        return None
+
+    def _check_key(
+        self,
+        configuration: Declared[ConfigurationEntry],
+        opened: _Opened,
+        path: Path,
+        entry: TableEntry,
+        source_table: str,
+        columns: list[Column],
+    ) -> None:
+        if opened.source.kind in _WITHOUT_CONSTRAINTS:
+            return
+        nullable = {column.name: column.source for column in columns if column.nullable}
+        for index, key in enumerate(entry.primary_key):
+            if key in nullable:
+                self.problems.append(
+                    configuration.problem(
+                        (*path, "primary_key", index),
+                        f'"{nullable[key]}" of {source_table} may be NULL, so it cannot be part '
+                        f"of a key; in the source: ALTER TABLE {source_table} ALTER COLUMN "
+                        f'"{nullable[key]}" SET NOT NULL, or leave it out of the key',
+                    )
+                )
+
+    def _filters(
+        self,
+        configuration: Declared[ConfigurationEntry],
+        path: Path,
+        entry: TableEntry,
+        source_table: str,
+        of_source: Mapping[str, SourceColumn],
+    ) -> tuple[RowFilter, ...]:
+        filters = []
+        if entry.tenant_column is not None:
+            where: Path = (*path, "tenant_column")
+            column = self._column(
+                configuration, where, source_table, of_source, entry.tenant_column
+            )
+            tenant = configuration.entry.tenant
+            textual = column is not None and column.type in (ColumnType.STRING, ColumnType.UUID)
+            if column is not None and column.type and textual and _fits(tenant, column.type):
+                filters.append(RowFilter(column.name, (tenant,), column.type))
+            elif column is not None:
+                self.problems.append(
+                    configuration.problem(
+                        where,
+                        f'"{column.name}" of {source_table} is {column.engine_type}, and tenant '
+                        "ids are texts: use rows, with the id that the source knows the tenant by",
+                    )
+                )
+        for index, rows in enumerate(entry.rows):
+            where = (*path, "rows", index)
+            column = self._column(
+                configuration, (*where, "column"), source_table, of_source, rows.column
+            )
+            if column is not None:
+                filters += self._filter(configuration, where, source_table, column, rows)
+        return tuple(filters)
+
+    def _filter(
+        self,
+        configuration: Declared[ConfigurationEntry],
+        where: Path,
+        source_table: str,
+        column: SourceColumn,
+        rows: RowsEntry,
+    ) -> Iterator[RowFilter]:
+        if column.type is None or column.type not in FILTERABLE:
+            self.problems.append(
+                configuration.problem(
+                    (*where, "column"),
+                    f'rows cannot be chosen by "{column.name}" of {source_table}, as it is '
+                    f"{column.engine_type}; choose by a text, whole number, boolean, date or UUID",
+                )
+            )
+            return
+        fit = True
+        for index, value in enumerate(rows.values):
+            if not _fits(value, column.type):
+                fit = False
+                shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
+                self.problems.append(
+                    configuration.problem(
+                        (*where, "values", index),
+                        f'{shown} is no {column.type} value, as "{column.name}" of '
+                        f"{source_table} holds",
+                    )
+                )
+        if fit:
+            yield RowFilter(column.name, tuple(rows.values), column.type)
+
+    def _count(self, opened: _Opened, table: Table) -> int:
+        key = (opened.source.name, table.source, table.filters)
+        if key not in self._counts:
+            self._counts[key] = self.schemas.count(opened.source, opened.version, table)
+        return self._counts[key]
+
+
+def _fits(value: str | int | bool, column_type: ColumnType) -> bool:
+    """Does the column's type hold the value, so that it is written as the source has it."""
+    match column_type:
+        case ColumnType.BOOLEAN:
+            return isinstance(value, bool)
+        case ColumnType.INTEGER | ColumnType.BIGINT:
+            return isinstance(value, int) and not isinstance(value, bool)
+        case ColumnType.STRING:
+            return isinstance(value, str)
+        case ColumnType.UUID:
+            return isinstance(value, str) and _parses(UUID, value)
+        case ColumnType.DATE:
+            iso = isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value)
+            return bool(iso) and _parses(date.fromisoformat, str(value))
+    return False
+
+
+def _parses(parse: object, text: str) -> bool:
+    try:
+        parse(text)  # type: ignore[operator]
+    except ValueError:
+        return False
+    return True
+
+
+def _some(names: Iterable[str]) -> str:
+    """The names, or the first dozen of them."""
+    listed = list(names)
+    more = f" and {len(listed) - 12} more" if len(listed) > 12 else ""
+    return ", ".join(listed[:12]) + more

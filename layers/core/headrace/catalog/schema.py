@@ -1,0 +1,332 @@
+"""The catalog files, as operators write them. docs/catalog-reference.md is generated from here.
+
+Unknown keys are refused, and values are never bent into another type: a catalog says who sees
+what, so it must mean what it says.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
+
+from headrace.catalog.model import DEFAULT_DAILY_QUOTA, SCOPES
+from headrace.catalog.suggestions import did_you_mean
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MAX_PUBLIC_BYTES = 63
+"""PostgreSQL's limit: what callers load into it keeps its name."""
+_MAX_SOURCE_BYTES = 255
+
+
+def _id_of(length: int) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if not _ID.fullmatch(value) or len(value) > length:
+            raise ValueError(
+                f"must be 1 to {length} letters, digits, dots, hyphens and underscores, "
+                "and begin with a letter or digit"
+            )
+        return value
+
+    return check
+
+
+def _plain(value: str, limit: int) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in value):
+        raise ValueError("holds a control character or line break; take it out")
+    size = len(value.encode())
+    if size > limit:
+        raise ValueError(f"is {size} bytes long; at most {limit} are allowed")
+    return value
+
+
+def _public_name(value: str) -> str:
+    if value != value.strip():
+        raise ValueError("begins or ends with a blank; take it out")
+    return _plain(value, _MAX_PUBLIC_BYTES)
+
+
+def _source_name(value: str) -> str:
+    return _plain(value, _MAX_SOURCE_BYTES)
+
+
+def _title(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        hint = did_you_mean(value, available_timezones()) or "; names are those of the IANA list"
+        raise ValueError(f'there is no time zone "{value}"{hint}') from None
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError:
+        try:
+            meant = ip_network(value, strict=False)
+        except ValueError:
+            raise ValueError(
+                f'"{value}" is no network; write CIDR such as "192.0.2.0/24" or "2001:db8::/32"'
+            ) from None
+        raise ValueError(
+            f'"{value}" names an address inside a network; the network is "{meant}"'
+        ) from None
+    return value
+
+
+def _scope(value: str) -> str:
+    if value not in SCOPES:
+        hint = did_you_mean(value, SCOPES) or f"; there are {', '.join(SCOPES)}"
+        prefix = "; write it without the prefix" if value.endswith(SCOPES) else hint
+        raise ValueError(f'there is no scope "{value}"{prefix}')
+    return value
+
+
+def _row_value(value: object) -> str | int | bool:
+    if not isinstance(value, (str, int, bool)):
+        raise ValueError("must be a text, a whole number, true or false")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("is beyond 64 bits; no source holds such a number")
+    return value
+
+
+def _without_repeats(values: list[str]) -> list[str]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f'names "{value}" more than once')
+    return values
+
+
+Id64 = Annotated[str, AfterValidator(_id_of(64))]
+Id128 = Annotated[str, AfterValidator(_id_of(128))]
+PublicName = Annotated[str, AfterValidator(_public_name)]
+SourceName = Annotated[str, AfterValidator(_source_name)]
+RowValue = Annotated[str | int | bool, PlainValidator(_row_value)]
+
+
+class Entry(BaseModel):
+    """What all entries share: strict types, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TenantEntry(Entry):
+    """An organisation whose rows the sources hold."""
+
+    id: Id64 = Field(description="The tenant's id, as tokens name it.")
+    name: Annotated[str, AfterValidator(_title)] = Field(description="What people call it.")
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        default="UTC",
+        description="IANA time zone; its midnight resets the daily quotas of the tenant's clients.",
+        examples=["Europe/Amsterdam"],
+    )
+    kms_key: Annotated[str, AfterValidator(_title)] | None = Field(
+        default=None,
+        description="KMS key (id, ARN or alias) that encrypts the tenant's files. "
+        "Without one they are encrypted with the stack's key.",
+        examples=["alias/northwind-care"],
+    )
+
+
+class ClientEntry(Entry):
+    """A program that takes data: one integrator's, with a secret of its own.
+
+    The secret is not part of the catalog; `headrace-admin client create` issues it.
+    """
+
+    id: Id128 = Field(description="The client's id, as it asks for tokens with.")
+    name: Annotated[str, AfterValidator(_title)] = Field(description="Whose it is.")
+    tenants: Annotated[list[Id64], AfterValidator(_without_repeats)] = Field(
+        min_length=1,
+        description="The tenants it may act for. With several, it names one for each token.",
+    )
+    scopes: Annotated[
+        list[Annotated[str, AfterValidator(_scope)]], AfterValidator(_without_repeats)
+    ] = Field(
+        default=list(SCOPES),
+        min_length=1,
+        description="What it may do, without the deployment's scope prefix: "
+        + ", ".join(f"`{scope}`" for scope in SCOPES)
+        + ".",
+    )
+    daily_quota: int = Field(
+        default=DEFAULT_DAILY_QUOTA,
+        ge=0,
+        le=1_000_000,
+        description="How many operations it may start on a day of its tenant's; 0 stops it.",
+    )
+    allowed_networks: list[Annotated[str, AfterValidator(_network)]] = Field(
+        default=[],
+        description="Networks (CIDR, IPv4 or IPv6) that it may call from; without any, from "
+        "anywhere.",
+        examples=[["192.0.2.0/24", "2001:db8::/32"]],
+    )
+    trusted_issuers: list[Annotated[str, AfterValidator(_title)]] = Field(
+        default=[],
+        description="External issuers, among those that the deployment trusts, whose tokens may "
+        "speak for this client.",
+    )
+
+
+OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {
+    "ducklake": {
+        "catalog": (
+            True,
+            "The catalog database: `sqlite:FILE` (in WAL mode, so that a loader can commit "
+            "while an export reads) or `duckdb:FILE`.",
+        ),
+        "data_path": (
+            False,
+            "The folder or `s3://` prefix of the data files; without one, what the catalog says.",
+        ),
+    },
+    "duckdb": {"path": (True, "The database file. Its views are not offered, only its tables.")},
+    "parquet": {
+        "path": (
+            True,
+            "A folder or `s3://` prefix: each `NAME.parquet` in it is a table, and so is each "
+            "folder `NAME/` of Parquet files.",
+        )
+    },
+}
+"""The options of each kind of source: whether it must be given, and what it means."""
+
+
+class SourceEntry(Entry):
+    """Where tables are read from."""
+
+    name: Id64 = Field(description="The name that configurations refer to.")
+    kind: Literal["ducklake", "duckdb", "parquet"] = Field(description="What it is.")
+    options: dict[str, str] = Field(description="Where it is; see below, by kind.")
+
+    @model_validator(mode="after")
+    def _knows_its_options(self) -> "SourceEntry":
+        known = OPTIONS[self.kind]
+        for key in self.options:
+            if key not in known:
+                hint = did_you_mean(key, known) or f"; it has {', '.join(known)}"
+                raise ValueError(f'a {self.kind} source has no option "{key}"{hint}')
+        for key, (required, meaning) in known.items():
+            if required and not self.options.get(key):
+                raise ValueError(f'a {self.kind} source needs the option "{key}": {meaning}')
+        return self
+
+
+def _column_by_name(value: Any) -> Any:
+    return {"source": value} if isinstance(value, str) else value
+
+
+class ColumnEntry(Entry):
+    """A column that callers see. A plain text `id` is short for `{source: id}`."""
+
+    source: SourceName = Field(description="The column in the source.")
+    name: PublicName | None = Field(
+        default=None, description="What callers see it as; without one, its name in the source."
+    )
+
+    @property
+    def public_name(self) -> str:
+        """The name that callers see."""
+        return self.name if self.name is not None else self.source
+
+
+class RowsEntry(Entry):
+    """A choice of rows: those that hold one of the values in the column."""
+
+    column: SourceName = Field(description="A column of the source; it need not be a chosen one.")
+    values: list[RowValue] = Field(
+        min_length=1,
+        description="Texts, whole numbers, true or false. Dates and UUIDs are written as texts.",
+    )
+
+
+class TableEntry(Entry):
+    """A table that callers may take: which columns of it, and whose rows.
+
+    Whose rows must be said: by `tenant_column`, by `rows`, or by `all_rows: true`. A forgotten
+    one would hand out other tenants' rows.
+    """
+
+    name: PublicName = Field(description="What callers see it as.")
+    source: SourceName = Field(
+        description="The table in the source, `schema.table`; the schema may be left out where "
+        "the name is clear without.",
+        examples=["hr.employees"],
+    )
+    columns: list[Annotated[ColumnEntry, BeforeValidator(_column_by_name)]] = Field(
+        min_length=1,
+        description="The columns, in their order. What is not listed is not visible, in the data "
+        "or in the metadata.",
+        examples=[["id", {"source": "first_name", "name": "firstName"}]],
+    )
+    primary_key: Annotated[list[PublicName], AfterValidator(_without_repeats)] = Field(
+        default=[],
+        description="The columns (by the names callers see) that tell rows apart. Each must be "
+        "chosen, and never be NULL.",
+    )
+    tenant_column: SourceName | None = Field(
+        default=None, description="The column of the source that holds the tenant's id."
+    )
+    rows: list[RowsEntry] = Field(
+        default=[],
+        description="Further choices of rows; all of them must hold. Use them alone where the "
+        "source knows the tenant by another id.",
+    )
+    all_rows: bool = Field(
+        default=False, description="Yes, this table has no other tenant's rows: hand out all."
+    )
+
+    @model_validator(mode="after")
+    def _says_whose_rows(self) -> "TableEntry":
+        chosen = self.tenant_column is not None or bool(self.rows)
+        if not chosen and not self.all_rows:
+            raise ValueError(
+                "says nothing of whose rows to hand out: add tenant_column, or rows, "
+                "or all_rows: true if the table holds this tenant's rows only"
+            )
+        if chosen and self.all_rows:
+            raise ValueError("says all_rows: true and chooses rows as well; take one of them out")
+        return self
+
+
+class ConfigurationEntry(Entry):
+    """What one client may take for one tenant."""
+
+    id: Id64 = Field(description="The configuration's id, as callers name it.")
+    client: Id128 = Field(description="The client.")
+    tenant: Id64 = Field(description="The tenant; the client must serve it.")
+    default: bool = Field(
+        default=False,
+        description="Is it meant when a call names none. At most one per client and tenant.",
+    )
+    source: Id64 = Field(description="The source that its tables are read from.")
+    tables: list[TableEntry] = Field(min_length=1, description="The tables.")
+
+
+SECTIONS: dict[str, type[Entry]] = {
+    "tenants": TenantEntry,
+    "clients": ClientEntry,
+    "sources": SourceEntry,
+    "configurations": ConfigurationEntry,
+}
+"""The keys that a catalog file may have, each with a list of such entries."""
