@@ -24,6 +24,7 @@ from headrace_client.client import HeadraceClient
 from headrace_client.download import Download, Downloader
 from headrace_client.errors import (
     AccessDenied,
+    ApiError,
     NotFound,
     OperationActive,
     OperationUnsuccessful,
@@ -164,7 +165,20 @@ class Pull:
     def _start(
         self, workspace: Workspace, intent: Intent, *, may_join: bool, how: str = "started"
     ) -> tuple[Intent, Operation, str]:
+        """Start what the intent says, or join it where it runs already."""
         workspace.save(intent)  # with its key, before the service hears of it
+        try:
+            operation, joined = self._started(intent, may_join)
+        except ApiError as refusal:
+            if refusal.status < 500:
+                workspace.forget_intent()
+            raise
+        answered = intent.of(operation.operation_id)
+        workspace.save(answered)
+        return answered, operation, "joined" if joined else how
+
+    def _started(self, intent: Intent, may_join: bool) -> tuple[Operation, bool]:
+        """The operation, and whether it is one that ran already."""
         for tried in range(1, _STARTS_AT_MOST + 1):
             try:
                 operation = self.client.start_full_export(
@@ -174,6 +188,7 @@ class Pull:
                     configuration_id=intent.configuration_id,
                     idempotency_key=intent.idempotency_key,
                 )
+                return operation, False
             except OperationActive as active:
                 blocking = self._blocking(active)
                 if blocking is None and tried < _STARTS_AT_MOST:
@@ -183,10 +198,7 @@ class Pull:
                 differing = self._differing(blocking, intent) if may_join else ["--new was given"]
                 if differing:
                     raise _explained(active, blocking, differing) from None
-                operation, how = blocking, "joined"
-            answered = intent.of(operation.operation_id)
-            workspace.save(answered)
-            return answered, operation, how
+                return blocking, True
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _blocking(self, active: OperationActive) -> Operation | None:

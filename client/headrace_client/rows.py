@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from headrace_client.errors import SetupError, VerificationError
 
@@ -30,24 +31,29 @@ def count_rows(path: Path, file_format: str, compression: str) -> int | None:
             text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
             csv.field_size_limit(2**31 - 1)
             return max(0, sum(1 for _ in csv.reader(text, strict=True)) - 1)
-    except (EOFError, UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
+    except (EOFError, UnicodeDecodeError, csv.Error) as error:
         raise VerificationError(f"{path.name} cannot be read as {file_format}: {error}.") from error
 
 
 @contextmanager
 def _plain(path: Path, compression: str) -> Iterator[IO[bytes]]:
+    """The file as it was before compression; what cannot be unpacked is a VerificationError."""
     with path.open("rb") as stored:
-        if compression == "gzip":
-            with gzip.open(stored, "rb") as stream:
-                yield stream  # type: ignore[misc]
-        elif compression == "zstd":
-            with _zstd(stored) as stream:
-                yield stream
-        else:
+        if compression == "none":
             yield stored
+            return
+        opened, broken = _unpacking(compression)
+        try:
+            with opened(stored, "rb") as stream:
+                yield stream
+        except broken as error:
+            raise VerificationError(f"{path.name} is not {compression}: {error}.") from error
 
 
-def _zstd(stored: IO[bytes]) -> IO[bytes]:
+def _unpacking(compression: str) -> tuple[Callable[..., Any], type[Exception] | tuple[Any, ...]]:
+    """How to open such a file, and what it raises for one that is damaged."""
+    if compression == "gzip":
+        return gzip.open, (gzip.BadGzipFile, zlib.error)
     try:
         # since Python 3.14
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
@@ -58,5 +64,4 @@ def _zstd(stored: IO[bytes]) -> IO[bytes]:
             raise SetupError(
                 "Counting the rows of zstd files needs: pip install 'headrace-client[zstd]'."
             ) from None
-    opened: IO[bytes] = zstd.open(stored, "rb")
-    return opened
+    return zstd.open, zstd.ZstdError

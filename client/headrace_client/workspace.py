@@ -105,6 +105,11 @@ class Workspace:
         """Keep the intent, durably."""
         write_atomically(self._state / "pull.json", asdict(intent))
 
+    def forget_intent(self) -> None:
+        """Drop the intent: the service refused it, so there is nothing to go on with."""
+        with local_errors(self._state):
+            (self._state / "pull.json").unlink(missing_ok=True)
+
     def open_operation(self, operation_id: str, manifest: Mapping[str, Any]) -> None:
         """Make room for this operation's files, and drop those of operations given up."""
         if not _OPERATION_ID.fullmatch(operation_id):

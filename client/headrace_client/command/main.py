@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import signal
 import sys
 from itertools import islice
@@ -390,9 +391,11 @@ def run() -> None:
     except Terminated:
         code = Exit.TERMINATED
     except BrokenPipeError:
-        # whoever read our output left; keep the interpreter from complaining at its end
-        sys.stderr.close()
-        code = Exit.OK
+        # what is still buffered goes nowhere, so that the interpreter ends without a complaint
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        code = Exit.PIPE
     sys.exit(code if isinstance(code, int) else Exit.OK)
 
 

@@ -57,6 +57,7 @@ class Exit(IntEnum):
     STATE = 8
     TIMEOUT = 9
     INTERRUPTED = 130
+    PIPE = 141
     TERMINATED = 143
 
 
@@ -72,6 +73,7 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.STATE: "not found, expired, or not possible in the present state",
     Exit.TIMEOUT: "--timeout passed; the operation goes on",
     Exit.INTERRUPTED: "interrupted (Ctrl-C); run again to go on",
+    Exit.PIPE: "whoever read the output has left",
     Exit.TERMINATED: "terminated (SIGTERM); run again to go on",
 }
 
@@ -126,13 +128,20 @@ class Common:
     """Print errors only (and the document of --json)."""
 
 
+class _Console(Console):
+    """A console whose broken pipe is for us to handle: rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Printer:
     """Prints one command's result and messages."""
 
     def __init__(self, common: Common) -> None:
         self.common = common
-        self.out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-        self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.out = _Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.err = _Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
     def result(self, document: Mapping[str, Any], human: Callable[[Console], None]) -> None:
         """The command's result: the document for --json, else what `human` prints."""
