@@ -1,0 +1,357 @@
+"""The Warehouse port, answered by DuckDB."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from headrace.adapters.warehouse import sources
+from headrace.adapters.warehouse.engine import identifier
+from headrace.adapters.warehouse.sources import (
+    LAST_POSITION,
+    OpenSource,
+    Scan,
+    opened,
+)
+from headrace.adapters.warehouse.streaming import (
+    CopyStream,
+    Pipe,
+    compressed,
+    copy_options,
+    framed,
+)
+from headrace.adapters.warehouse.values import Field, line_of, select_list
+from headrace.exports.model import (
+    MIN_PART_BYTES,
+    Compression,
+    FileFormat,
+    PartPosition,
+    RowFilter,
+    RowRange,
+    Source,
+    Table,
+)
+from headrace.exports.ports import SourceColumn
+from headrace.kernel.errors import HeadraceError, SourceChanged
+
+WHOLE = PartPosition(first=True, last=True)
+
+_BUCKETS = 4096
+"""Into how many steps of position a plan counts the rows."""
+
+_WINDOWS = 8
+_WINDOW_ROWS = 2000
+"""A plan encodes this many windows of so many rows to learn how large rows are."""
+
+_SAFETY = 4
+"""A range's stored size is planned to be at least so many times S3's minimum of a part."""
+
+
+class _Rows:
+    """The stream of a table's rows: iterate once, then ask for ``rows``."""
+
+    def __init__(self, chunks: Iterator[bytes], copy: CopyStream) -> None:
+        self._chunks, self._copy = chunks, copy
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    @property
+    def rows(self) -> int:
+        """How many rows there were; ValueError before the end."""
+        return self._copy.rows
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A SELECT and the values bound in it."""
+
+    text: str
+    parameters: list[object]
+
+
+@dataclass(frozen=True)
+class DuckdbWarehouse:
+    """Reads DuckLake, DuckDB files and folders of Parquet; a new engine for every call.
+
+    ``memory_limit`` is the engine's own; the process takes about 80 MB more.
+    """
+
+    memory_limit: str = "192MB"
+
+    def current_version(self, source: Source) -> str:
+        """The version that a read begun now would see."""
+        return sources.current_version(source, self.memory_limit)
+
+    def holds_version(self, source: Source, version: str) -> bool:
+        """Can the version still be read. Raises SourceUnavailable."""
+        try:
+            with opened(source, version, self.memory_limit):
+                return True
+        except SourceChanged:
+            return False
+
+    def tables(self, source: Source) -> tuple[str, ...]:
+        """All tables, as ``schema.table``; views are none."""
+        with opened(source, None, self.memory_limit) as reader:
+            return reader.tables()
+
+    def describe(self, source: Source, table: str) -> tuple[SourceColumn, ...]:
+        """The columns of ``schema.table`` in order; empty if there is no such table."""
+        with opened(source, None, self.memory_limit) as reader:
+            return reader.columns(table)
+
+    def count(self, source: Source, version: str, table: Table) -> int:
+        """Rows of the configured table, after its filters."""
+        with opened(source, version, self.memory_limit) as reader:
+            columns = _columns(reader, table)
+            query = _query("count(*)", reader.scans(table.source, None), table, columns)
+            row = reader.connection.execute(query.text, query.parameters).fetchone()
+            reader.verify()
+            return int(row[0]) if row else 0
+
+    def plan(
+        self,
+        source: Source,
+        version: str,
+        table: Table,
+        file_format: FileFormat,
+        *,
+        target_bytes: int,
+        max_ranges: int,
+        compression: Compression = Compression.NONE,
+    ) -> tuple[RowRange, ...]:
+        """Disjoint ranges, none empty, that together hold every row; () of an empty table.
+
+        ``target_bytes`` is what a range encodes to before compression, on average. However small
+        it is, a range is planned to be stored in several times the least that S3 takes as a part.
+        """
+        with opened(source, version, self.memory_limit) as reader:
+            columns = _columns(reader, table)
+            buckets = _count_by_position(reader, table, columns)
+            rows = sum(bucket.rows for bucket in buckets)
+            if not rows:
+                return ()
+            if max_ranges > 1 and len(buckets) > 1:
+                size = _sample(reader, table, columns, file_format, compression, buckets)
+                wanted = math.ceil(rows * size.encoded / target_bytes)
+                allowed = int(rows * size.least_stored / (_SAFETY * MIN_PART_BYTES))
+                buckets = _merged(buckets, max(1, min(wanted, allowed, max_ranges)))
+            reader.verify()
+        if max_ranges <= 1 or len(buckets) == 1:
+            return (RowRange(0, LAST_POSITION, rows),)
+        return tuple(buckets)
+
+    @contextmanager
+    def stream(
+        self,
+        source: Source,
+        version: str,
+        table: Table,
+        row_range: RowRange | None,
+        file_format: FileFormat,
+        compression: Compression,
+        position: PartPosition,
+    ) -> Iterator[_Rows]:
+        """The rows of the range (None: of the whole table) as part of a document.
+
+        Raises SourceUnavailable, SourceChanged (also while it is iterated), ValueNotExportable.
+        """
+        if not file_format.splittable and position != WHOLE:
+            raise HeadraceError(f"A part of a {file_format} document cannot be written by itself.")
+        if row_range is not None and row_range.first <= 0 and row_range.last >= LAST_POSITION:
+            row_range = None
+        with (
+            Pipe() as pipe,
+            opened(
+                source,
+                version,
+                self.memory_limit,
+                (pipe.path,),
+                # Only so can the engine bound a row group by its bytes.
+                ordered=file_format is not FileFormat.PARQUET,
+            ) as reader,
+        ):
+            columns = _columns(reader, table)
+            scans = reader.scans(table.source, row_range)
+            query = _query(select_list(_fields(table, columns), file_format), scans, table, columns)
+            options = copy_options(file_format, compression, header=position.first)
+            with CopyStream(pipe, reader.connection, query.text, query.parameters, options) as copy:
+                checked = _checked(copy, reader, row_range, position)
+                yield _Rows(_encoded(checked, file_format, compression, position), copy)
+
+
+def _fields(table: Table, columns: dict[str, SourceColumn]) -> tuple[Field, ...]:
+    return tuple(Field(column.name, columns[column.source]) for column in table.columns)
+
+
+def _checked(
+    copy: CopyStream, reader: OpenSource, row_range: RowRange | None, position: PartPosition
+) -> Iterator[bytes]:
+    """The bytes of the COPY; it ends only if they are what they ought to be."""
+    yield from copy
+    if row_range is not None and copy.rows != row_range.rows:
+        raise SourceChanged("A range of the table does not hold the rows it was cut for.")
+    if not copy.rows and position != WHOLE:
+        raise SourceChanged("A part of the document holds no rows.")
+    reader.verify()
+
+
+def _encoded(
+    chunks: Iterator[bytes],
+    file_format: FileFormat,
+    compression: Compression,
+    position: PartPosition,
+) -> Iterator[bytes]:
+    if file_format is FileFormat.PARQUET:
+        return chunks
+    return compressed(framed(chunks, file_format, position), compression)
+
+
+# --- what is asked of the engine ------------------------------------------------------------------
+
+
+def _columns(reader: OpenSource, table: Table) -> dict[str, SourceColumn]:
+    """The source's columns by name, when they are as they were when the table was published."""
+    columns = {column.name: column for column in reader.columns(table.source)}
+    if not columns:
+        raise SourceChanged(f"The source has no table for {table.name} any more.")
+    for column in table.columns:
+        found = columns.get(column.source)
+        if found is None:
+            raise SourceChanged(
+                f"The source has no column for {table.name}.{column.name} any more."
+            )
+        promised = (column.type, column.precision, column.scale)
+        given = (found.type, found.precision, found.scale)
+        if column.precision is None and column.scale is None:
+            promised, given = (column.type, None, None), (found.type, None, None)
+        if promised != given:
+            raise SourceChanged(
+                f"The type of {table.name}.{column.name} has changed in the source; "
+                "publish the catalog again."
+            )
+    for row_filter in table.filters:
+        if row_filter.column not in columns:
+            raise SourceChanged(f"The source lacks a column that rows of {table.name} are told by.")
+    return columns
+
+
+def _query(
+    select: str, scans: tuple[Scan, ...], table: Table, columns: dict[str, SourceColumn]
+) -> _Query:
+    """SELECT from all scans, one behind the other, with the table's filters on each."""
+    texts: list[str] = []
+    parameters: list[object] = []
+    for scan in scans:
+        conditions = list(scan.conditions)
+        for row_filter in table.filters:
+            conditions.append(_condition(row_filter, columns[row_filter.column]))
+            parameters.extend(row_filter.values)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        # All pieces are SQL of ours: names quoted, values bound.
+        texts.append(f"SELECT {select} FROM {scan.relation}{where}")  # noqa: S608
+    return _Query(" UNION ALL ".join(texts), parameters)
+
+
+def _condition(row_filter: RowFilter, column: SourceColumn) -> str:
+    if not row_filter.values:
+        return "false"
+    # As the column's own type, so that zone maps and Bloom filters serve; an ENUM's refuses
+    # words that it does not have, where no row is the answer.
+    enum = column.engine_type.startswith("ENUM(")
+    kind = "VARCHAR" if enum else column.engine_type
+    bound = ", ".join(f"CAST(? AS {kind})" for _ in row_filter.values)
+    return f"{identifier(column.name)} IN ({bound})"
+
+
+def _count_by_position(
+    reader: OpenSource, table: Table, columns: dict[str, SourceColumn]
+) -> list[RowRange]:
+    """Rows after the filters, by equal steps of position; steps without rows are left out."""
+    scans = reader.scans(table.source, None)
+    position = reader.position(table.source)
+    if position is None:
+        query = _query("count(*)", scans, table, columns)
+        row = reader.connection.execute(query.text, query.parameters).fetchone()
+        return [RowRange(0, LAST_POSITION, int(row[0]))] if row and row[0] else []
+    query = _query(f"min({position}), max({position})", scans, table, columns)
+    bounds = reader.connection.execute(query.text, query.parameters).fetchone()
+    if bounds is None or bounds[0] is None:
+        return []
+    first, last = (int(bound) for bound in bounds)
+    step = (last - first) // _BUCKETS + 1
+    bucket = f"({position} - {first}) // {step}"
+    query = _query(f"{bucket} AS bucket, count(*)", scans, table, columns)
+    counts = reader.connection.execute(
+        f"{query.text} GROUP BY bucket ORDER BY bucket", query.parameters
+    ).fetchall()
+    return [
+        RowRange(first + int(index) * step, first + (int(index) + 1) * step - 1, int(rows))
+        for index, rows in counts
+    ]
+
+
+@dataclass(frozen=True)
+class _RowSize:
+    """Bytes of a row: encoded on average, and stored where rows are smallest."""
+
+    encoded: float
+    least_stored: float
+
+
+def _sample(
+    reader: OpenSource,
+    table: Table,
+    columns: dict[str, SourceColumn],
+    file_format: FileFormat,
+    compression: Compression,
+    buckets: list[RowRange],
+) -> _RowSize:
+    """Encodes a few windows over the table in the very form that it will have."""
+    fields = _fields(table, columns)
+    encoded = rows = 0
+    least = math.inf
+    step = max(1, len(buckets) // _WINDOWS)
+    for start in range(0, len(buckets), step):
+        window = buckets[start]
+        for bucket in itertools.islice(buckets, start + 1, start + step):
+            if window.rows >= _WINDOW_ROWS:
+                break
+            window = RowRange(window.first, bucket.last, window.rows + bucket.rows)
+        query = _query(
+            f"{line_of(fields, file_format)} AS line",
+            reader.scans(table.source, window),
+            table,
+            columns,
+        )
+        row = reader.connection.execute(
+            f"SELECT string_agg(line, chr(10)), count(*) FROM ({query.text} LIMIT {_WINDOW_ROWS})",  # noqa: S608
+            query.parameters,
+        ).fetchone()
+        if row is None or not row[1]:
+            continue
+        lines = row[0].encode() + b"\n"
+        stored = sum(map(len, compressed(iter((lines,)), compression)))
+        encoded, rows = encoded + len(lines), rows + row[1]
+        least = min(least, stored / row[1])
+    return _RowSize(encoded / rows, least)
+
+
+def _merged(buckets: list[RowRange], ranges: int) -> list[RowRange]:
+    """Neighbouring buckets as at most ``ranges`` ranges of about equally many rows."""
+    total = sum(bucket.rows for bucket in buckets)
+    merged: list[RowRange] = []
+    taken, current = 0, -1
+    for bucket in buckets:
+        # The range that the middle of this bucket's rows falls into.
+        index = (2 * taken + bucket.rows) * ranges // (2 * total)
+        taken += bucket.rows
+        if index == current:
+            before = merged[-1]
+            merged[-1] = RowRange(before.first, bucket.last, before.rows + bucket.rows)
+        else:
+            merged.append(bucket)
+            current = index
+    return merged

@@ -1,0 +1,111 @@
+"""DuckDB as a worker has it: in memory, one thread, no disk, no network of its own accord."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+
+from headrace.kernel.errors import SourceUnavailable
+
+Connection = duckdb.DuckDBPyConnection
+
+
+def literal(text: str) -> str:
+    """``text`` as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """``name`` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def is_remote(path: str) -> bool:
+    """Does the path lie in S3."""
+    return path.startswith("s3://")
+
+
+def connect(memory_limit: str, *, ordered: bool = True) -> Connection:
+    """A fresh engine; ``ordered``: rows come in their order.
+
+    One thread, as more only cost memory below two processors; nothing spills to a disk: a query
+    that needs more than ``memory_limit`` fails. Extensions and secrets come from nowhere but here.
+    """
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": 1,
+            "memory_limit": memory_limit,
+            "temp_directory": "",
+            "preserve_insertion_order": ordered,
+            # Where a worker runs, the home directory may not exist or be read-only.
+            "home_directory": tempfile.gettempdir(),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_persistent_secrets": False,
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def load_extension(connection: Connection, name: str) -> None:
+    """Loads the extension from its package ``duckdb-extension-NAME``; fetches nothing."""
+    package = find_spec(f"duckdb_extension_{name}")
+    locations = package.submodule_search_locations if package else None
+    for location in locations or ():
+        folder = Path(location) / "extensions" / f"v{duckdb.__version__}"
+        file = folder / f"{name}.duckdb_extension"
+        if file.is_file():
+            connection.execute(f"LOAD {literal(str(file))}")
+            return
+    raise SourceUnavailable(
+        f"DuckDB {duckdb.__version__} needs its extension {name}: "
+        f"install the package duckdb-extension-{name.replace('_', '-')} of that version."
+    )
+
+
+def allow_s3(connection: Connection) -> None:
+    """Lets the engine read s3:// with the AWS credentials, region and endpoint of the environment.
+
+    Raises SourceUnavailable if there are no credentials.
+    """
+    import boto3  # noqa: PLC0415  only sources in S3 need it, and it takes half a second
+
+    session = boto3.Session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise SourceUnavailable("The source lies in S3, and there are no AWS credentials.")
+    frozen = credentials.get_frozen_credentials()
+    options = {
+        "KEY_ID": frozen.access_key,
+        "SECRET": frozen.secret_key,
+        "REGION": session.region_name or "us-east-1",
+    }
+    if frozen.token:
+        options["SESSION_TOKEN"] = frozen.token
+    flags = ""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        url = urlsplit(endpoint)
+        options |= {"ENDPOINT": url.netloc, "URL_STYLE": "path"}
+        flags = f", USE_SSL {'true' if url.scheme == 'https' else 'false'}"
+    load_extension(connection, "httpfs")
+    settings = ", ".join(f"{name} {literal(value or '')}" for name, value in options.items())
+    connection.execute(f"CREATE SECRET (TYPE s3, {settings}{flags})")
+
+
+def lock_down(connection: Connection, directories: Iterable[str], files: Iterable[str]) -> None:
+    """From here on the engine reaches these places only, and no setting can be changed.
+
+    What is attached stays readable. ``directories`` end with a slash.
+    """
+    for setting, places in (("allowed_directories", directories), ("allowed_paths", files)):
+        listed = ", ".join(literal(place) for place in places)
+        connection.execute(f"SET {setting} = [{listed}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")

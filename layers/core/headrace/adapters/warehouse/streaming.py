@@ -1,0 +1,182 @@
+"""A COPY as a stream of bytes: DuckDB writes into a pipe, the caller reads the other end.
+
+Nothing lies on a disk and memory stays flat: the engine waits while the pipe is full. The end of
+the stream means that the COPY ended well; whatever ended it early is raised to the reader.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Self
+
+import duckdb
+from backports import zstd
+from isal import isal_zlib
+
+from headrace.adapters.warehouse.engine import Connection
+from headrace.adapters.warehouse.sources import translated
+from headrace.exports.model import Compression, FileFormat, PartPosition
+
+CHUNK = 1024 * 1024
+"""Bytes read at once, and the pipe's size where the system grants it."""
+
+_RAW_LINES = "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER ''"
+"""Lines as they are: the values make them whole, and none has a line break."""
+
+_CODECS = {Compression.NONE: "snappy", Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
+
+
+def copy_options(file_format: FileFormat, compression: Compression, *, header: bool) -> str:
+    """The options of a COPY whose SELECT has ``values.select_list(…, file_format)``."""
+    match file_format:
+        case FileFormat.CSV:
+            return f"FORMAT csv, HEADER {str(header).lower()}"
+        case FileFormat.PARQUET:
+            # Row groups of the default size, 122,880 rows, cost 50 MB more memory; wide rows are
+            # bounded by bytes as well.
+            return (
+                f"FORMAT parquet, COMPRESSION {_CODECS[compression]}, "
+                "ROW_GROUP_SIZE 65536, ROW_GROUP_SIZE_BYTES '32MB'"
+            )
+        case _:
+            return _RAW_LINES
+
+
+class Pipe:
+    """A pipe whose writing end has a path. A context manager."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        self.path = f"/proc/self/fd/{self.writing}"
+        with suppress(OSError):  # a system that grants no more than it did
+            fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, CHUNK)
+
+    def end(self) -> None:
+        """Closes the writing end: the reader comes to the end of the bytes."""
+        if self.writing >= 0:
+            os.close(self.writing)
+            self.writing = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        os.close(self.reading)
+
+
+class CopyStream:
+    """The bytes of ``COPY (select) TO pipe (options)``, then ``rows``. A context manager.
+
+    ``connection`` must be allowed to write to the pipe's path; it serves nothing else until this
+    is left, which stops the COPY if it still runs.
+    """
+
+    def __init__(
+        self,
+        pipe: Pipe,
+        connection: Connection,
+        select: str,
+        parameters: list[object],
+        options: str,
+    ) -> None:
+        self._pipe, self._connection, self._parameters = pipe, connection, parameters
+        self._statement = f"COPY ({select}) TO '{pipe.path}' ({options}, USE_TMP_FILE false)"
+        self._copied: int | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._copy, name="copy", daemon=True)
+
+    def _copy(self) -> None:
+        try:
+            row = self._connection.execute(self._statement, self._parameters).fetchone()
+            self._copied = int(row[0]) if row else 0
+        except BaseException as error:  # raised again in the reading thread
+            self._error = error
+        finally:
+            # The engine had a descriptor of its own, closed by now.
+            self._pipe.end()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes. Raises what ended the COPY early."""
+        # Full chunks only: where they end must not depend on when they were read, or a range
+        # compressed twice would not be the same bytes.
+        with open(self._pipe.reading, "rb", CHUNK, closefd=False) as reader:  # noqa: PTH123
+            while chunk := reader.read(CHUNK):
+                yield chunk
+        self._thread.join()
+        if isinstance(self._error, duckdb.Error):
+            raise translated(self._error) from None
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def rows(self) -> int:
+        """Rows copied. Raises ValueError before the end."""
+        if self._copied is None:
+            raise ValueError("The rows are known at the end of the stream.")
+        return self._copied
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The reading end stays open till the engine is done: to open a pipe that nobody reads
+        # would block it for good. An interrupt before the query has begun is lost: so again.
+        os.set_blocking(self._pipe.reading, False)
+        while self._thread.is_alive():
+            self._connection.interrupt()
+            with suppress(BlockingIOError):
+                os.read(self._pipe.reading, CHUNK)
+            self._thread.join(0.01)
+
+
+def framed(
+    chunks: Iterator[bytes], file_format: FileFormat, position: PartPosition
+) -> Iterator[bytes]:
+    """Lines of JSON objects, each ending ``},``, as that part of an array. Others as they are."""
+    if file_format is not FileFormat.JSON:
+        yield from chunks
+        return
+    if position.first:
+        yield b"["
+    held = b"\n" if position.first else b""
+    # Every line but the document's last keeps its comma: the end is held back till it is known.
+    for chunk in chunks:
+        whole = held + chunk
+        yield whole[:-2]
+        held = whole[-2:]
+    if not position.last:
+        yield held
+    elif held == b",\n":
+        yield b"\n]\n"
+    else:  # no row at all
+        yield b"]\n"
+
+
+def compressed(chunks: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
+    """The chunks as one gzip member or one zstd frame, the same bytes every time."""
+    match compression:
+        case Compression.NONE:
+            yield from chunks
+            return
+        case Compression.GZIP:
+            # zlib's own level 1 takes five times as long, level 6 twelve times.
+            gzip = isal_zlib.compressobj(level=1, wbits=31)
+            compress: Callable[[bytes], bytes] = gzip.compress
+            finish: Callable[[], bytes] = gzip.flush
+        case Compression.ZSTD:
+            frame = zstd.ZstdCompressor(
+                options={
+                    zstd.CompressionParameter.compression_level: 1,
+                    zstd.CompressionParameter.checksum_flag: 1,
+                }
+            )
+            compress, finish = frame.compress, frame.flush
+    for chunk in chunks:
+        if out := compress(chunk):
+            yield out
+    if out := finish():
+        yield out
