@@ -23,8 +23,8 @@ def handler(call: Call) -> Reply:
         operation_id=operation.operation_id,
         configuration_id=operation.request.configuration_id,
         sync_version=operation.sync_version,
-        file_format=str(operation.request.file_format),
-        compression=str(operation.request.compression),
+        file_format=operation.request.file_format,
+        compression=operation.request.compression,
         created_at=operation.created_at,
         files=tuple(
             FileView.of(operation, document.job, document.ranges, call.base_url)

@@ -5,8 +5,11 @@ from datetime import datetime
 
 from headrace.exports.model import (
     Column,
+    ColumnType,
+    Compression,
     Configuration,
     Failure,
+    FileFormat,
     Job,
     Operation,
     Quota,
@@ -25,9 +28,13 @@ class QuotaView(View):
     """The client's operations of its tenant's day."""
 
     limit: int
+    """Operations that may be started on a day."""
     used: int
+    """Operations started today."""
     remaining: int
+    """Operations that may still be started today."""
     resets_at: datetime
+    """When the day ends, in the tenant's time zone."""
 
     @classmethod
     def of(cls, quota: Quota) -> "QuotaView":
@@ -40,7 +47,9 @@ class FailureView(View):
     """Why something failed: a stable code, and a sentence that says what to do."""
 
     code: str
+    """A stable code."""
     detail: str
+    """A sentence for people; its words may change."""
 
     @classmethod
     def of(cls, failure: Failure | None) -> "FailureView | None":
@@ -53,15 +62,24 @@ class JobView(View):
     """The extraction of one table; ``link`` is there once the document is."""
 
     job_id: str
+    """Names the job, and its document under `/data/v1/jobs/`."""
     table: str
+    """The table's public name."""
     status: Status
     rows: int | None
+    """Rows in the document; null until it is there."""
     bytes: int | None
+    """The document's size as stored, so compressed if it is."""
     percent: int
+    """How far it is, 0 to 100."""
     attempt: int
+    """How often it was begun."""
     error: FailureView | None
+    """Why it failed, if it did."""
     link: str | None
+    """Where the document is; null until it is."""
     expires_at: datetime | None
+    """When the document is removed."""
 
     @classmethod
     def of(cls, job: Job, operation: Operation, base_url: str) -> "JobView":
@@ -86,9 +104,13 @@ class OperationLinks(View):
     """Where to go from here."""
 
     status: str
+    """How it stands."""
     manifest: str
+    """Its documents with their digests, once it has ended."""
     retry: str
+    """To run what did not succeed again."""
     cancel: str
+    """To end it."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +118,30 @@ class OperationSummary(View):
     """An operation without its jobs."""
 
     operation_id: str
+    """Names the operation."""
     kind: str
+    """What is exported: `full`, all rows."""
     status: Status
     configuration_id: str
-    file_format: str
-    compression: str
+    """The configuration that was exported."""
+    file_format: FileFormat
+    compression: Compression
     sync_version: str | None
+    """The state of the source that every document shows; null until the first worker has looked."""
     catalog_version: int
+    """The published catalog that it was started under, and keeps to."""
     attempt: int
+    """1, and one more with each retry."""
     created_at: datetime
+    """When it was accepted."""
     started_at: datetime | None
+    """When its first work began."""
     ended_at: datetime | None
+    """When it came to its end."""
     expires_at: datetime | None
+    """When its documents are removed."""
     error: FailureView | None
+    """Why it failed, if it did."""
     links: OperationLinks
 
     @classmethod
@@ -122,8 +155,11 @@ class OperationView(OperationSummary):
     """An operation with its jobs, its progress, and the quota as it stands."""
 
     percent: int
+    """How far it is, 0 to 100."""
     quota: QuotaView
+    """The client's quota as it stands now."""
     jobs: tuple[JobView, ...]
+    """One for each table."""
 
     @classmethod
     def shown(cls, operation: Operation, quota: Quota, base_url: str) -> "OperationView":
@@ -148,8 +184,8 @@ def _summary(operation: Operation, base_url: str) -> dict[str, object]:
         "kind": operation.kind,
         "status": operation.status,
         "configuration_id": operation.request.configuration_id,
-        "file_format": str(operation.request.file_format),
-        "compression": str(operation.request.compression),
+        "file_format": operation.request.file_format,
+        "compression": operation.request.compression,
         "sync_version": operation.sync_version,
         "catalog_version": operation.catalog_version,
         "attempt": operation.attempt,
@@ -173,7 +209,9 @@ class OperationPage(View):
 
     operations: tuple[OperationSummary, ...]
     next: str | None
+    """Send it as `cursor` to get the next page; null on the last."""
     quota: QuotaView
+    """The client's quota as it stands now."""
 
 
 @dataclass(frozen=True)
@@ -181,10 +219,15 @@ class FieldView(View):
     """A field that may be exported."""
 
     name: str
-    type: str
+    """Its name in documents."""
+    type: ColumnType
+    """Its canonical type."""
     nullable: bool
+    """Whether it may be null."""
     precision: int | None
+    """Of a decimal: its digits."""
     scale: int | None
+    """Of a decimal: its digits after the point."""
 
     @classmethod
     def of(cls, column: Column) -> "FieldView":
@@ -197,9 +240,13 @@ class TableView(View):
     """A table that may be exported. ``row_estimate`` is of the day the catalog was published."""
 
     name: str
+    """Its public name: send it as `entity` to export it alone."""
     primary_key: tuple[str, ...]
+    """The fields that tell its rows apart."""
     schema_hash: str
+    """Changes whenever names, types or nullability do."""
     row_estimate: int
+    """About how many rows it has."""
     fields: tuple[FieldView, ...]
 
     @classmethod
@@ -216,15 +263,18 @@ class TableView(View):
 
 @dataclass(frozen=True)
 class MetadataView(View):
-    """One page of what a configuration grants (facts on the seed: pages of 10, from 1)."""
+    """One page of the tables that a configuration grants."""
 
     configuration_id: str
     tenant: str
     catalog_version: int
+    """The published catalog that this was read from."""
     tables: tuple[TableView, ...]
     page_size: int
     current_page: int
+    """This page, from 1."""
     total_count: int
+    """Tables on all pages."""
     total_pages: int
     has_previous_page: bool
     has_next_page: bool
@@ -251,9 +301,12 @@ class PartView(View):
     """A part of a document: where it starts, its size, and the SHA-256 (hex) of its bytes."""
 
     number: int
+    """From 1."""
     offset: int
+    """Where it starts in the document."""
     bytes: int
     sha256: str
+    """The SHA-256 of its bytes, in hex."""
 
 
 @dataclass(frozen=True)
@@ -263,14 +316,21 @@ class FileView(View):
     job_id: str
     table: str
     file_name: str
+    """The name that a download suggests."""
     content_type: str
+    """Its media type."""
     rows: int
     bytes: int
+    """Its size as stored."""
     sha256: str | None
+    """The SHA-256 of the whole, in hex; null where several workers wrote it, beside the parts."""
     schema_hash: str | None
+    """That of the table's metadata when it was written."""
     snapshot: str | None
+    """The state of the source that it shows."""
     link: str
     parts: tuple[PartView, ...]
+    """All its bytes, part by part: verify and resume by them."""
 
     @classmethod
     def of(
@@ -304,7 +364,9 @@ class ManifestView(View):
     operation_id: str
     configuration_id: str
     sync_version: str | None
-    file_format: str
-    compression: str
+    """The state of the source that every document shows."""
+    file_format: FileFormat
+    compression: Compression
     created_at: datetime
     files: tuple[FileView, ...]
+    """One for each job that succeeded."""

@@ -15,9 +15,16 @@ def camel(name: str) -> str:
 
 
 class View:
-    """Marks a dataclass as a view; its fields appear in camel case."""
+    """Marks a dataclass as a view.
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"alias_generator": camel}
+    Its fields appear in camel case; a text under a field is what the description of the API says
+    of it.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "alias_generator": camel,
+        "use_attribute_docstrings": True,
+    }
 
 
 def as_json(value: Any) -> Any:
