@@ -263,7 +263,10 @@ class RowStream(Protocol):
     """An encoded stream of rows: iterate it to the end, then ask for the rows."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """The bytes. Raises what ended the reading early: the end means complete."""
+        """The bytes. Raises what ended the reading early: the end means complete.
+
+        A chunk may be empty: nothing came for a while, a moment to look whether to go on.
+        """
         ...
 
     @property
@@ -304,8 +307,13 @@ class Warehouse(Protocol):
         *,
         target_bytes: int,
         max_ranges: int,
+        compression: Compression = Compression.NONE,
     ) -> tuple[RowRange, ...]:
-        """Disjoint ranges, none empty, that together hold every row; () of an empty table."""
+        """Disjoint ranges, none empty, that together hold every row; () of an empty table.
+
+        ``target_bytes`` is what a range aims at before compression; with ``compression`` known,
+        no range is planned that S3 would not take as a part.
+        """
         ...
 
     def stream(

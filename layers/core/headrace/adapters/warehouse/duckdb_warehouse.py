@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -104,12 +104,24 @@ class DuckdbWarehouse:
 
     def count(self, source: Source, version: str, table: Table) -> int:
         """Rows of the configured table, after its filters."""
+        return self.counts(source, version, (table,))[0]
+
+    def schema(self, source: Source) -> Mapping[str, tuple[SourceColumn, ...]]:
+        """Every table (``schema.table``) with its columns in order; the source is opened once."""
+        with opened(source, None, self.memory_limit) as reader:
+            return {table: reader.columns(table) for table in reader.tables()}
+
+    def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:
+        """Rows of each configured table, after its filters; the source is opened once."""
+        counts = []
         with opened(source, version, self.memory_limit) as reader:
-            columns = _columns(reader, table)
-            query = _query("count(*)", reader.scans(table.source, None), table, columns)
-            row = reader.connection.execute(query.text, query.parameters).fetchone()
+            for table in tables:
+                columns = _columns(reader, table)
+                query = _query("count(*)", reader.scans(table.source, None), table, columns)
+                row = reader.connection.execute(query.text, query.parameters).fetchone()
+                counts.append(int(row[0]) if row else 0)
             reader.verify()
-            return int(row[0]) if row else 0
+        return tuple(counts)
 
     def plan(
         self,

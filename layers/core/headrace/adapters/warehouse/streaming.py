@@ -6,6 +6,7 @@ the stream means that the COPY ended well; whatever ended it early is raised to 
 
 import fcntl
 import os
+import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +22,8 @@ from headrace.exports.model import Compression, FileFormat, PartPosition
 
 CHUNK = 1024 * 1024
 """Bytes read at once, and the pipe's size where the system grants it."""
+
+_PATIENCE_S = 1.0
 
 _RAW_LINES = "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER ''"
 """Lines as they are: the values make them whole, and none has a line break."""
@@ -99,12 +102,25 @@ class CopyStream:
             self._pipe.end()
 
     def __iter__(self) -> Iterator[bytes]:
-        """The bytes. Raises what ended the COPY early."""
+        """The bytes; an empty chunk says that a second went by without any.
+
+        Raises what ended the COPY early.
+        """
         # Full chunks only: where they end must not depend on when they were read, or a range
         # compressed twice would not be the same bytes.
-        with open(self._pipe.reading, "rb", CHUNK, closefd=False) as reader:  # noqa: PTH123
-            while chunk := reader.read(CHUNK):
-                yield chunk
+        chunk = bytearray()
+        while True:
+            ready, _, _ = select.select([self._pipe.reading], [], [], _PATIENCE_S)
+            if not ready:
+                yield b""
+                continue
+            piece = os.read(self._pipe.reading, CHUNK - len(chunk))
+            chunk += piece
+            if len(chunk) == CHUNK or (chunk and not piece):
+                yield bytes(chunk)
+                chunk.clear()
+            if not piece:
+                break
         self._thread.join()
         if isinstance(self._error, duckdb.Error):
             raise translated(self._error) from None
@@ -157,7 +173,10 @@ def framed(
 
 
 def compressed(chunks: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
-    """The chunks as one gzip member or one zstd frame, the same bytes every time."""
+    """The chunks as one gzip member or one zstd frame, the same bytes every time.
+
+    An empty chunk goes on as one: whoever reads can see to other things meanwhile.
+    """
     match compression:
         case Compression.NONE:
             yield from chunks
@@ -176,7 +195,6 @@ def compressed(chunks: Iterator[bytes], compression: Compression) -> Iterator[by
             )
             compress, finish = frame.compress, frame.flush
     for chunk in chunks:
-        if out := compress(chunk):
-            yield out
+        yield compress(chunk)
     if out := finish():
         yield out

@@ -1,0 +1,162 @@
+"""Sends a stream as parts of a multipart upload in S3 that other workers may write to as well."""
+
+import base64
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from headrace.exports.model import MIN_PART_BYTES, UploadedPart
+from headrace.kernel.errors import Fenced, FileUnavailable, Stopped
+
+_log = logging.getLogger(__name__)
+
+_TRANSIENT = frozenset(
+    {"BadDigest", "InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown"}
+)
+
+
+@dataclass(frozen=True)
+class S3PartUploads:
+    """The ``PartUploads`` port.
+
+    Parts have ``part_bytes`` each and carry their SHA-256, checked by S3 (the upload must have been
+    opened with that algorithm); the last takes what remains, so that it is never smaller than S3
+    allows a part to be, unless it is the only one. ``in_flight`` parts are sent at once while the
+    next is gathered: memory is about ``(in_flight + 2) * part_bytes``.
+    """
+
+    client: Any
+    bucket: str
+    part_bytes: int = 8 * 1024 * 1024
+    in_flight: int = 2
+    poll_s: float = 2.0
+    """At least this often ``should_stop`` is asked."""
+    pauses_s: tuple[float, ...] = (0.5, 2.0)
+    """Between the tries of a part, beyond those that the client makes by itself."""
+
+    def __call__(
+        self,
+        key: str,
+        upload_id: str,
+        first_part: int,
+        chunks: Iterator[bytes],
+        should_stop: Callable[[], bool],
+    ) -> tuple[tuple[UploadedPart, ...], str]:
+        """The parts in order, and the SHA-256 (hex) of all the bytes.
+
+        An empty stream makes one empty part: a document needs one. Raises Stopped, Fenced,
+        FileUnavailable, and whatever the iteration of ``chunks`` raises.
+        """
+        whole = hashlib.sha256()
+        watch = _Watch(should_stop, self.poll_s)
+        pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix="part")
+        sent: list[Future[UploadedPart]] = []
+        try:
+            for body in _parts(self._hashed(chunks, whole, watch), self.part_bytes):
+                watch.look()
+                self._make_room(sent, watch)
+                number = first_part + len(sent)
+                sent.append(pool.submit(self._send, key, upload_id, number, body))
+            self._finish(sent, watch)
+        except BaseException:
+            # What is under way ends by itself, in an upload that nobody will complete with it.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+        return tuple(part.result() for part in sent), whole.hexdigest()
+
+    @staticmethod
+    def _hashed(chunks: Iterator[bytes], whole: Any, watch: "_Watch") -> Iterator[bytes]:
+        for chunk in chunks:
+            watch.look_now_and_then()
+            whole.update(chunk)
+            yield chunk
+
+    def _make_room(self, sent: list[Future[UploadedPart]], watch: "_Watch") -> None:
+        """Waits till fewer than ``in_flight`` parts are under way. Raises what one of them did."""
+        while True:
+            for part in sent:
+                if part.done():
+                    part.result()
+            under_way = [part for part in sent if not part.done()]
+            if len(under_way) < self.in_flight:
+                return
+            wait(under_way, timeout=self.poll_s, return_when=FIRST_COMPLETED)
+            watch.look_now_and_then()
+
+    def _finish(self, sent: list[Future[UploadedPart]], watch: "_Watch") -> None:
+        while under_way := [part for part in sent if not part.done()]:
+            wait(under_way, timeout=self.poll_s, return_when=FIRST_COMPLETED)
+            watch.look_now_and_then()
+
+    def _send(self, key: str, upload_id: str, number: int, body: bytes) -> UploadedPart:
+        digest = hashlib.sha256(body)
+        for pause in (*self.pauses_s, None):
+            try:
+                reply = self.client.upload_part(
+                    Bucket=self.bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    Body=body,
+                    ContentLength=len(body),
+                    ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
+                )
+            except (ClientError, BotoCoreError) as error:
+                failure = _meaning(error)
+                if pause is None or not isinstance(failure, FileUnavailable):
+                    raise failure from error
+                _log.warning("part %d is sent again after %s", number, type(error).__name__)
+                time.sleep(pause)
+            else:
+                return UploadedPart(number, len(body), digest.hexdigest(), str(reply["ETag"]))
+        raise AssertionError("the last try either returns or raises")
+
+
+class _Watch:
+    """Asks whether to stop, now or if it was not asked for a while."""
+
+    def __init__(self, should_stop: Callable[[], bool], every_s: float) -> None:
+        self._should_stop, self._every_s = should_stop, every_s
+        self._asked = time.monotonic()
+
+    def look(self) -> None:
+        """Raises Stopped if told to."""
+        self._asked = time.monotonic()
+        if self._should_stop():
+            raise Stopped("The worker was told to stop.")
+
+    def look_now_and_then(self) -> None:
+        """The same, if the last look is long enough ago."""
+        if time.monotonic() - self._asked >= self._every_s:
+            self.look()
+
+
+def _parts(chunks: Iterator[bytes], part_bytes: int) -> Iterator[bytes]:
+    """The bytes cut to parts; of two or more, the last too is at least what S3 asks for."""
+    gathered = bytearray()
+    for chunk in chunks:
+        gathered += chunk
+        while len(gathered) >= part_bytes + MIN_PART_BYTES:
+            yield bytes(memoryview(gathered)[:part_bytes])
+            del gathered[:part_bytes]
+    yield bytes(gathered)
+
+
+def _meaning(error: ClientError | BotoCoreError) -> Exception:
+    """What a failed part means: the upload is gone, it may work again, or as it is."""
+    if isinstance(error, BotoCoreError):
+        return FileUnavailable("The storage does not answer.")
+    code = str(error.response["Error"]["Code"])
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in ("NoSuchUpload", "NoSuchKey", "404"):
+        return Fenced("The upload is gone; another attempt owns the job.")
+    if code in _TRANSIENT or status >= 500 or code.startswith("KMS."):
+        return FileUnavailable("The storage does not take the file now.")
+    return error
