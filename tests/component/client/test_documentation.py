@@ -1,0 +1,73 @@
+"""docs/client.md is true: its commands run, its example runs, its exit codes are the command's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace_client.command.outcome import EXIT_CODES
+from tests.component.client.service import CLIENT_ID, CLIENT_SECRET, Service, csv_rows
+from tests.component.client.test_command import an_environment, headrace
+
+PAGE = Path(__file__).parents[3] / "docs" / "client.md"
+TABLES = {"absences": csv_rows(3), "employees": csv_rows(40)}
+ROWS = {"absences": 3, "employees": 40}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
+
+
+def commands(block: str) -> Iterator[list[str]]:
+    for line in block.splitlines():
+        assert line.startswith("$ headrace "), line
+        yield shlex.split(line.removeprefix("$ headrace "))
+
+
+@pytest.mark.parametrize("block", blocks("console"))
+def test_the_commands_of_a_block_run_one_after_the_other(block: str, tmp_path: Path) -> None:
+    with Service(TABLES) as service:
+        service.rows = ROWS
+        if "retry" in block:
+            service.looks_until_done = 3  # active at the status, done for the pull
+        service.begin()
+        if "retry" not in block:
+            service.finish(service.operations["op-0001"])
+        environment = an_environment(service, tmp_path)
+        for arguments in commands(block):
+            if "--out" in arguments:
+                arguments[arguments.index("--out") + 1] = str(tmp_path / "data")
+            done = headrace(environment, *arguments)
+            assert done.returncode == 0, f"{arguments}: {done.stderr}"
+            assert done.stdout
+
+
+def test_the_example_runs(tmp_path: Path) -> None:
+    (example,) = blocks("python")
+    with Service(TABLES) as service:
+        service.rows = ROWS
+        given = f"{service.api_url!r}, {CLIENT_ID!r}, {CLIENT_SECRET!r}"
+        done = subprocess.run(
+            [sys.executable, "-c", f"api_url, client_id, client_secret = {given}\n{example}"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert f"employees data/employees.ndjson {ROWS['employees']}" in done.stdout
+    assert (tmp_path / "data" / "employees.ndjson").read_bytes() == TABLES["employees"]
+
+
+def test_the_exit_codes_are_those_of_the_command() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", PAGE.read_text("utf-8"), re.M)
+    assert {int(code): said for code, said in rows} == {
+        int(code): said for code, said in EXIT_CODES.items()
+    }
