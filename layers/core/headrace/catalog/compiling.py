@@ -1,7 +1,7 @@
 """From declarations to a catalog that can be published: against the sources as they are now."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from uuid import UUID
@@ -68,17 +68,17 @@ def compile_catalog(
             for c in declared.clients
         ),
         sources=tuple(compiler.sources.values()),
-        configurations=configurations,
+        configurations=compiler.counted(configurations),
     )
 
 
 @dataclass
 class _Opened:
-    """A source that could be read: its version and its tables."""
+    """A source that could be read: its version, and its tables with their columns."""
 
     source: Source
     version: str
-    tables: tuple[str, ...]
+    tables: Mapping[str, tuple[SourceColumn, ...]]
 
 
 @dataclass
@@ -88,11 +88,12 @@ class _Compiler:
     problems: list[Problem] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     _opened: dict[str, _Opened | None] = field(default_factory=dict)
-    _columns: dict[tuple[str, str], tuple[SourceColumn, ...]] = field(default_factory=dict)
-    _counts: dict[tuple[str, str, tuple[RowFilter, ...]], int] = field(default_factory=dict)
 
     def configurations(self) -> Iterator[Configuration]:
-        """Those that are right; what is wrong with the others is among ``problems``."""
+        """Those that are right; what is wrong with the others is among ``problems``.
+
+        Row estimates are still zero.
+        """
         for item in self.declared.sources:
             declared = item.entry
             self.sources[declared.name] = Source(
@@ -127,7 +128,7 @@ class _Compiler:
                         self._opened[name] = _Opened(
                             source,
                             self.schemas.current_version(source),
-                            self.schemas.tables(source),
+                            self.schemas.schema(source),
                         )
                     except HeadraceError as error:
                         message = f'the source "{name}" cannot be read: {error.detail}'
@@ -147,8 +148,7 @@ class _Compiler:
         source_table = self._find_table(configuration, opened, path, entry)
         if source_table is None:
             return None
-        found = self._describe(opened.source, source_table)
-        of_source = {column.name: column for column in found}
+        of_source = {column.name: column for column in opened.tables[source_table]}
         columns = []
         for number, chosen in enumerate(entry.columns):
             where = (*path, "columns", number)
@@ -178,14 +178,13 @@ class _Compiler:
         filters = self._filters(configuration, path, entry, source_table, of_source)
         if len(self.problems) > before:
             return None
-        table = Table(
+        return Table(
             name=entry.name,
             source=source_table,
             columns=tuple(columns),
             primary_key=tuple(entry.primary_key),
             filters=filters,
         )
-        return replace(table, row_estimate=self._count(opened, table))
 
     def _find_table(
         self,
@@ -213,12 +212,6 @@ class _Compiler:
             message = f'the source "{opened.source.name}" has no table "{entry.source}"{hint}'
         self.problems.append(configuration.problem((*path, "source"), message))
         return None
-
-    def _describe(self, source: Source, table: str) -> tuple[SourceColumn, ...]:
-        key = (source.name, table)
-        if key not in self._columns:
-            self._columns[key] = self.schemas.describe(source, table)
-        return self._columns[key]
 
     def _column(
         self,
@@ -325,11 +318,32 @@ class _Compiler:
         if fit:
             yield RowFilter(column.name, tuple(rows.values), column.type)
 
-    def _count(self, opened: _Opened, table: Table) -> int:
-        key = (opened.source.name, table.source, table.filters)
-        if key not in self._counts:
-            self._counts[key] = self.schemas.count(opened.source, opened.version, table)
-        return self._counts[key]
+    def counted(self, configurations: Sequence[Configuration]) -> tuple[Configuration, ...]:
+        """The same with row estimates; tables with the same rows are counted once."""
+        estimates: dict[tuple[str, str, tuple[RowFilter, ...]], int] = {}
+        for name, opened in self._opened.items():
+            tables = {
+                (name, table.source, table.filters): table
+                for configuration in configurations
+                for table in configuration.tables
+                if configuration.source == name
+            }
+            if opened is not None and tables:
+                counts = self.schemas.counts(opened.source, opened.version, list(tables.values()))
+                estimates |= dict(zip(tables, counts, strict=True))
+        return tuple(
+            replace(
+                configuration,
+                tables=tuple(
+                    replace(
+                        table,
+                        row_estimate=estimates[configuration.source, table.source, table.filters],
+                    )
+                    for table in configuration.tables
+                ),
+            )
+            for configuration in configurations
+        )
 
 
 def _fits(value: str | int | bool, column_type: ColumnType) -> bool:

@@ -1,5 +1,6 @@
 """What the catalog needs of the world. Adapters answer these; tests have fakes."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -33,20 +34,19 @@ class Catalogs(Protocol):
 
 
 class SourceSchemas(Protocol):
-    """What the check asks of a source: the part of ``exports.ports.Warehouse`` that it needs."""
+    """What the check asks of a source; the warehouse adapter answers it. Raises SourceUnavailable.
+
+    Both open the source once, however much they are asked.
+    """
 
     def current_version(self, source: Source) -> str:
-        """The version that a read begun now would see. Raises SourceUnavailable."""
+        """The version that a read begun now would see."""
         ...
 
-    def tables(self, source: Source) -> tuple[str, ...]:
-        """All tables, as ``schema.table``. Raises SourceUnavailable."""
+    def schema(self, source: Source) -> Mapping[str, tuple[SourceColumn, ...]]:
+        """Every table (``schema.table``) with its columns in order."""
         ...
 
-    def describe(self, source: Source, table: str) -> tuple[SourceColumn, ...]:
-        """The columns of ``schema.table`` in order; empty if there is no such table."""
-        ...
-
-    def count(self, source: Source, version: str, table: Table) -> int:
-        """Rows of the configured table, after its filters."""
+    def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:
+        """Rows of each configured table, after its filters."""
         ...
