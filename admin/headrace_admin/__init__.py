@@ -1,0 +1,1 @@
+"""Headrace from the operator's side: the command ``headrace-admin``."""

@@ -1,0 +1,149 @@
+"""The deployment that a command works on: found by its stack on AWS, or the local platform."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+)
+
+from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
+from headrace.adapters.dynamodb.operations import DynamoOperations
+from headrace.adapters.dynamodb.table import Table
+from headrace.kernel.errors import HeadraceError, Unavailable
+
+DEFAULT_STACK = "headrace"
+_DUMMY = "local"
+"""Key id and secret for the local platform, which accepts any."""
+
+
+class DeploymentNotFound(HeadraceError):
+    """There is no deployment where the command was told to look."""
+
+    code = "deployment_not_found"
+    title = "No deployment there"
+
+
+class AwsRefused(Unavailable):
+    """AWS answered with an error, or not at all."""
+
+    code = "aws_refused"
+    title = "AWS did not do it"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The parts of a deployment that the operator's commands touch."""
+
+    name: str
+    outputs: Mapping[str, str]
+    session: boto3.Session
+    endpoint: str | None = None
+
+    @classmethod
+    def on_aws(cls, stack: str) -> "Deployment":
+        """By the stack's outputs, with the usual AWS environment. Raises DeploymentNotFound."""
+        try:
+            session = boto3.Session()
+            cloudformation = session.client("cloudformation", config=_CONFIG)
+            described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+        except (NoCredentialsError, NoRegionError, ProfileNotFound) as error:
+            raise DeploymentNotFound(
+                f"{error} Set the usual AWS environment (AWS_PROFILE, AWS_REGION), or use --local "
+                "for the local platform."
+            ) from None
+        except ClientError as error:
+            if "does not exist" in str(error):
+                raise DeploymentNotFound(
+                    f"There is no stack {stack} in {session.region_name} for these credentials; "
+                    "name yours with --stack."
+                ) from None
+            raise explained(error) from None
+        except BotoCoreError as error:
+            raise explained(error) from None
+        outputs = {
+            output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])
+        }
+        return cls(f"stack {stack}", outputs, session)
+
+    @classmethod
+    def local(cls, home: Path) -> "Deployment":
+        """The local platform that keeps its things in ``home``. Raises DeploymentNotFound."""
+        place = home / "headrace.json"
+        try:
+            about = json.loads(place.read_text())
+            session = boto3.Session(
+                aws_access_key_id=_DUMMY,
+                aws_secret_access_key=_DUMMY,
+                region_name=about["region"],
+            )
+            return cls(
+                f"local platform {home}", about["outputs"], session, about["aws_endpoint_url"]
+            )
+        except FileNotFoundError:
+            raise DeploymentNotFound(
+                f"There is no local platform in {home}: {place.name} is missing. "
+                "Start one with make up, or name its folder with --home."
+            ) from None
+        except (ValueError, KeyError) as error:
+            raise DeploymentNotFound(
+                f"{place} does not describe a platform ({error!r}); make up writes it anew."
+            ) from None
+
+    def catalogs(self) -> DynamoCatalogs:
+        """The published catalogs."""
+        return DynamoCatalogs(self._table("CatalogTableName"))
+
+    def client_secrets(self) -> DynamoClientSecrets:
+        """The hashes of clients' secrets."""
+        return DynamoClientSecrets(self._table("CredentialsTableName"))
+
+    def operations(self) -> DynamoOperations:
+        """Operations, to look at: the lease matters to those who write."""
+        return DynamoOperations(self._table("OperationsTableName"), timedelta(0))
+
+    def _table(self, output: str) -> Table:
+        if output not in self.outputs:
+            raise DeploymentNotFound(
+                f"The {self.name} has no output {output}; is it a Headrace stack of this release?"
+            )
+        client: Any = self.session.client("dynamodb", endpoint_url=self.endpoint, config=_CONFIG)
+        return Table(client, self.outputs[output])
+
+
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=30
+)
+
+
+def explained(error: Exception) -> HeadraceError:
+    """An error of AWS as a sentence."""
+    if isinstance(error, ClientError):
+        said: Any = error.response.get("Error", {})
+        hint = ""
+        if said.get("Code") in ("ExpiredToken", "ExpiredTokenException"):
+            hint = " Log in again."
+        elif "AccessDenied" in str(said.get("Code")):
+            hint = " The permissions that each command needs are listed in docs/admin.md."
+        elif said.get("Code") == "ResourceNotFoundException":
+            hint = " Was the deployment removed meanwhile?"
+        return AwsRefused(f"{said.get('Code')}: {said.get('Message')}{hint}")
+    return AwsRefused(f"{error} Is the address right, and does the service run?")
+
+
+def home_folder() -> Path:
+    """Where ``make up`` keeps the local platform: HEADRACE_HOME, else ``.local`` here."""
+    named = os.environ.get("HEADRACE_HOME", "")
+    return Path(named) if named else Path(".local")

@@ -1,0 +1,425 @@
+"""The commands of ``headrace-admin``, one function each."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+
+from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
+from headrace.catalog.compiling import compile_catalog
+from headrace.catalog.declarations import read_declarations, read_folder
+from headrace.catalog.model import Catalog
+from headrace.catalog.usecases import PublishCatalog, ShowCatalog
+from headrace.exports.model import Operation, Status
+from headrace.identity.usecases import CreateClientSecret
+from headrace.kernel.clock import SystemClock
+from headrace.kernel.errors import InvalidRequest, NotFound
+from headrace.kernel.ids import OPERATION_ID, RandomIds
+from headrace_admin import views
+from headrace_admin.deployment import DEFAULT_STACK, Deployment, home_folder
+from headrace_admin.outcome import EXIT_CODES, Exit, Printer, finished
+
+_EPILOGUE = "Exit codes:\n\n" + "\n".join(
+    f"- {int(code)}: {said}" for code, said in EXIT_CODES.items()
+)
+
+app = App(
+    name="headrace-admin",
+    help="The operator's side of Headrace: the catalog, clients' secrets, operations.",
+    help_epilogue=_EPILOGUE,
+    help_format="markdown",
+    version_flags=[],
+    result_action="return_value",
+)
+catalog = App(name="catalog", help="Check, publish and show the catalog.")
+client = App(name="client", help="Issue and revoke clients' secrets.")
+operations = App(name="operations", help="Watch who takes what.")
+for group in (catalog, client, operations):
+    app.command(group)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Target:
+    """Which deployment, and how to print."""
+
+    stack: Annotated[str, Parameter(env_var="HEADRACE_STACK")] = DEFAULT_STACK
+    """The CloudFormation stack, in the account and region of the usual AWS environment."""
+
+    local: Annotated[bool, Parameter(negative="")] = False
+    """Work on the local platform that `make up` started, whatever the AWS environment says."""
+
+    home: Annotated[Path | None, Parameter(env_var="HEADRACE_HOME", show_default=False)] = None
+    """The local platform's folder; `.local` if not named."""
+
+    json: Annotated[bool, Parameter(negative="")] = False
+    """Print one JSON document on stdout, for scripts."""
+
+    def deployment(self) -> Deployment:
+        """The deployment. Raises DeploymentNotFound."""
+        return Deployment.local(self.folder) if self.local else Deployment.on_aws(self.stack)
+
+    @property
+    def folder(self) -> Path:
+        """The local platform's folder."""
+        return (self.home or home_folder()).resolve()
+
+
+_AWS = Target()
+
+Folder = Annotated[Path, Parameter(help="The catalog's folder, or one file of it.")]
+Variables = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        help="NAME=VALUE for `${NAME}` in the files; repeat it for more. What is not set so "
+        "comes from the environment.",
+        show_default=False,
+        negative="",
+    ),
+]
+
+
+def _variables(assignments: tuple[str, ...], target: Target) -> Mapping[str, str]:
+    """The environment, over what the local platform knows, under what was given by --set."""
+    variables = dict(os.environ)
+    if target.local:
+        variables.setdefault("HEADRACE_WAREHOUSE", str(target.folder / "warehouse"))
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not name or not equals:
+            raise InvalidRequest(f"--set takes NAME=VALUE, and not {assignment}.")
+        variables[name] = value
+    return variables
+
+
+def _compiled(folder: Path, variables: Mapping[str, str]) -> Catalog:
+    return compile_catalog(read_folder(folder), variables, DuckdbWarehouse())
+
+
+# --- catalog --------------------------------------------------------------------------------
+
+
+@catalog.command
+def check(
+    folder: Folder = Path("catalog"),
+    *,
+    variables: Variables = (),
+    offline: Annotated[bool, Parameter(negative="")] = False,
+    target: Target = _AWS,
+) -> int:
+    """Check the catalog files, against themselves and against the sources. Publishes nothing.
+
+    Every problem is named at once, with its file and line.
+
+    Parameters
+    ----------
+    offline
+        Leave the sources alone: check the files only.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        known = _variables(variables, target)
+        if offline:
+            declared = read_declarations(read_folder(folder), known)
+            declared.refuse()
+            printer.result(
+                {"ok": True, "sourcesChecked": False},
+                lambda out: out.print("The files are right in themselves; no source was asked."),
+            )
+            return Exit.OK
+        compiled = _compiled(folder, known)
+        printer.result(
+            {"ok": True, "sourcesChecked": True},
+            lambda out: out.print(f"All right: {views.summary(compiled)}."),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+@catalog.command
+def publish(
+    folder: Folder = Path("catalog"), *, variables: Variables = (), target: Target = _AWS
+) -> int:
+    """Check the catalog files and make them the current catalog, all of it or nothing.
+
+    Operations that run keep the version that they started with. A catalog that is current
+    already is not published again.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        compiled = _compiled(folder, _variables(variables, target))
+        deployment = target.deployment()
+        publication = PublishCatalog(deployment.catalogs(), SystemClock())(compiled)
+
+        def human(out: Console) -> None:
+            if publication.changed:
+                out.print(f"Version {publication.version} is current: {views.summary(compiled)}.")
+            else:
+                out.print(f"Nothing changed: version {publication.version} is current already.")
+
+        printer.result(
+            {**views.publication_json(publication), "changed": publication.changed}, human
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+@catalog.command
+def show(*, version: int | None = None, target: Target = _AWS) -> int:
+    """Show the current catalog, or an earlier one.
+
+    Parameters
+    ----------
+    version
+        A version that was current once; without it, the one that is.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        publication, published = ShowCatalog(target.deployment().catalogs())(version)
+        printer.result(
+            views.catalog_json(publication, published),
+            lambda out: views.print_catalog(out, publication, published),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+@catalog.command
+def versions(*, target: Target = _AWS) -> int:
+    """List the versions that were ever current, newest first."""
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        found = target.deployment().catalogs().versions()
+        printer.result(
+            {"versions": [views.publication_json(publication) for publication in found]},
+            lambda out: views.print_versions(out, found),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+# --- client ---------------------------------------------------------------------------------
+
+
+@client.command
+def create(client_id: str, *, target: Target = _AWS) -> int:
+    """Issue a secret for a client of the published catalog, and print it, this once.
+
+    Only its hash is kept. A client may have two secrets, so that it can change from one to the
+    next without a pause: issue the second, let the client use it, revoke the first.
+
+    Parameters
+    ----------
+    client_id
+        The client, as the published catalog names it.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        deployment = target.deployment()
+        if deployment.catalogs().client(client_id) is None:
+            raise NotFound(
+                f"The published catalog has no client {client_id}; declare it under clients and "
+                "publish first."
+            )
+        stored, secret = CreateClientSecret(
+            deployment.client_secrets(), SystemClock(), RandomIds()
+        )(client_id)
+
+        def human(out: Console) -> None:
+            out.out(f"client_id      {client_id}", highlight=False)
+            out.out(f"client_secret  {secret}", highlight=False)
+            printer.err.print(
+                f"Hand it over safely; it cannot be shown again. Its id is {stored.secret_id}."
+            )
+
+        printer.result(
+            {"clientId": client_id, "secretId": stored.secret_id, "clientSecret": secret}, human
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+@client.command(name="list")
+def list_clients(*, target: Target = _AWS) -> int:
+    """List the clients of the published catalog with the ids of their secrets."""
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        deployment = target.deployment()
+        _, published = ShowCatalog(deployment.catalogs())()
+        secrets = deployment.client_secrets()
+        found = [
+            (client, secrets.of(client.client_id))
+            for client in sorted(published.clients, key=lambda c: c.client_id)
+        ]
+        printer.result(
+            {"clients": [views.client_json(client, held) for client, held in found]},
+            lambda out: views.print_clients(out, found),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+@client.command
+def revoke_secret(client_id: str, secret_id: str, *, target: Target = _AWS) -> int:
+    """End one of a client's secrets, at once. Tokens it was used for end within the hour.
+
+    Parameters
+    ----------
+    client_id
+        The client, in the published catalog or not.
+    secret_id
+        The secret's id, as `client list` shows it.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        target.deployment().client_secrets().revoke(client_id, secret_id)
+        printer.result(
+            {"clientId": client_id, "revokedSecretId": secret_id},
+            lambda out: out.print(f"The secret {secret_id} of {client_id} no longer works."),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+# --- operations -----------------------------------------------------------------------------
+
+TenantFilter = Annotated[str | None, Parameter(name="--tenant", show_default=False)]
+ClientFilter = Annotated[str | None, Parameter(name="--client", show_default=False)]
+
+_PAGE = 50
+
+
+def _callers(
+    deployment: Deployment, tenant: str | None, client_id: str | None
+) -> list[tuple[str, str]]:
+    """The pairs of tenant and client to look at: those of the catalog, or the one named."""
+    if tenant is not None and client_id is not None:
+        return [(tenant, client_id)]  # in the catalog still, or no longer
+    _, published = ShowCatalog(deployment.catalogs())()
+    return [
+        (served, known.client_id)
+        for known in published.clients
+        for served in known.tenants
+        if tenant in (None, served) and client_id in (None, known.client_id)
+    ]
+
+
+def _newest_first(deployment: Deployment, tenant: str, client_id: str) -> Iterator[Operation]:
+    reader, before = deployment.operations(), None
+    while page := reader.page(tenant, client_id, _PAGE, before):
+        yield from page
+        before = page[-1].operation_id
+
+
+@operations.command(name="list")
+def list_operations(
+    *,
+    tenant: TenantFilter = None,
+    client_id: ClientFilter = None,
+    status: Annotated[tuple[Status, ...], Parameter(show_default=False, negative="")] = (),
+    limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
+    target: Target = _AWS,
+) -> int:
+    """List operations, newest first: of all clients in the published catalog, or of some.
+
+    Parameters
+    ----------
+    tenant
+        Those of this tenant.
+    client_id
+        Those of this client. With --tenant, of a client that has left the catalog too.
+    status
+        Those that stand so; repeat it for more.
+    limit
+        So many at most.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        deployment, now = target.deployment(), SystemClock().now()
+        everyones = merge(
+            *(
+                _newest_first(deployment, *caller)
+                for caller in _callers(deployment, tenant, client_id)
+            ),
+            key=lambda operation: operation.operation_id,
+            reverse=True,
+        )
+        seen = (operation.seen_at(now) for operation in everyones)
+        found = list(islice((o for o in seen if not status or o.status in status), limit))
+        documents = [views.operation_json(operation) for operation in found]
+        for document in documents:
+            del document["jobs"]  # a list does not read them
+        printer.result({"operations": documents}, lambda out: views.print_operations(out, found))
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+@operations.command(name="show")
+def show_operation(
+    operation_id: str,
+    *,
+    tenant: TenantFilter = None,
+    client_id: ClientFilter = None,
+    target: Target = _AWS,
+) -> int:
+    """Show an operation with its jobs, a deleted one too.
+
+    Parameters
+    ----------
+    operation_id
+        Its id, as callers know it.
+    tenant
+        Look at this tenant's only.
+    client_id
+        Look at this client's only. With --tenant, at one that has left the catalog too.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        if not OPERATION_ID.fullmatch(operation_id):
+            raise InvalidRequest(f"{operation_id} is no operation id: they have 26 characters.")
+        deployment = target.deployment()
+        reader = deployment.operations()
+        callers = _callers(deployment, tenant, client_id)
+        found = (reader.find(*caller, operation_id) for caller in callers)
+        operation = next((operation for operation in found if operation is not None), None)
+        if operation is None:
+            raise NotFound(
+                "No client of the published catalog has such an operation; for one that has left "
+                "the catalog, name --tenant and --client."
+            )
+        seen = operation.seen_at(SystemClock().now())
+        printer.result(views.operation_json(seen), lambda out: views.print_operation(out, seen))
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+def run() -> None:
+    """The command's entry point."""
+    sys.exit(app())
