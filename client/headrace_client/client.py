@@ -258,13 +258,20 @@ class HeadraceClient:
         *,
         parallel: int = 4,
         listener: Listener = nobody,
+        verify_rows: bool = False,
     ) -> Download:
         """Download, verify and put in place every file of a succeeded operation.
 
         Picks up what an earlier, interrupted call for the same operation left in `directory`.
+        `verify_rows` counts the rows of CSV and NDJSON files too.
         """
         return download_operation(
-            self, self.manifest(operation_id), Path(directory), parallel=parallel, listener=listener
+            self,
+            self.manifest(operation_id),
+            Path(directory),
+            parallel=parallel,
+            listener=listener,
+            verify_rows=verify_rows,
         )
 
     # -- how it is asked ---------------------------------------------------------------------

@@ -38,6 +38,7 @@ from headrace_client.events import (
 )
 from headrace_client.model import Manifest, ManifestFile, Part
 from headrace_client.plan import STRETCH_BYTES, Stretch, stretches, verifiable_parts
+from headrace_client.rows import row_counter
 from headrace_client.storage import Interrupted, StaleLink
 from headrace_client.workspace import Workspace, demand_safe_names, local_errors
 
@@ -52,8 +53,8 @@ _STRETCH_AT_LEAST = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class DownloadedFile:
-    """A verified file in its place. `sha256` is of the whole file, counted here from the disk;
-    `reused` of its bytes were on disk before."""
+    """A verified file in its place. `sha256` is of the whole file, computed here from the disk;
+    `reused` of its bytes were on disk before; `counted_rows` is None unless rows were counted."""
 
     table: str
     path: Path
@@ -61,6 +62,7 @@ class DownloadedFile:
     bytes: int
     sha256: str
     reused: int
+    counted_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def download_operation(
     *,
     parallel: int = 4,
     listener: Listener = nobody,
+    verify_rows: bool = False,
 ) -> Download:
     """Download every file of `manifest` into `directory`, resuming what is there of it.
 
@@ -98,15 +101,24 @@ def download_operation(
     """
     workspace = Workspace(directory)
     with workspace.locked():
-        return Downloader(client, workspace, parallel, listener).run(manifest)
+        downloader = Downloader(client, workspace, parallel, listener, verify_rows=verify_rows)
+        return downloader.run(manifest)
 
 
 class Downloader:
     """The download within a workspace that the caller holds locked."""
 
     def __init__(
-        self, client: HeadraceClient, workspace: Workspace, parallel: int, listener: Listener
+        self,
+        client: HeadraceClient,
+        workspace: Workspace,
+        parallel: int,
+        listener: Listener,
+        *,
+        verify_rows: bool = False,
     ) -> None:
+        self._verify_rows = verify_rows
+        self._count: Callable[[Path], int] | None = None
         self._client = client
         self._workspace = workspace
         self._parallel = max(1, parallel)
@@ -116,6 +128,8 @@ class Downloader:
 
     def run(self, manifest: Manifest) -> Download:
         """Download, verify, publish."""
+        if self._verify_rows:
+            self._count = row_counter(manifest.file_format, manifest.compression)
         demand_safe_names([file.file_name for file in manifest.files])
         for file in manifest.files:
             if self._workspace.final(file.file_name).is_dir():
@@ -301,6 +315,13 @@ class Downloader:
                     self._explain(handle, target, whole)
         if not right:
             raise self._damaged(target)
+        if self._count is not None:
+            target.counted_rows = self._count(path)
+            if target.counted_rows != target.file.rows:
+                raise VerificationError(
+                    f"{target.file.file_name} has {target.counted_rows:,} rows, its manifest says "
+                    f"{target.file.rows:,}. No file was put in place."
+                )
         target.sha256 = whole
         self._tell(FileVerified(target.file, whole))
 
@@ -402,6 +423,7 @@ class _Target:
     in_place: bool = False
     outstanding: int = 0
     sha256: str = ""
+    counted_rows: int | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -416,6 +438,7 @@ class _Target:
             self.file.bytes,
             self.sha256,
             self.held_bytes,
+            self.counted_rows,
         )
 
 

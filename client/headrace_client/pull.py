@@ -66,13 +66,15 @@ class Pulled:
 @dataclass(frozen=True)
 class Pull:
     """Runs a pull into a directory. `parallel` files or ranges are downloaded at once;
-    `timeout` bounds the wait for the operation, in seconds."""
+    `timeout` bounds the wait for the operation, in seconds; `verify_rows` counts the rows of
+    CSV and NDJSON files too."""
 
     client: HeadraceClient
     directory: Path
     parallel: int = 4
     timeout: float | None = None
     listener: Listener = nobody
+    verify_rows: bool = False
     new_key: Callable[[], str] = lambda: str(uuid.uuid4())
 
     def __call__(self, wanted: Wanted) -> Pulled:
@@ -91,7 +93,13 @@ class Pull:
             manifest = self.client.manifest(operation.operation_id)
             if manifest.operation_id != operation.operation_id:
                 raise ProtocolError("The service's manifest is of another operation.")
-            downloader = Downloader(self.client, workspace, self.parallel, self.listener)
+            downloader = Downloader(
+                self.client,
+                workspace,
+                self.parallel,
+                self.listener,
+                verify_rows=self.verify_rows,
+            )
             download = downloader.run(manifest)
             workspace.save(intent.completed())
             return Pulled(operation, how, download)

@@ -14,43 +14,52 @@ from typing import IO, Any
 from headrace_client.errors import SetupError, VerificationError
 
 _COUNTABLE = ("csv", "ndjson")
+_Unpacking = tuple[Callable[..., Any], type[Exception] | tuple[type[Exception], ...]]
 
 
-def count_rows(path: Path, file_format: str, compression: str) -> int | None:
-    """The rows of a CSV (its header is none) or NDJSON file; None for other formats.
+def row_counter(file_format: str, compression: str) -> Callable[[Path], int] | None:
+    """What counts the rows of such files; None for formats that are not counted.
 
-    A quoted line break in CSV does not end a row. Raises VerificationError for a file that
-    cannot be read as what it is said to be, SetupError where zstd support is not installed.
+    A CSV file's header is no row, and a quoted line break ends none. Raises SetupError at once
+    where zstd support is wanted and not installed. The counter raises VerificationError for a
+    file that cannot be read as what it is said to be.
     """
     if file_format not in _COUNTABLE:
         return None
-    try:
-        with _plain(path, compression) as stream:
-            if file_format == "ndjson":
-                return sum(1 for line in stream if line.strip())
-            text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-            csv.field_size_limit(2**31 - 1)
-            return max(0, sum(1 for _ in csv.reader(text, strict=True)) - 1)
-    except (EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise VerificationError(f"{path.name} cannot be read as {file_format}: {error}.") from error
+    unpacking = None if compression == "none" else _unpacking(compression)
+
+    def count(path: Path) -> int:
+        try:
+            with _plain(path, unpacking) as stream:
+                if file_format == "ndjson":
+                    return sum(1 for line in stream if line.strip())
+                text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+                csv.field_size_limit(2**31 - 1)
+                return max(0, sum(1 for _ in csv.reader(text, strict=True)) - 1)
+        except (EOFError, UnicodeDecodeError, csv.Error) as error:
+            name = path.name.removesuffix(".partial")
+            raise VerificationError(f"{name} cannot be read as {file_format}: {error}.") from error
+
+    return count
 
 
 @contextmanager
-def _plain(path: Path, compression: str) -> Iterator[IO[bytes]]:
+def _plain(path: Path, unpacking: _Unpacking | None) -> Iterator[IO[bytes]]:
     """The file as it was before compression; what cannot be unpacked is a VerificationError."""
     with path.open("rb") as stored:
-        if compression == "none":
+        if unpacking is None:
             yield stored
             return
-        opened, broken = _unpacking(compression)
+        opened, broken = unpacking
         try:
             with opened(stored, "rb") as stream:
                 yield stream
         except broken as error:
-            raise VerificationError(f"{path.name} is not {compression}: {error}.") from error
+            name = path.name.removesuffix(".partial")
+            raise VerificationError(f"{name} cannot be unpacked: {error}.") from error
 
 
-def _unpacking(compression: str) -> tuple[Callable[..., Any], type[Exception] | tuple[Any, ...]]:
+def _unpacking(compression: str) -> _Unpacking:
     """How to open such a file, and what it raises for one that is damaged."""
     if compression == "gzip":
         return gzip.open, (gzip.BadGzipFile, zlib.error)

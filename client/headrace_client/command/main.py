@@ -44,12 +44,10 @@ from headrace_client.command.progress import display
 from headrace_client.errors import (
     HeadraceClientError,
     SetupError,
-    VerificationError,
     printable,
 )
 from headrace_client.model import Compression, FileFormat, Metadata, Operation, Status
 from headrace_client.pull import Pull, Pulled, Wanted
-from headrace_client.rows import count_rows
 from headrace_client.version import VERSION
 
 _NO_OPTIONS = Common()
@@ -225,11 +223,8 @@ def pull(
                     current.append(event.operation.operation_id)
                 shown(event)
 
-            pulled = Pull(client, out, jobs, timeout, listener)(wanted)
-        counted = _counted(pulled) if verify_rows else {}
-        printer.result(
-            _pulled_document(pulled, counted), lambda to: _print_pulled(to, pulled, counted)
-        )
+            pulled = Pull(client, out, jobs, timeout, listener, verify_rows)(wanted)
+        printer.result(_pulled_document(pulled), lambda to: _print_pulled(to, pulled))
         return Exit.OK
 
     try:
@@ -441,21 +436,7 @@ def _newest(client: HeadraceClient) -> Operation:
     return page.operations[0]
 
 
-def _counted(pulled: Pulled) -> dict[str, int | None]:
-    """The counted rows by file name; VerificationError when they differ from the manifest's."""
-    manifest = pulled.download.manifest
-    counted = {}
-    for file in pulled.download.files:
-        rows = count_rows(file.path, manifest.file_format, manifest.compression)
-        if rows is not None and rows != file.rows:
-            raise VerificationError(
-                f"{file.path} has {rows:,} rows, its manifest says {file.rows:,}."
-            )
-        counted[file.path.name] = rows
-    return counted
-
-
-def _pulled_document(pulled: Pulled, counted: dict[str, int | None]) -> dict[str, Any]:
+def _pulled_document(pulled: Pulled) -> dict[str, Any]:
     download = pulled.download
     return {
         "operationId": download.operation_id,
@@ -474,7 +455,7 @@ def _pulled_document(pulled: Pulled, counted: dict[str, int | None]) -> dict[str
                 "table": file.table,
                 "path": str(file.path.resolve()),
                 "rows": file.rows,
-                "countedRows": counted.get(file.path.name),
+                "countedRows": file.counted_rows,
                 "bytes": file.bytes,
                 "sha256": file.sha256,
             }
@@ -483,10 +464,10 @@ def _pulled_document(pulled: Pulled, counted: dict[str, int | None]) -> dict[str
     }
 
 
-def _print_pulled(out: Console, pulled: Pulled, counted: dict[str, int | None]) -> None:
+def _print_pulled(out: Console, pulled: Pulled) -> None:
     table = _table("file", "rows", "bytes", "sha256")
     for file in pulled.download.files:
-        mark = " ✓" if counted.get(file.path.name) is not None else ""
+        mark = " ✓" if file.counted_rows is not None else ""
         table.add_row(
             printable(file.path.name), f"{file.rows:,}{mark}", f"{file.bytes:,}", file.sha256
         )

@@ -225,6 +225,7 @@ def test_rows_that_differ_from_the_manifest_fail_the_verification(tmp_path: Path
         )
     assert done.returncode == 6
     assert "4,000 rows, its manifest says 4,001" in done.stderr
+    assert list(tmp_path.glob("*.csv")) == []
 
 
 def test_in_a_log_there_are_plain_lines_and_a_table(tmp_path: Path) -> None:
