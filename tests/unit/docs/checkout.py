@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
+import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -25,10 +25,26 @@ def shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+class _Template(yaml.SafeLoader):
+    """Reads template.yaml: ``!Ref Thing`` becomes ``{"Ref": "Thing"}``, and so on."""
+
+
+def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {name: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    return {name: loader.construct_mapping(node, deep=True)}  # type: ignore[arg-type]
+
+
+_Template.add_multi_constructor("!", _function)
+
+
 @cache
 def template() -> dict[str, Any]:
-    """template.yaml, its functions as CloudFormation's JSON writes them."""
-    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    """template.yaml."""
+    text = (ROOT / "template.yaml").read_text()
+    parsed: dict[str, Any] = yaml.load(text, _Template)
     return parsed
 
 
