@@ -127,7 +127,6 @@ class Deployment:
             s3.create_bucket(
                 Bucket=PACKAGES, CreateBucketConfiguration={"LocationConstraint": REGION}
             )
-        overrides = self._parameters() | {"PublicBaseUrl": self._public_url, "StageName": STAGE}
         self._sam(
             "deploy",
             *("--config-file", self.checkout / "samconfig.toml"),
@@ -140,7 +139,10 @@ class Deployment:
             "--no-confirm-changeset",
             "--no-fail-on-empty-changeset",
             "--no-progressbar",
-            *("--parameter-overrides", *(f"{key}={value}" for key, value in overrides.items())),
+            *(
+                "--parameter-overrides",
+                *(f"{key}={value}" for key, value in self.parameters().items()),
+            ),
         )
         deployed = outputs(self.port)
         if deployed is None:
@@ -161,15 +163,16 @@ class Deployment:
                 StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
             )
 
-    def _parameters(self) -> dict[str, str]:
-        """The parameters of the `local` environment: `sam` would drop them beside ours."""
+    def parameters(self) -> dict[str, str]:
+        """samconfig's parameters for `local` (`sam` would drop them beside ours) and ours."""
         path = self.checkout / "samconfig.toml"
         config = tomllib.loads(path.read_text()) if path.exists() else {}
         given = config.get("local", {}).get("deploy", {}).get("parameters", {})
         pairs = given.get("parameter_overrides", [])
         if isinstance(pairs, str):
             pairs = pairs.split()
-        return dict(pair.split("=", 1) for pair in pairs)
+        named = dict(pair.split("=", 1) for pair in pairs)
+        return named | {"PublicBaseUrl": self._public_url, "StageName": STAGE}
 
     def _sam(self, command: str, *arguments: object) -> None:
         environ = aws_environment(self.environ, self.port)

@@ -7,6 +7,7 @@ it lives, so that whoever asks knows for certain whether it runs. SIGUSR1 saves 
 """
 
 import fcntl
+import importlib
 import importlib.metadata
 import os
 import signal
@@ -31,7 +32,7 @@ def main() -> None:
 
     extracted.tidy()
     sources.install(patches.PATCHES)
-    from ministack import app  # noqa: PLC0415  (only now: the patches come first)
+    app = importlib.import_module("ministack.app")  # only now: the patches come first
 
     def save(*_: object) -> None:
         # Aside, so that the server goes on serving; what is saved when is told in the docs.
