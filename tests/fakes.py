@@ -25,7 +25,9 @@ from tests.builders import a_configuration, a_rule, a_source
 class FakeConfigurations:
     """A published catalog in memory; ``publish`` makes the next version."""
 
-    versions: list[tuple[Configuration, ...]] = field(default_factory=lambda: [(a_configuration(),)])
+    versions: list[tuple[Configuration, ...]] = field(
+        default_factory=lambda: [(a_configuration(),)]
+    )
     rule: QuotaRule = field(default_factory=a_rule)
     key: str | None = None
 
@@ -44,9 +46,7 @@ class FakeConfigurations:
                 return len(self.versions), one
         raise NotFound("There is no such configuration.")
 
-    def at(
-        self, version: int, tenant: str, client_id: str, configuration_id: str
-    ) -> Configuration:
+    def at(self, version: int, tenant: str, client_id: str, configuration_id: str) -> Configuration:
         """See the port."""
         for one in self.versions[version - 1]:
             if one.configuration_id == configuration_id and one.tenant == tenant:

@@ -53,7 +53,9 @@ def test_all_tables_are_read_at_the_version_fixed_by_the_plan(world: World) -> N
     world.end(operation)
 
     assert world.status(operation).sync_version == "7"
-    versions = {json.loads(line)["version"] for b in world.stored().values() for line in b.splitlines()}
+    versions = {
+        json.loads(line)["version"] for b in world.stored().values() for line in b.splitlines()
+    }
     assert versions == {"7"}
 
 
@@ -230,7 +232,9 @@ def test_a_retry_whose_version_is_gone_runs_every_job_again_at_a_new_one(world: 
 
     assert done.status is Status.SUCCEEDED
     assert done.sync_version == "8"
-    versions = {json.loads(line)["version"] for b in world.stored().values() for line in b.splitlines()}
+    versions = {
+        json.loads(line)["version"] for b in world.stored().values() for line in b.splitlines()
+    }
     assert versions == {"8"}
     assert len(world.stored()) == 2
 
@@ -283,17 +287,6 @@ def test_an_older_attempt_of_a_job_cannot_commit(world: World) -> None:
         world.complete_job(operation, job_id, stale)
     assert world.complete_job(operation, job_id, owner)
     assert world.open_uploads() == 0
-
-
-def test_a_worker_whose_upload_was_taken_away_is_fenced(world: World) -> None:
-    operation = world.start()
-    job_id, _ = world.plan(operation)
-    job_attempt, _ = world.plan_job(operation, job_id)
-    job = world.status(operation).job(job_id)
-    world.files.abort(job.key or "", job.upload_id or "")
-
-    with pytest.raises(Fenced):
-        world.export_range(operation, job_id, job_attempt)
 
 
 @pytest.mark.abuse(94)

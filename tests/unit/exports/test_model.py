@@ -96,7 +96,9 @@ def test_the_part_numbers_of_ranges_are_disjoint_and_allowed(ranges: int) -> Non
 @given(st.lists(st.lists(st.integers(1, 2 * MIN_PART_BYTES), min_size=1, max_size=3), min_size=1))
 def test_only_the_last_part_of_a_document_may_be_small(sizes: list[list[int]]) -> None:
     results = tuple(
-        RangeResult(index, 1, tuple(UploadedPart(n, size, "", "") for n, size in enumerate(one)), "")
+        RangeResult(
+            index, 1, tuple(UploadedPart(n, size, "", "") for n, size in enumerate(one)), ""
+        )
         for index, one in enumerate(sizes)
     )
     flat = [size for one in sizes for size in one]
