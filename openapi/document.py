@@ -1,0 +1,274 @@
+"""The OpenAPI 3.1 document, made of the routes alone."""
+
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from headrace.kernel import errors, ids
+from headrace.kernel.errors import HeadraceError
+from headrace.runtime.api import QueryParameter, Scope
+from openapi import examples, problems
+from openapi.routes import ROOT, Declared, served
+from openapi.schemas import Schemas, markdown
+from reference import assets
+from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
+
+PRODUCTS: Mapping[str, str] = {
+    "identity": "Access tokens, and what is needed to verify them.",
+    "exports": "What you may export, and exporting it.",
+    "reference": "This description.",
+}
+"""The products that have routes, in the order in which an integrator meets them."""
+
+SCHEME = "clientCredentials"
+
+SCOPES: Mapping[Scope, str] = {
+    Scope.METADATA_READ: "See which tables and fields you may export",
+    Scope.DATA_READ: "Download documents and their manifests",
+    Scope.JOBS_MANAGE: "Start, watch, retry, cancel and delete exports",
+}
+
+_DESCRIPTION = """\
+Headrace hands out, in bulk, the tables that you are entitled to.
+
+Get a token, see what there is, start an export, ask how it stands until it has succeeded, and \
+download one document for each table. Every error is a problem document (RFC 9457) with a stable \
+`code`; every reply has an `X-Correlation-Id` by which we find it in our logs. Clients should \
+ignore fields that they do not know.
+"""
+
+_PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "operationId": {
+        "description": "The operation, as the reply to its start named it",
+        "schema": {"type": "string", "pattern": f"^{ids.OPERATION_ID.pattern}$"},
+        "example": problems.OPERATION_ID,
+    },
+    "jobId": {
+        "description": "The job, as its operation's status names it",
+        "schema": {"type": "string", "pattern": f"^{ids.JOB_ID.pattern}$"},
+        "example": examples.JOB_ID,
+    },
+    "asset": {
+        "description": "The file",
+        "schema": {"type": "string", "enum": list(assets.NAMES)},
+        "example": "docs.css",
+    },
+}
+
+_REQUEST_HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "Idempotency-Key": {
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
+        },
+        "example": "2026-11-23-nightly",
+    },
+}
+
+_HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "X-Correlation-Id": {
+        "description": "Names the request in our logs.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "The seconds after which it may work.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {
+        "description": "What is asked for (RFC 6750 section 3).",
+        "schema": {"type": "string"},
+    },
+}
+
+_HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "Location": {"required": True, "schema": {"type": "string", "format": "uri"}},
+    "Retry-After": {"schema": {"type": "integer", "minimum": 1}},
+    "WWW-Authenticate": {"schema": {"type": "string"}},
+    "ETag": {"required": True, "schema": {"type": "string"}},
+    "Cache-Control": {"required": True, "schema": {"type": "string"}},
+}
+
+_PHRASES = {
+    200: "The file.",
+    204: "Done; there is nothing to say.",
+    303: "The document is at `Location`.",
+    304: "You have it already.",
+}
+"""What replies say that have no schema of their own to say it."""
+
+
+def build() -> dict[str, Any]:
+    """The document."""
+    routes = sorted(served(), key=lambda one: (list(PRODUCTS).index(one.product), one.route.path))
+    schemas = Schemas.of(_taken(routes), _answered(routes))
+    refusals = problems.Responses()
+    paths: dict[str, dict[str, Any]] = {}
+    for one in routes:
+        for number, path in enumerate(one.paths):
+            described = _operation(one, path, schemas, is_alias=number > 0)
+            described["responses"] |= refusals.of(raised(one))
+            paths.setdefault(path, {})[one.route.method.lower()] = described
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Headrace API",
+            "version": _version(),
+            "summary": "Bulk data, from the systems that hold it to those entitled to it",
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": EXAMPLE_URL, "description": "This deployment"}],
+        "tags": [{"name": product, "description": text} for product, text in PRODUCTS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas.shared, "Problem": problems.PROBLEM},
+            "responses": dict(sorted(refusals.named.items())),
+            "headers": {name: dict(header) for name, header in _HEADERS.items()},
+            "securitySchemes": {SCHEME: _security_scheme()},
+        },
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(document))  # enumerations become their values
+    return plain
+
+
+def _version() -> str:
+    project = tomllib.loads((ROOT / "layers/core/pyproject.toml").read_text(encoding="utf-8"))
+    version: str = project["project"]["version"]
+    return version
+
+
+def _taken(routes: Iterable[Declared]) -> list[type]:
+    found = (kind for one in routes for kind in (one.route.body, one.route.form))
+    return list(dict.fromkeys(kind for kind in found if kind is not None))
+
+
+def _answered(routes: Iterable[Declared]) -> list[type]:
+    found = (kind for one in routes for kind in one.route.replies.values())
+    return list(dict.fromkeys(kind for kind in found if kind not in {None, dict, str}))
+
+
+def _security_scheme() -> dict[str, Any]:
+    return {
+        "type": "oauth2",
+        "description": "A client's id and secret give a token that lasts an hour.",
+        "flows": {
+            "clientCredentials": {
+                "tokenUrl": f"{EXAMPLE_URL}/connect/token",
+                "scopes": {full_name(scope): SCOPES[scope] for scope in Scope},
+            }
+        },
+    }
+
+
+def full_name(scope: Scope) -> str:
+    """The scope as it stands in a token of the example."""
+    return f"{EXAMPLE_SCOPE_PREFIX}:{scope}"
+
+
+def _operation(one: Declared, path: str, schemas: Schemas, *, is_alias: bool) -> dict[str, Any]:
+    route = one.route
+    described: dict[str, Any] = {
+        "operationId": f"{one.name}_by_its_other_path" if is_alias else one.name,
+        "tags": [one.product],
+        "summary": route.summary,
+        "description": markdown(inspect.getdoc(one.endpoint.function) or ""),
+        "security": [{SCHEME: [full_name(route.scope)]}] if route.scope else [],
+    }
+    if is_alias:
+        described["description"] = f"The same as `{route.method} {route.path}`."
+        described["deprecated"] = True
+    parameters = [
+        *({"name": name, "in": "path", "required": True, **_PATH_PARAMETERS[name]}
+          for name in re.findall(r"{(\w+)}", path)),
+        *(_query(parameter) for parameter in route.query),
+        *({"name": name, "in": "header", "description": text, **_REQUEST_HEADERS[name]}
+          for name, text in route.request_headers.items()),
+    ]  # fmt: skip
+    if parameters:
+        described["parameters"] = parameters
+    if body := _request_body(one, schemas):
+        described["requestBody"] = body
+    described["responses"] = {str(status): _reply(one, status, schemas) for status in route.replies}
+    return described
+
+
+def _query(parameter: QueryParameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    if parameter.type is int:
+        schema = {
+            "type": "integer",
+            "minimum": parameter.minimum or 0,
+            "maximum": parameter.maximum,
+        }
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "description": parameter.description,
+        "schema": {name: value for name, value in schema.items() if value is not None},
+    }
+
+
+def _request_body(one: Declared, schemas: Schemas) -> dict[str, Any] | None:
+    kind, content_type = one.route.body, "application/json"
+    if kind is None:
+        kind, content_type = one.route.form, "application/x-www-form-urlencoded"
+    if kind is None:
+        return None
+    content = {"schema": schemas.by_type[kind], "example": dict(examples.REQUESTS[one.name])}
+    return {"required": one.route.form is not None, "content": {content_type: content}}
+
+
+def _reply(one: Declared, status: int, schemas: Schemas) -> dict[str, Any]:
+    route = one.route
+    headers: dict[str, Any] = {
+        name: {"description": text, **_HEADER_SCHEMAS[name]}
+        for name, text in route.reply_headers.get(status, {}).items()
+    }
+    headers["X-Correlation-Id"] = {"$ref": "#/components/headers/X-Correlation-Id"}
+    kind = route.replies[status]
+    said = schemas.description(kind) or _PHRASES[status]
+    described: dict[str, Any] = {"description": said, "headers": headers}
+    if kind is not None:
+        content_type = route.content_types.get(status, "application/json")
+        described["content"] = {content_type: _content(one, status, kind, schemas)}
+    return described
+
+
+def _content(one: Declared, status: int, kind: type, schemas: Schemas) -> dict[str, Any]:
+    if kind is dict:
+        return {"schema": {"type": "object"}}
+    if kind is str:
+        return {"schema": {"type": "string"}}
+    return {
+        "schema": schemas.by_type[kind],
+        "example": examples.reply(one.name, status),
+    }
+
+
+def raised(one: Declared) -> tuple[type[HeadraceError], ...]:
+    """The errors that a call of the route may lead to: its own, and those of what it uses."""
+    route = one.route
+    kinds = list(route.errors)
+    if route.scope is not None:
+        kinds += [
+            errors.NotAuthenticated,
+            errors.InsufficientScope,
+            errors.NetworkNotAllowed,
+            errors.Unavailable,  # the tables may be busy
+        ]
+    if route.query or route.body or route.request_headers:
+        kinds.append(errors.InvalidRequest)
+    if route.body or any(parameter.type is not str for parameter in route.query):
+        kinds.append(errors.ValidationFailed)
+    if route.method in {"POST", "PUT"}:
+        kinds.append(errors.BodyTooLarge)
+    kinds += [problems.Throttled, HeadraceError]
+    return tuple(dict.fromkeys(kinds))

@@ -1,0 +1,205 @@
+"""What the API answers, as an example: made by the very views, of one export and its documents."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from headrace.exports import views
+from headrace.exports.model import (
+    Column,
+    ColumnType,
+    Compression,
+    Configuration,
+    ExportRequest,
+    FileFormat,
+    Job,
+    Operation,
+    Quota,
+    RangeResult,
+    RowRange,
+    Status,
+    Table,
+    UploadedPart,
+    new_operation,
+)
+from headrace.identity.oauth import TokenIssued, TokenRefused
+from headrace.identity.usecases import issuer_document
+from headrace.kernel.paging import Page
+from headrace.kernel.view import as_json
+from headrace.runtime.api import Scope
+from openapi.problems import OPERATION_ID
+from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
+from reference.get_root import Directory
+
+SCOPES = tuple(f"{EXAMPLE_SCOPE_PREFIX}:{scope}" for scope in Scope)
+JOB_ID = f"{OPERATION_ID}-0001"
+
+_BEGUN = datetime(2026, 11, 23, 8, 30, 12, 345000, tzinfo=UTC)
+_QUOTA = Quota(limit=3, used=1, resets_at=datetime(2026, 11, 23, 23, 0, tzinfo=UTC))
+_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+_DEPARTMENTS = Table(
+    name="departments",
+    source="hr.departments",
+    columns=(
+        Column("id", "id", ColumnType.BIGINT, nullable=False),
+        Column("name", "name", ColumnType.STRING, nullable=False),
+        Column("budget", "budget", ColumnType.DECIMAL, nullable=True, precision=18, scale=2),
+    ),
+    primary_key=("id",),
+    row_estimate=48,
+)
+_CONFIGURATION = Configuration(
+    configuration_id="hr-basics",
+    tenant="acme",
+    client_id="acme-integrator",
+    default=True,
+    source="warehouse",
+    tables=(_DEPARTMENTS,),
+)
+
+
+def _scheduled() -> Operation:
+    request = ExportRequest("hr-basics", ("departments",), FileFormat.CSV, Compression.GZIP)
+    return new_operation(OPERATION_ID, "acme", "acme-integrator", request, 7, "2026-11-23", _BEGUN)
+
+
+def _running() -> Operation:
+    operation = _scheduled()
+    job = replace(operation.jobs[0], status=Status.RUNNING, attempt=1)
+    return replace(
+        operation,
+        status=Status.RUNNING,
+        sync_version="42",
+        started_at=_BEGUN + timedelta(seconds=1),
+        jobs=(job,),
+    )
+
+
+def _succeeded() -> Operation:
+    ended = _BEGUN + timedelta(seconds=4)
+    operation = _running()
+    job: Job = replace(
+        operation.jobs[0],
+        status=Status.SUCCEEDED,
+        ranges=(RowRange(0, 47, 48),),
+        ranges_done=1,
+        rows=48,
+        size=1_403,
+        sha256=_DIGEST,
+        schema_hash=_DEPARTMENTS.schema_hash,
+        ended_at=ended,
+    )
+    return replace(
+        operation,
+        status=Status.SUCCEEDED,
+        ended_at=ended,
+        expires_at=ended + timedelta(hours=24),
+        jobs=(job,),
+    )
+
+
+def _shown(operation: Operation) -> views.OperationView:
+    return views.OperationView.shown(operation, _QUOTA, EXAMPLE_URL)
+
+
+def _cancelled() -> Operation:
+    ended = _BEGUN + timedelta(seconds=2)
+    job = replace(_running().jobs[0], status=Status.CANCELLED)
+    return replace(
+        _running(),
+        status=Status.CANCELLED,
+        ended_at=ended,
+        expires_at=ended + timedelta(hours=24),
+        jobs=(job,),
+    )
+
+
+def _retried() -> Operation:
+    return replace(_scheduled(), attempt=2, sync_version="42")
+
+
+def _manifest() -> views.ManifestView:
+    operation = _succeeded()
+    written = RangeResult(0, 48, (UploadedPart(1, 1_403, _DIGEST, ""),), _DIGEST)
+    file = views.FileView.of(operation, operation.jobs[0], (written,), EXAMPLE_URL)
+    return views.ManifestView(
+        operation_id=operation.operation_id,
+        configuration_id=operation.request.configuration_id,
+        sync_version=operation.sync_version,
+        file_format=operation.request.file_format,
+        compression=operation.request.compression,
+        created_at=operation.created_at,
+        files=(file,),
+    )
+
+
+def _page() -> views.OperationPage:
+    return views.OperationPage(
+        operations=(views.OperationSummary.of(_succeeded(), EXAMPLE_URL),),
+        next=None,
+        quota=views.QuotaView.of(_QUOTA),
+    )
+
+
+def _metadata() -> views.MetadataView:
+    return views.MetadataView.of(7, _CONFIGURATION, Page.of(_CONFIGURATION.tables, 10, 1))
+
+
+REQUESTS: Mapping[str, Mapping[str, Any]] = {
+    "start_full_export": {
+        "configurationId": "hr-basics",
+        "fileFormat": "csv",
+        "compression": "gzip",
+        "entity": "departments",
+    },
+    "issue_token": {
+        "grant_type": "client_credentials",
+        "client_id": "acme-integrator",
+        "client_secret": "the secret that your operator gave you",
+        "scope": " ".join(SCOPES),
+    },
+}
+"""An example of each body that a route takes."""
+
+REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
+    ("start_full_export", 202): lambda: _shown(_scheduled()),
+    ("get_export_status", 200): lambda: _shown(_succeeded()),
+    ("retry_export", 202): lambda: _shown(_retried()),
+    ("cancel_export", 200): lambda: _shown(_cancelled()),
+    ("list_operations", 200): _page,
+    ("get_manifest", 200): _manifest,
+    ("get_metadata", 200): _metadata,
+    ("issue_token", 200): lambda: TokenIssued(
+        "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
+        3600,
+        " ".join(SCOPES),
+    ).document(),
+    ("issue_token", 400): lambda: TokenRefused(
+        "invalid_scope", "The client may not have a scope that was asked for."
+    ).document(),
+    ("issue_token", 401): lambda: TokenRefused(
+        "invalid_client", "The client is unknown, or its secret is wrong."
+    ).document(),
+    ("get_jwks", 200): lambda: {
+        "keys": [
+            {
+                "kty": "RSA",
+                "n": "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ",
+                "e": "AQAB",
+                "use": "sig",
+                "alg": "RS256",
+                "kid": "dGhlIHRodW1icHJpbnQgb2YgdGhlIGtleSBpdHNlbGY",
+            }
+        ]
+    },
+    ("get_openid_configuration", 200): lambda: issuer_document(EXAMPLE_URL, SCOPES),
+    ("get_root", 200): lambda: Directory.at(EXAMPLE_URL),
+}
+"""An example of each reply that has JSON of ours in it."""
+
+
+def reply(name: str, status: int) -> Any:
+    """The example of a reply as JSON. Raises KeyError if there is none."""
+    return as_json(REPLIES[name, status]())

@@ -1,0 +1,277 @@
+"""How errors are described: for each class of the error tree, one that could have happened.
+
+The examples are instances, so their statuses, codes, titles and headers are those of the product.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from headrace.exports.model import Status
+from headrace.exports.views import QuotaView
+from headrace.kernel import errors
+from headrace.kernel.errors import HeadraceError
+from headrace.kernel.view import camel
+from headrace.runtime.api import problem, status_of
+from openapi.schemas import REFERENCE, Schema
+from reference.document import EXAMPLE_SCOPE_PREFIX
+
+CORRELATION_ID = "8d2f1f6e-3b0c-4a52-9f0e-5f0a0c4a1b7e"
+OPERATION_ID = "01jd3x9v6p4m8c2t7r5w0k1nqz"
+
+_MIDNIGHT = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
+
+
+class Throttled(errors.QuotaExhausted):
+    """Calls come too fast. API Gateway refuses them itself, in the words of template.yaml."""
+
+    code = "throttled"
+    title = "Too many requests"
+
+
+@dataclass(frozen=True)
+class Described:
+    """An error that could have happened, and what its caller should know and do."""
+
+    error: HeadraceError
+    meaning: str
+
+    @property
+    def kind(self) -> type[HeadraceError]:
+        """Its class."""
+        return type(self.error)
+
+
+DESCRIBED: tuple[Described, ...] = (
+    Described(
+        errors.InvalidRequest("The body is not JSON in UTF-8."),
+        "The request cannot be read: the body is no JSON, a parameter stands twice, a cursor or "
+        "an `Idempotency-Key` is broken. Mend the program.",
+    ),
+    Described(
+        errors.NotAuthenticated("The token has expired."),
+        "No access token, or one that does not hold. Get a new one and repeat the call.",
+    ),
+    Described(
+        errors.InsufficientScope(
+            f"This call needs the scope {EXAMPLE_SCOPE_PREFIX}:jobs:manage; ask for it when you "
+            "get the token.",
+            requiredScope=f"{EXAMPLE_SCOPE_PREFIX}:jobs:manage",
+        ),
+        "The token lacks the scope `requiredScope`. Ask for it with the token; if that is "
+        "refused, your operator has to grant it.",
+    ),
+    Described(
+        errors.NetworkNotAllowed("The client may not call from this network."),
+        "The call comes from a network that your operator has not allowed this client.",
+    ),
+    Described(
+        errors.NotFound("There is no such operation."),
+        "There is nothing of that name for you, whether it exists for others or not.",
+    ),
+    Described(
+        errors.MethodNotAllowed(
+            "This path answers POST, OPTIONS; see /docs.", allow="POST, OPTIONS"
+        ),
+        "The path exists, the method does not; `Allow` lists those that do.",
+    ),
+    Described(
+        errors.OperationActive(
+            "Another operation of this client is active; wait for it or cancel it, then start "
+            "again. This call cost nothing of the quota.",
+            retry_after=5,
+            blockingOperationId=OPERATION_ID,
+            quota=QuotaView(limit=3, used=1, remaining=2, resets_at=_MIDNIGHT),
+        ),
+        "A client runs one operation at a time; `blockingOperationId` names it. Wait for its end "
+        "or cancel it. The call cost nothing of the quota.",
+    ),
+    Described(
+        errors.OperationNotRetryable(
+            "The operation is succeeded; only a failed or cancelled one can be retried.",
+            operationStatus="succeeded",
+        ),
+        "Only failed and cancelled operations can be retried.",
+    ),
+    Described(
+        errors.OperationRunning(
+            "The operation is still running; cancel it first, then delete it.",
+            operationStatus="running",
+        ),
+        "An active operation cannot be deleted. Cancel it first.",
+    ),
+    Described(
+        errors.OperationUnfinished(
+            "The operation is running; its manifest is there when it has ended.",
+            operationStatus="running",
+            retry_after=2,
+        ),
+        "The manifest is there once the operation has ended.",
+    ),
+    Described(
+        errors.JobUnfinished(
+            "The job is running; ask for the operation's status until it has succeeded.",
+            jobStatus="running",
+            retry_after=2,
+        ),
+        "The job has no document, or not yet; `jobStatus` says how it stands.",
+    ),
+    Described(
+        errors.FileExpired("The files of this operation have expired; start a new export."),
+        "The documents were removed when their time was over. Start a new export.",
+    ),
+    Described(
+        errors.BodyTooLarge("The body may have 1 MiB at most."),
+        "The body is over 1 MiB.",
+    ),
+    Described(
+        errors.ValidationFailed(
+            "The body has values that are wrong; see errors.",
+            [
+                {
+                    "field": "fileFormat",
+                    "message": "Input should be 'csv', 'json', 'ndjson' or 'parquet'",
+                }
+            ],
+        ),
+        "The request can be read, and values in it are wrong; `errors` names each.",
+    ),
+    Described(
+        errors.IdempotencyKeyReused(
+            "This Idempotency-Key started another request; use a new key for a new request."
+        ),
+        "The `Idempotency-Key` was used before, with another body.",
+    ),
+    Described(
+        errors.QuotaExhausted(
+            "The client's operations of today are used up; start again after the reset.",
+            quota=QuotaView(limit=3, used=3, remaining=0, resets_at=_MIDNIGHT),
+            retry_after=52_188,
+        ),
+        "The day's operations are used up; `quota` and `Retry-After` say until when.",
+    ),
+    Described(
+        Throttled("Slow down and try again.", retry_after=1),
+        "Calls come too fast. Wait as `Retry-After` says.",
+    ),
+    Described(
+        HeadraceError(
+            "The request failed on our side. Try again; if it fails again, report the "
+            "correlation id."
+        ),
+        "Something failed on our side. Try again; if it stays, quote the `correlationId`.",
+    ),
+    Described(
+        errors.Unavailable("The table is busy; try again.", retry_after=1),
+        "Something that we depend on does not answer. Wait as `Retry-After` says, and repeat.",
+    ),
+    Described(
+        errors.FileUnavailable("The file cannot be read now; try again later.", retry_after=60),
+        "The document cannot be read now, for example because its key is disabled.",
+    ),
+)
+"""In the order in which the guide tells them."""
+
+_QUOTA: Schema = {"$ref": REFERENCE + "Quota", "description": "The client's quota as it stands."}
+_OPERATION_STATUS: Schema = {
+    "enum": [str(status) for status in Status if status is not Status.DELETED],
+    "type": "string",
+    "description": "How the operation stands.",
+}
+
+MEMBERS: Mapping[str, Schema] = {
+    "errors": {
+        "type": "array",
+        "description": "What is wrong, value by value.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "field": {"type": "string", "description": "Which one."},
+                "message": {"type": "string", "description": "What is wrong with it."},
+            },
+            "required": ["field", "message"],
+        },
+    },
+    "requiredScope": {"type": "string", "description": "The scope that the call needs."},
+    "allow": {"type": "string", "description": "The methods that the path answers."},
+    "blockingOperationId": {
+        "type": "string",
+        "description": "The operation that has to end first.",
+    },
+    "quota": _QUOTA,
+    "operationStatus": _OPERATION_STATUS,
+    "jobStatus": {**_OPERATION_STATUS, "description": "How the job stands."},
+}
+"""The members that a problem may have beyond those of RFC 9457, and their schemas."""
+
+PROBLEM: Schema = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457). Programs go by `code`; the words may change.",
+    "properties": {
+        "type": {"type": "string", "description": "`urn:headrace:problem:` and the code."},
+        "title": {"type": "string", "description": "What kind of problem it is."},
+        "status": {"type": "integer", "description": "The HTTP status."},
+        "detail": {"type": "string", "description": "A sentence that says what to do."},
+        "code": {"type": "string", "description": "A stable code."},
+        "correlationId": {
+            "type": "string",
+            "description": "Names the request in our logs; quote it when you ask for help.",
+        },
+        **MEMBERS,
+    },
+    "required": ["type", "title", "detail", "code", "correlationId"],
+}
+
+
+def described(kind: type[HeadraceError]) -> Described:
+    """An error of this class. Raises LookupError if nobody thought of one."""
+    for one in DESCRIBED:
+        if one.kind is kind:
+            return one
+    raise LookupError(f"openapi/problems.py does not describe {kind.__name__}")
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What errors look like: by name, each kind of response that some route has."""
+
+    named: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, kinds: Iterable[type[HeadraceError]]) -> dict[str, Any]:
+        """References to the responses, by status, that these errors lead to."""
+        by_status: dict[int, list[Described]] = {}
+        for kind in dict.fromkeys(kinds):
+            by_status.setdefault(status_of(kind), []).append(described(kind))
+        references = {}
+        for status, ones in sorted(by_status.items()):
+            ones.sort(key=DESCRIBED.index)
+            name = "Or".join(camel(f"_{one.kind.code}") for one in ones)
+            self.named[name] = _response(ones)
+            references[str(status)] = {"$ref": f"#/components/responses/{name}"}
+        return references
+
+
+def _response(ones: list[Described]) -> dict[str, Any]:
+    replies = {one.kind.code: problem(one.error, CORRELATION_ID) for one in ones}
+    headers = {name for reply in replies.values() for name in reply.headers} - {"Cache-Control"}
+    return {
+        "description": "\n".join(f"- `{one.kind.code}`: {one.meaning}" for one in ones)
+        if len(ones) > 1
+        else ones[0].meaning,
+        "headers": {
+            name: {"$ref": f"#/components/headers/{name}"}
+            for name in sorted({"X-Correlation-Id", *headers})
+        },
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "allOf": [
+                        {"$ref": REFERENCE + "Problem"},
+                        {"type": "object", "properties": {"code": {"enum": list(replies)}}},
+                    ]
+                },
+                "examples": {code: {"value": reply.body} for code, reply in replies.items()},
+            }
+        },
+    }
