@@ -1,33 +1,106 @@
 """What a deployed platform needs before a client can use it: data, a catalog, credentials."""
 
-import importlib.util
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
+from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
+from headrace.catalog.compiling import compile_catalog
+from headrace.catalog.declarations import read_folder
+from headrace.catalog.model import Catalog
+from headrace.catalog.usecases import PublishCatalog
+from headrace.identity.model import secret_matches
+from headrace.identity.usecases import CreateClientSecret
+from headrace.kernel.clock import SystemClock
+from headrace.kernel.ids import RandomIds
+from headrace_admin.deployment import Deployment
 from local.deployment import STACK, api_url
-from local.home import Home, write_whole
+from local.home import CHECKOUT, Home, write_whole
 from local.platform import REGION, endpoint
+from local.sample.warehouse import GENERATOR, build
 
 Step = Callable[[str], AbstractContextManager[list[str]]]
+
+CATALOG = CHECKOUT / "catalog"
+LISTED_FIRST = ("demo-integrator", "payroll-bureau", "harbour-analytics")
+"""The order of headrace.json: the demonstration's client, one with three a day, another tenant's."""
 
 
 def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> None:
     """Build the sample warehouse, publish the sample catalog, write headrace.json."""
-    import json  # noqa: PLC0415
-
-    if importlib.util.find_spec("local.sample") is not None:
-        with step("warehouse") as said:
-            from local.sample.warehouse import build  # noqa: PLC0415
-
-            build(home.warehouse)
-            said.append(str(home.warehouse))
-    clients: list[dict[str, object]] = []
-    about = {
+    with step("warehouse") as said:
+        said.append(str(build(home.root)))
+    about = _recorded(home) | {
         "api_url": api_url(port),
-        "clients": clients,
         "aws_endpoint_url": endpoint(port),
         "region": REGION,
         "stack": STACK,
         "outputs": dict(deployed),
     }
     write_whole(home.outputs, json.dumps(about, indent=2) + "\n")
+    deployment = Deployment.local(home.root)
+    with step("catalog") as said:
+        catalog = _published(home, deployment, said)
+    with step("clients") as said:
+        about["clients"] = _with_secrets(deployment, catalog, about.get("clients", []))
+        said.append(", ".join(client["client_id"] for client in about["clients"]))
+    write_whole(home.outputs, json.dumps(about, indent=2) + "\n")
+
+
+def _recorded(home: Home) -> dict[str, Any]:
+    """What an earlier run wrote: the secrets in it still hold if the state does."""
+    try:
+        recorded: dict[str, Any] = json.loads(home.outputs.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return recorded
+
+
+def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:
+    """The current catalog, published anew when its files or the warehouse changed.
+
+    What an operator published by hand stays: only changed files lead to a new version.
+    """
+    catalogs = deployment.catalogs()
+    current = catalogs.current()
+    digest = hashlib.sha256(str(GENERATOR).encode())
+    for path in sorted(CATALOG.glob("*.yaml")):
+        digest.update(path.read_bytes())
+    if current is None or home.recall("catalog") != digest.hexdigest():
+        variables = {"HEADRACE_WAREHOUSE": str(home.warehouse)}
+        compiled = compile_catalog(read_folder(CATALOG), variables, DuckdbWarehouse())
+        current = PublishCatalog(catalogs, SystemClock())(compiled)
+        home.remember("catalog", digest.hexdigest())
+    said.append(f"version {current.version}")
+    return catalogs.read(current.version)
+
+
+def _with_secrets(
+    deployment: Deployment, catalog: Catalog, recorded: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """An entry per client and tenant, each with a secret that works."""
+    known = {entry["client_id"]: entry["client_secret"] for entry in recorded}
+    secrets = deployment.client_secrets()
+    entries = []
+    first = {name: place for place, name in enumerate(LISTED_FIRST)}
+    for client in sorted(catalog.clients, key=lambda one: first.get(one.client_id, len(first))):
+        stored = secrets.of(client.client_id)
+        if not secret_matches(known.get(client.client_id, ""), stored):
+            for one in stored:
+                secrets.revoke(client.client_id, one.secret_id, SystemClock().now())
+            create = CreateClientSecret(secrets, SystemClock(), RandomIds())
+            known[client.client_id] = create(client.client_id)[1]
+        entries += [
+            {
+                "client_id": client.client_id,
+                "client_secret": known[client.client_id],
+                "tenant": one.tenant,
+                "configuration_id": one.configuration_id,
+                "daily_quota": client.daily_quota,
+            }
+            for one in catalog.configurations
+            if one.client_id == client.client_id and one.default
+        ]
+    return entries
