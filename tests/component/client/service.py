@@ -326,7 +326,7 @@ class Service:
                 429,
                 "quota_exhausted",
                 "All operations of today are used.",
-                {"Retry-After": "3600"},
+                {"Retry-After": "90"},
                 quota=self._quota(),
             )
         wanted = json.loads(request.body)

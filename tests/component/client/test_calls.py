@@ -216,7 +216,7 @@ def test_an_exhausted_quota_is_not_waited_for() -> None:
         service.quota_limit = 0
         with pytest.raises(QuotaExhausted) as caught:
             client.start_full_export()
-        assert caught.value.retry_after == 3600
+        assert caught.value.retry_after == 90
         assert caught.value.quota is not None
         assert caught.value.quota.remaining == 0
         assert len(service.calls("POST", "/fulldata")) == 1

@@ -115,6 +115,7 @@ def test_the_token_never_goes_to_the_storage(tmp_path: Path) -> None:
             assert "authorization" not in request.headers
             assert not any(token in str(request.headers) for token in service.tokens)
             assert "cookie" not in request.headers
+            assert request.headers["accept-encoding"] == "identity"
 
 
 def test_a_connection_cut_in_the_middle_of_a_part_goes_on_at_that_byte(tmp_path: Path) -> None:
