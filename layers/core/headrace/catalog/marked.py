@@ -71,7 +71,7 @@ def read(name: str, text: str, variables: Mapping[str, str]) -> MarkedFile:
         return file
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        reason = f"the character U+{ord(str(error.character)[0]):04X} is not allowed in YAML"
+        reason = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML"
         file.problems.append(Problem(name, line, "", reason))
         return file
     if node is not None:

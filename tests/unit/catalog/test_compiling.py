@@ -1,0 +1,348 @@
+"""A catalog against what its sources hold, with a source that is a dictionary."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from headrace.catalog import document
+from headrace.catalog.compiling import compile_catalog
+from headrace.catalog.declarations import CatalogText
+from headrace.catalog.model import CatalogRefused, Client, Tenant
+from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
+from headrace.exports.ports import SourceColumn
+from headrace.kernel.errors import SourceUnavailable
+from tests.unit.catalog.builders import a_catalog, a_configuration
+
+HEAD = """\
+tenants: [{id: northwind, name: Northwind, time_zone: Europe/Oslo, kms_key: alias/n}]
+clients: [{id: integrator, name: I, tenants: [northwind], daily_quota: 7, scopes: [data:read]}]
+sources: [{name: hr, kind: KIND, options: {path: /x}}]
+configurations:
+- id: full
+  client: integrator
+  tenant: northwind
+  default: true
+  source: hr
+  tables:
+"""
+TABLE = """\
+  - name: people
+    source: hr.employees
+    primary_key: [id]
+    tenant_column: tenant_id
+    columns: [id, {source: salary, name: pay}]
+"""
+
+
+def a_column(
+    name: str,
+    engine_type: str = "VARCHAR",
+    column_type: ColumnType | None = ColumnType.STRING,
+    *,
+    nullable: bool = True,
+    **more: object,
+) -> SourceColumn:
+    return SourceColumn(name, engine_type, column_type, nullable, **more)  # type: ignore[arg-type]
+
+
+EMPLOYEES = (
+    a_column("id", "BIGINT", ColumnType.BIGINT, nullable=False),
+    a_column("tenant_id", nullable=False),
+    a_column("salary", "DECIMAL(12,2)", ColumnType.DECIMAL, precision=12, scale=2),
+    a_column("number", "INTEGER", ColumnType.INTEGER),
+    a_column("active", "BOOLEAN", ColumnType.BOOLEAN),
+    a_column("external_id", "UUID", ColumnType.UUID),
+    a_column("born", "DATE", ColumnType.DATE),
+    a_column("hours", "DOUBLE", ColumnType.DOUBLE),
+    a_column("tenure", "INTERVAL", None, reason="an interval has no canonical form"),
+)
+
+
+@dataclass
+class FakeSchemas:
+    """A source that is a dictionary; ``counted`` are the tables whose rows were asked for."""
+
+    tables: Mapping[str, tuple[SourceColumn, ...]] = field(
+        default_factory=lambda: {"hr.employees": EMPLOYEES, "hr.employments": EMPLOYEES[:1]}
+    )
+    counted: list[Table] = field(default_factory=list)
+    opened: int = 0
+
+    def current_version(self, source: Source) -> str:
+        if source.options["path"] == "/gone":
+            raise SourceUnavailable("The file is not there.")
+        self.opened += 1
+        return "v1"
+
+    def schema(self, source: Source) -> Mapping[str, tuple[SourceColumn, ...]]:
+        return self.tables
+
+    def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:
+        assert version == "v1"
+        self.counted += tables
+        return tuple(1000 + len(self.counted) for _ in tables)
+
+
+def compiled(
+    tables: str = TABLE, schemas: FakeSchemas | None = None, kind: str = "duckdb", more: str = ""
+) -> tuple[Configuration, ...]:
+    text = HEAD.replace("KIND", kind) + tables + more
+    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, schemas or FakeSchemas())
+    return catalog.configurations
+
+
+def refusal(
+    tables: str, schemas: FakeSchemas | None = None, kind: str = "duckdb", more: str = ""
+) -> list[str]:
+    with pytest.raises(CatalogRefused) as refused:
+        compiled(tables, schemas, kind, more)
+    assert refused.value.detail.splitlines() == [str(p) for p in refused.value.problems]
+    return [str(problem).removeprefix("c.yaml:") for problem in refused.value.problems]
+
+
+def test_types_and_nullability_come_from_the_source() -> None:
+    assert compiled() == (
+        Configuration(
+            "full",
+            "northwind",
+            "integrator",
+            True,
+            "hr",
+            (
+                Table(
+                    name="people",
+                    source="hr.employees",
+                    columns=(
+                        Column("id", "id", ColumnType.BIGINT, nullable=False),
+                        Column("pay", "salary", ColumnType.DECIMAL, True, 12, 2),
+                    ),
+                    primary_key=("id",),
+                    filters=(RowFilter("tenant_id", ("northwind",), ColumnType.STRING),),
+                    row_estimate=1001,
+                ),
+            ),
+        ),
+    )
+
+
+def test_tenants_and_clients_are_as_declared() -> None:
+    text = HEAD.replace("KIND", "duckdb") + TABLE
+    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas())
+    assert catalog.tenants == (Tenant("northwind", "Northwind", "Europe/Oslo", "alias/n"),)
+    assert catalog.clients == (Client("integrator", "I", ("northwind",), ("data:read",), 7),)
+    assert catalog.sources == (Source("hr", "duckdb", {"path": "/x"}),)
+
+
+@pytest.mark.abuse(76)
+def test_only_chosen_columns_are_in_the_catalog() -> None:
+    [configuration] = compiled()
+    shown = str(document.configuration_to_json(configuration))
+    assert "salary" in shown
+    for unchosen in ("born", "external_id", "tenure", "active"):
+        assert unchosen not in shown
+
+
+def test_the_schema_may_be_left_out_where_the_name_is_clear() -> None:
+    [configuration] = compiled(TABLE.replace("hr.employees", "employees"))
+    assert configuration.tables[0].source == "hr.employees"
+    schemas = FakeSchemas({"a.employees": EMPLOYEES, "b.employees": EMPLOYEES})
+    assert refusal(TABLE.replace("hr.employees", "employees"), schemas) == [
+        '12: configurations[0].tables[0].source: "employees" may be a.employees or b.employees; '
+        "write which"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "salary",
+            "salry",
+            '15: configurations[0].tables[0].columns[1]: hr.employees has no column "salry"; did '
+            'you mean "salary"?',
+        ),
+        (
+            "salary",
+            "SALARY",
+            '15: configurations[0].tables[0].columns[1]: hr.employees has no column "SALARY"; did '
+            'you mean "salary"?',
+        ),
+        (
+            "{source: salary, name: pay}",
+            "zzz",
+            '15: configurations[0].tables[0].columns[1]: hr.employees has no column "zzz"; it has '
+            "id, tenant_id, salary, number, active, external_id, born, hours, tenure",
+        ),
+        (
+            "{source: salary, name: pay}",
+            "tenure",
+            '15: configurations[0].tables[0].columns[1]: "tenure" of hr.employees is INTERVAL, '
+            "which cannot be carried exactly: an interval has no canonical form; leave it out, or "
+            "have the source hold it as another type",
+        ),
+        (
+            "hr.employees",
+            "hr.employes",
+            '12: configurations[0].tables[0].source: the source "hr" has no table "hr.employes"; '
+            'did you mean "hr.employees"?',
+        ),
+        (
+            "hr.employees",
+            "payslips",
+            '12: configurations[0].tables[0].source: the source "hr" has no table "payslips"; it '
+            "has hr.employees, hr.employments",
+        ),
+        (
+            "tenant_id",
+            "tenant",
+            "14: configurations[0].tables[0].tenant_column: hr.employees has no column "
+            '"tenant"; did you mean "tenant_id"?',
+        ),
+        (
+            "tenant_column: tenant_id",
+            "tenant_column: number",
+            '14: configurations[0].tables[0].tenant_column: "number" of hr.employees is INTEGER, '
+            "and tenant ids are texts: use rows, with the id that the source knows the tenant by",
+        ),
+        (
+            "primary_key: [id]",
+            "primary_key: [id, pay]",
+            '13: configurations[0].tables[0].primary_key[1]: "salary" of hr.employees may be NULL, '
+            "so it cannot be part of a key; in the source: ALTER TABLE hr.employees ALTER COLUMN "
+            '"salary" SET NOT NULL, or leave it out of the key',
+        ),
+        (
+            "tenant_column: tenant_id",
+            "rows: [{column: nmber, values: [1]}]",
+            "14: configurations[0].tables[0].rows[0].column: hr.employees has no column "
+            '"nmber"; did you mean "number"?',
+        ),
+        (
+            "tenant_column: tenant_id",
+            "rows: [{column: number, values: [1, true]}]",
+            "14: configurations[0].tables[0].rows[0].values[1]: true is no integer value, as "
+            '"number" of hr.employees holds',
+        ),
+        (
+            "tenant_column: tenant_id",
+            'rows: [{column: number, values: ["1"]}]',
+            '14: configurations[0].tables[0].rows[0].values[0]: "1" is no integer value, as '
+            '"number" of hr.employees holds',
+        ),
+        (
+            "tenant_column: tenant_id",
+            "rows: [{column: active, values: [1]}]",
+            "14: configurations[0].tables[0].rows[0].values[0]: 1 is no boolean value, as "
+            '"active" of hr.employees holds',
+        ),
+        (
+            "tenant_column: tenant_id",
+            "rows: [{column: born, values: [20260101]}]",
+            "14: configurations[0].tables[0].rows[0].values[0]: 20260101 is no date value, as "
+            '"born" of hr.employees holds',
+        ),
+        (
+            "tenant_column: tenant_id",
+            "rows: [{column: external_id, values: [x]}]",
+            '14: configurations[0].tables[0].rows[0].values[0]: "x" is no uuid value, as '
+            '"external_id" of hr.employees holds',
+        ),
+        (
+            "tenant_column: tenant_id",
+            "rows: [{column: hours, values: [1]}]",
+            '14: configurations[0].tables[0].rows[0].column: rows cannot be chosen by "hours" of '
+            "hr.employees, as it is DOUBLE; choose by a text, whole number, boolean, date or UUID",
+        ),
+    ],
+)
+def test_what_the_source_does_not_hold_is_refused(old: str, new: str, said: str) -> None:
+    assert refusal(TABLE.replace(old, new, 1)) == [said]
+
+
+def test_all_mistakes_are_named_at_once_those_of_the_files_too() -> None:
+    broken = TABLE.replace("salary", "salry").replace("people", "one")
+    another = TABLE.replace("tenant_id", "tenant").replace("people", "two")
+    said = refusal(broken + another, more="nonsense: 1\n")
+    assert [line.split(":")[0] for line in said] == ["15", "19", "21"]
+
+
+def test_rows_are_chosen_by_any_filterable_type() -> None:
+    rows = (
+        "rows: [{column: number, values: [4, -5]}, {column: active, values: [true]}, "
+        "{column: born, values: [2026-01-31]}, {column: external_id, values: "
+        "[00000000-0000-4000-8000-000000000000]}, {column: tenant_id, values: ['a', 'b']}]"
+    )
+    [configuration] = compiled(TABLE.replace("tenant_column: tenant_id", rows))
+    assert configuration.tables[0].filters == (
+        RowFilter("number", (4, -5), ColumnType.INTEGER),
+        RowFilter("active", (True,), ColumnType.BOOLEAN),
+        RowFilter("born", ("2026-01-31",), ColumnType.DATE),
+        RowFilter("external_id", ("00000000-0000-4000-8000-000000000000",), ColumnType.UUID),
+        RowFilter("tenant_id", ("a", "b"), ColumnType.STRING),
+    )
+
+
+def test_rows_narrow_the_tenants_own() -> None:
+    both = "tenant_column: tenant_id\n    rows: [{column: active, values: [true]}]"
+    [configuration] = compiled(TABLE.replace("tenant_column: tenant_id", both))
+    assert [f.column for f in configuration.tables[0].filters] == ["tenant_id", "active"]
+
+
+def test_all_rows_are_handed_out_only_if_that_is_written() -> None:
+    [configuration] = compiled(TABLE.replace("tenant_column: tenant_id", "all_rows: true"))
+    assert configuration.tables[0].filters == ()
+
+
+def test_files_that_cannot_say_not_null_may_have_keys() -> None:
+    key = TABLE.replace("primary_key: [id]", "primary_key: [id, pay]")
+    [configuration] = compiled(key, kind="parquet")
+    assert configuration.tables[0].primary_key == ("id", "pay")
+
+
+def test_a_source_that_cannot_be_read_is_named_once() -> None:
+    text = (HEAD.replace("KIND", "duckdb") + TABLE).replace("/x", "/gone")
+    again = TABLE.replace("people", "again")
+    with pytest.raises(CatalogRefused) as refused:
+        compile_catalog([CatalogText("c.yaml", text + again)], {}, FakeSchemas())
+    assert str(refused.value) == (
+        'c.yaml:3: sources[0]: the source "hr" cannot be read: The file is not there.'
+    )
+
+
+def test_a_source_without_tables() -> None:
+    assert refusal(TABLE, FakeSchemas({})) == [
+        '12: configurations[0].tables[0].source: the source "hr" has no table at all'
+    ]
+
+
+def test_the_same_rows_are_counted_once() -> None:
+    schemas = FakeSchemas()
+    narrower = (
+        "- id: narrow\n  client: integrator\n  tenant: northwind\n  source: hr\n  tables:\n"
+        + TABLE.replace("[id, {source: salary, name: pay}]", "[id]")
+    )
+    full, narrow = compiled(TABLE, schemas, more=narrower)
+    assert len(schemas.counted) == 1
+    assert schemas.opened == 1
+    assert full.tables[0].row_estimate == narrow.tables[0].row_estimate == 1001
+
+
+# --- the document ---------------------------------------------------------------------------
+
+
+def test_a_catalog_survives_its_document() -> None:
+    catalog = a_catalog(a_configuration(), a_configuration("other", default=False))
+    written = document.catalog_to_json(catalog)
+    assert tuple(map(document.configuration_from_json, written["configurations"])) == (
+        catalog.configurations
+    )
+    assert {document.tenant_from_json(t) for t in written["tenants"]} == set(catalog.tenants)
+    assert {document.client_from_json(c) for c in written["clients"]} == set(catalog.clients)
+    assert [document.source_from_json(s) for s in written["sources"]] == list(catalog.sources)
+
+
+def test_the_digest_ignores_order() -> None:
+    one, two = a_configuration("one"), a_configuration("two", default=False)
+    assert document.digest(a_catalog(one, two)) == document.digest(a_catalog(two, one))
+    assert document.digest(a_catalog(one, two)) != document.digest(a_catalog(one))

@@ -1,0 +1,487 @@
+"""What is wrong in catalog files is found all at once, and said with file, line and fix."""
+
+from pathlib import Path
+
+import pytest
+
+from headrace.catalog.declarations import CatalogText, read_declarations, read_folder
+from headrace.catalog.model import CatalogRefused
+
+GOOD = """\
+tenants:
+  - id: northwind
+    name: Northwind
+    time_zone: Europe/Amsterdam
+  - id: harbour
+    name: Harbour
+clients:
+  - id: integrator
+    name: Integrator
+    tenants: [northwind]
+sources:
+  - name: hr
+    kind: ducklake
+    options: {catalog: "sqlite:${HOME_OF_LAKE}/c.sqlite"}
+configurations:
+  - id: full
+    client: integrator
+    tenant: northwind
+    default: true
+    source: hr
+    tables:
+      - name: employees
+        source: hr.employees
+        primary_key: [id]
+        tenant_column: tenant_id
+        columns:
+          - id
+          - {source: first_name, name: firstName}
+          - salary
+"""
+
+
+def problems(text: str, **variables: str) -> list[str]:
+    """What is said of the text, without the file's name, which stands before each."""
+    variables.setdefault("HOME_OF_LAKE", "/lake")
+    declared = read_declarations([CatalogText("c.yaml", text)], variables)
+    found = [str(problem) for problem in sorted(set(declared.problems))]
+    assert all(problem.startswith("c.yaml:") for problem in found)
+    return [problem.removeprefix("c.yaml:") for problem in found]
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new, 1)
+
+
+def test_a_good_catalog_has_no_problems() -> None:
+    assert problems(GOOD) == []
+
+
+def test_defaults() -> None:
+    declared = read_declarations([CatalogText("c.yaml", GOOD)], {"HOME_OF_LAKE": "/lake"})
+    [client] = declared.clients
+    assert client.entry.daily_quota == 3
+    assert client.entry.scopes == ["metadata:read", "data:read", "jobs:manage"]
+    assert declared.tenants[1].entry.time_zone == "UTC"
+    assert declared.sources[0].entry.options == {"catalog": "sqlite:/lake/c.sqlite"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "    name: Harbour\n",
+            "",
+            '5: tenants[1]: "name" is missing: what people call it',
+        ),
+        (
+            "        columns:",
+            "        colums:",
+            '26: configurations[0].tables[0].colums: unknown key "colums"; did you mean "columns"?',
+        ),
+        (
+            "clients:",
+            "client:",
+            '7: client: unknown key "client"; did you mean "clients"?',
+        ),
+        (
+            "time_zone: Europe/Amsterdam",
+            "time_zone: Europe/Amsterdm",
+            '4: tenants[0].time_zone: there is no time zone "Europe/Amsterdm"; did you mean '
+            '"Europe/Amsterdam"?',
+        ),
+        (
+            "time_zone: Europe/Amsterdam",
+            "time_zone: ../../etc/passwd",
+            '4: tenants[0].time_zone: there is no time zone "../../etc/passwd"; names are those '
+            "of the IANA list",
+        ),
+        (
+            "id: northwind\n",
+            "id: no\n",
+            "2: tenants[0].id: must be a text, and is false; put it in quotes",
+        ),
+        (
+            "id: northwind\n",
+            "id: 0042\n",
+            "2: tenants[0].id: must be a text, and is the number 34; put it in quotes",
+        ),
+        (
+            "id: northwind\n",
+            "id: north#wind\n",
+            "2: tenants[0].id: must be 1 to 64 letters, digits, dots, hyphens and underscores, "
+            "and begin with a letter or digit",
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: northwind",
+            '10: clients[0].tenants: must be a list, and is the text "northwind"',
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: []",
+            "10: clients[0].tenants: must not be empty",
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwind, northwind]",
+            '10: clients[0].tenants: names "northwind" more than once',
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwint]",
+            '10: clients[0].tenants[0]: there is no tenant "northwint"; did you mean "northwind"?',
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwind]\n    daily_quota: 3.5",
+            "11: clients[0].daily_quota: must be a whole number, and is the number 3.5",
+        ),
+        (
+            "    tenants: [northwind]",
+            '    tenants: [northwind]\n    daily_quota: "3"',
+            '11: clients[0].daily_quota: must be a whole number, and is the text "3"',
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwind]\n    daily_quota: -1",
+            "11: clients[0].daily_quota: must be 0 or more, and is the number -1",
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwind]\n    scopes: [data:read, data:write]",
+            '11: clients[0].scopes[1]: there is no scope "data:write"; did you mean "data:read"?',
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwind]\n    scopes: [youforce-data-api:data:read]",
+            '11: clients[0].scopes[0]: there is no scope "youforce-data-api:data:read"; write it '
+            "without the prefix",
+        ),
+        (
+            "    tenants: [northwind]",
+            '    tenants: [northwind]\n    allowed_networks:\n      - "2001:db8::/32"\n'
+            "      - 10.1.2.3/8",
+            '13: clients[0].allowed_networks[1]: "10.1.2.3/8" names an address inside a network; '
+            'the network is "10.0.0.0/8"',
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwind]\n    allowed_networks: [example.com]",
+            '11: clients[0].allowed_networks[0]: "example.com" is no network; write CIDR such as '
+            '"192.0.2.0/24" or "2001:db8::/32"',
+        ),
+        (
+            "kind: ducklake",
+            "kind: ducklak",
+            '13: sources[0].kind: "ducklak" is none of ducklake, duckdb or parquet',
+        ),
+        (
+            "options: {catalog:",
+            "options: {catalogue:",
+            '12: sources[0]: a ducklake source has no option "catalogue"; did you mean "catalog"?',
+        ),
+        (
+            "    kind: ducklake",
+            "    kind: duckdb",
+            '12: sources[0]: a duckdb source has no option "catalog"; it has path',
+        ),
+        (
+            '{catalog: "sqlite:${HOME_OF_LAKE}/c.sqlite"}',
+            "{}",
+            '12: sources[0]: a ducklake source needs the option "catalog": The catalog database: '
+            "`sqlite:FILE` (in WAL mode, so that a loader can commit while an export reads) or "
+            "`duckdb:FILE`.",
+        ),
+        (
+            "${HOME_OF_LAKE}",
+            "${HOME_OF_LAK}",
+            "14: sources[0].options.catalog: ${HOME_OF_LAK} is not set: export it, or add --set "
+            "HOME_OF_LAK=VALUE",
+        ),
+        (
+            "client: integrator",
+            "client: integrater",
+            '17: configurations[0].client: there is no client "integrater"; did you mean '
+            '"integrator"?',
+        ),
+        (
+            "    source: hr\n",
+            "    source: payroll\n",
+            '20: configurations[0].source: there is no source "payroll"; declare it under sources',
+        ),
+        (
+            "    tenant: northwind\n",
+            "    tenant: harbour\n",
+            '18: configurations[0].tenant: the client "integrator" does not serve the tenant '
+            '"harbour"; add it to the client\'s tenants at c.yaml:8',
+        ),
+        (
+            "        tenant_column: tenant_id\n",
+            "",
+            "22: configurations[0].tables[0]: says nothing of whose rows to hand out: add "
+            "tenant_column, or rows, or all_rows: true if the table holds this tenant's rows only",
+        ),
+        (
+            "        tenant_column: tenant_id\n",
+            "        tenant_column: tenant_id\n        all_rows: true\n",
+            "22: configurations[0].tables[0]: says all_rows: true and chooses rows as well; take "
+            "one of them out",
+        ),
+        (
+            "        tenant_column: tenant_id\n",
+            "        rows:\n          - column: customer\n            values: []\n",
+            "27: configurations[0].tables[0].rows[0].values: must not be empty",
+        ),
+        (
+            "        tenant_column: tenant_id\n",
+            "        rows:\n          - column: customer\n            values: [4, 1.5]\n",
+            "27: configurations[0].tables[0].rows[0].values[1]: must be a text, a whole number, "
+            "true or false",
+        ),
+        (
+            "          - salary\n",
+            "          - FirstName\n",
+            '29: configurations[0].tables[0].columns[2]: the column "firstName" is there already; '
+            "names that differ in case only are the same to many",
+        ),
+        (
+            "          - salary\n",
+            "          - id\n",
+            '29: configurations[0].tables[0].columns[2]: the column "id" is there already',
+        ),
+        (
+            "          - salary\n",
+            "          - 7\n",
+            "29: configurations[0].tables[0].columns[2]: must be a set of keys with values, and is "
+            "the number 7",
+        ),
+        (
+            "primary_key: [id]",
+            "primary_key: [first_name]",
+            '24: configurations[0].tables[0].primary_key[0]: "first_name" is not among the '
+            'columns; callers see it as "firstName", so write that',
+        ),
+        (
+            "primary_key: [id]",
+            "primary_key: [id, number]",
+            '24: configurations[0].tables[0].primary_key[1]: "number" is not among the columns; '
+            "add it to the columns",
+        ),
+        (
+            "    default: true\n",
+            "    default: yes please\n",
+            '19: configurations[0].default: must be true or false, and is the text "yes please"',
+        ),
+        (
+            "    name: Northwind\n",
+            "    name: Northwind\n    name: Nordwind\n",
+            '3: tenants[0]: the key "name" stands here more than once',
+        ),
+    ],
+)
+def test_each_mistake_is_named_with_its_line_and_what_to_do(old: str, new: str, said: str) -> None:
+    assert said in problems(changed(old, new))
+
+
+@pytest.mark.abuse(132)
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("n" * 64, "is 64 bytes long; at most 63 are allowed"),
+        ("é" * 32, "is 64 bytes long; at most 63 are allowed"),
+        ("two\\nlines", "holds a control character or line break; take it out"),
+        ("nul\\0", "holds a control character or line break; take it out"),
+        ("line\\u2028separator", "holds a control character or line break; take it out"),
+        (" blank before", "begins or ends with a blank; take it out"),
+        ("", "must not be empty"),
+    ],
+)
+def test_names_that_callers_could_not_use_are_refused(name: str, said: str) -> None:
+    table = changed("- name: employees", f'- name: "{name}"')
+    assert problems(table) == [f"22: configurations[0].tables[0].name: {said}"]
+    column = changed("name: firstName", f'name: "{name}"')
+    assert problems(column) == [f"28: configurations[0].tables[0].columns[1].name: {said}"]
+
+
+@pytest.mark.abuse(132)
+def test_a_long_name_of_the_source_needs_one_for_callers() -> None:
+    long = "n" * 64
+    assert problems(changed("          - salary\n", f"          - {long}\n")) == [
+        "29: configurations[0].tables[0].columns[2]: the name is 64 bytes long, over 63: add a "
+        "name for callers, as {source: …, name: …}"
+    ]
+    renamed = changed("          - salary\n", f"          - {{source: {long}, name: short}}\n")
+    assert problems(renamed) == []
+
+
+@pytest.mark.abuse(131)
+def test_a_name_made_to_break_out_of_sql_is_a_name_like_any_other() -> None:
+    odd = changed("          - salary\n", """          - '"a"; DROP TABLE x; --'\n""")
+    assert problems(odd) == []
+
+
+def test_what_is_declared_twice_is_named_with_the_first_place() -> None:
+    twice = GOOD + GOOD.split("configurations:\n")[1].replace("default: true", "default: false")
+    assert problems(twice) == [
+        '30: configurations[1].id: the configuration "full" is declared already at c.yaml:16 for '
+        "this tenant and client; give one of them another id"
+    ]
+    tenants = GOOD.replace("id: harbour", "id: northwind")
+    assert problems(tenants) == [
+        '5: tenants[1].id: the tenant "northwind" is declared already at c.yaml:2; take one of '
+        "them out"
+    ]
+
+
+def test_there_is_one_default_per_tenant_and_client() -> None:
+    another = GOOD.split("configurations:\n")[1].replace("id: full", "id: other")
+    assert problems(GOOD + another) == [
+        '33: configurations[1].default: "full" at c.yaml:16 is the default of this tenant and '
+        "client already; there can be one only"
+    ]
+    assert problems(GOOD + another.replace("default: true", "default: false")) == []
+
+
+def test_tables_of_a_configuration_have_names_and_files_of_their_own() -> None:
+    table = GOOD[GOOD.index("      - name: employees") :]
+    assert problems(GOOD + table) == [
+        '30: configurations[0].tables[1].name: the table "employees" is there already'
+    ]
+    assert problems(GOOD + table.replace("name: employees", "name: Employees")) == [
+        '30: configurations[0].tables[1].name: the table "employees" is there already; names that '
+        "differ in case only are the same to many"
+    ]
+    odd = GOOD.replace("name: employees", "name: our people") + table.replace(
+        "name: employees", "name: our/people"
+    )
+    assert problems(odd) == [
+        '30: configurations[0].tables[1].name: its file would be named as that of "our people"; '
+        "give one of them another name"
+    ]
+
+
+def test_all_problems_are_found_at_once() -> None:
+    bad = (
+        GOOD.replace("Europe/Amsterdam", "Nowhere")
+        .replace("tenants: [northwind]", "tenants: [nobody]")
+        .replace("kind: ducklake", "kind: oracle")
+        .replace("primary_key: [id]", "primary_key: [nothing]")
+    )
+    lines = [int(problem.split(":")[0]) for problem in problems(bad)]
+    assert set(lines) == {4, 10, 13, 18, 24}
+
+
+def test_a_broken_entry_is_not_reported_again_as_unknown() -> None:
+    """The client names the tenant whose time zone is wrong: that is one mistake, not two."""
+    assert len(problems(changed("Europe/Amsterdam", "Nowhere"))) == 1
+    assert len(problems(changed("kind: ducklake", "kind: oracle"))) == 1
+
+
+def test_shared_tables_are_written_once_and_their_problems_said_once_each_use() -> None:
+    shared = GOOD.replace("    tables:\n", "    tables: &tables\n").replace("- salary", "- id")
+    shared += (
+        "  - {id: again, client: integrator, tenant: northwind, source: hr, tables: *tables}\n"
+    )
+    assert problems(shared) == [
+        '29: configurations[0].tables[0].columns[2]: the column "id" is there already',
+        '29: configurations[1].tables[0].columns[2]: the column "id" is there already',
+    ]
+
+
+def test_merged_keys_count_as_written() -> None:
+    merged = GOOD.replace("  - id: harbour\n    name: Harbour\n", "  - <<: *n\n    id: harbour\n")
+    merged = merged.replace("  - id: northwind\n", "  - &n\n    id: northwind\n")
+    assert problems(merged) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tenants: [", "1: not valid YAML: while parsing a flow node"),
+        ("tenants:\n\t- id: x", "2: not valid YAML: while scanning for the next token"),
+        ("a: 1\n---\nb: 2", "2: not valid YAML: expected a single document"),
+        ("tenants: *nobody", "1: not valid YAML: found undefined alias"),
+        ("- tenants", "1: must have keys, among tenants, clients, sources, configurations"),
+        ("tenants: northwind", "1: tenants: must be a list of tenants, each begun by a hyphen"),
+        ("tenants:\n  - northwind", "2: tenants[0]: must be a set of keys with values"),
+        ("tenants:\n  - id: \x07", "2: the character U+0007 is not allowed in YAML"),
+        ("tenants: !!python/object:os.system x", "1: tenants: cannot be read"),
+        ("tenants: 2026-13-45", "1: tenants: cannot be read: month must be in 1..12"),
+        ("? [a]\n: 1", "1: a key must be a plain text"),
+        ("tenants: &a\n  - *a", "1: tenants[0]: an alias that contains itself"),
+    ],
+)
+def test_what_is_no_catalog_at_all_is_said_too(text: str, said: str) -> None:
+    assert any(problem.startswith(said) for problem in problems(text)), problems(text)
+
+
+def test_aliases_that_multiply_do_not_fill_the_memory() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    assert any("too many of them" in problem for problem in problems("\n".join(lines)))
+
+
+def test_empty_files_and_sections_are_harmless() -> None:
+    assert problems("") == []
+    assert problems("# nothing yet\n") == []
+    assert problems("tenants:\nclients: []\n") == []
+
+
+def test_variables_are_put_in_where_they_stand() -> None:
+    text = changed("name: Northwind\n", 'name: "${A}-${B}, $${A}, $A, ${A}"\n')
+    declared = read_declarations(
+        [CatalogText("c.yaml", text)], {"A": "x", "B": "${A}", "HOME_OF_LAKE": "/"}
+    )
+    assert declared.tenants[0].entry.name == "x-${A}, ${A}, $A, x"
+
+
+def test_a_variable_cannot_smuggle_structure_in() -> None:
+    text = changed("name: Northwind\n", 'name: "${A}"\n')
+    declared = read_declarations(
+        [CatalogText("c.yaml", text)], {"A": "x\nid: harbour", "HOME_OF_LAKE": "/"}
+    )
+    assert declared.tenants[0].entry.name == "x\nid: harbour"
+    assert declared.tenants[0].entry.id == "northwind"
+
+
+def test_what_is_no_variable_name_is_said() -> None:
+    assert problems(changed("name: Northwind", 'name: "${1+1}"')) == [
+        "3: tenants[0].name: ${1+1} names no variable; write $${1+1} for it"
+    ]
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def test_all_files_of_a_folder_make_one_catalog(tmp_path: Path) -> None:
+    head, tail = GOOD.split("configurations:\n")
+    (tmp_path / "base.yaml").write_text(head)
+    (tmp_path / "by-tenant").mkdir()
+    (tmp_path / "by-tenant" / "northwind.yml").write_text("configurations:\n" + tail)
+    (tmp_path / "README.md").write_text("not: yaml: at all")
+    texts = read_folder(tmp_path)
+    declared = read_declarations(texts, {"HOME_OF_LAKE": "/"})
+    assert declared.problems == []
+    assert [item.file.name for item in declared.configurations] == [
+        str(tmp_path / "by-tenant" / "northwind.yml")
+    ]
+
+
+def test_one_file_is_a_catalog_too(tmp_path: Path) -> None:
+    path = tmp_path / "all.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert read_declarations(read_folder(path), {"HOME_OF_LAKE": "/"}).problems == []
+
+
+@pytest.mark.parametrize("name", ["nothing-here", "."])
+def test_without_files_there_is_nothing_to_check(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CatalogRefused, match=r"no \.yaml file|no such folder"):
+        read_folder(tmp_path / name)
+
+
+def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("tenants:\n  - name: Café\n".encode("latin-1"))
+    with pytest.raises(CatalogRefused, match=r"latin\.yaml:2: not UTF-8"):
+        read_folder(tmp_path)
