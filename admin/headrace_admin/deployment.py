@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -84,7 +85,11 @@ class Deployment:
         place = home / "headrace.json"
         try:
             about = json.loads(place.read_text())
+            apart = botocore.session.Session()
+            # AWS_PROFILE names an account on AWS, which must not be touched, nor be needed.
+            apart.session_var_map["profile"] = (None, None, None, None)
             session = boto3.Session(
+                botocore_session=apart,
                 aws_access_key_id=_DUMMY,
                 aws_secret_access_key=_DUMMY,
                 region_name=about["region"],

@@ -1,0 +1,391 @@
+"""The operator's command, on a deployment in moto that is found by its stack's outputs."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import moto
+import pytest
+
+from headrace.exports.model import (
+    Compression,
+    ExportRequest,
+    Failure,
+    FileFormat,
+    Operation,
+    QuotaRule,
+    Status,
+    new_operation,
+)
+from headrace.identity.model import secret_matches
+from headrace.kernel.ids import RandomIds
+from headrace_admin.deployment import Deployment
+from headrace_admin.main import app
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+CATALOG = """\
+tenants: [{id: northwind, name: Northwind}, {id: harbour, name: "[bold]Harbour[/bold]"}]
+clients:
+  - {id: integrator, name: I, tenants: [northwind, harbour]}
+  - {id: bureau, name: B, tenants: [northwind]}
+sources: [{name: hr, kind: duckdb, options: {path: "${PLACE}"}}]
+configurations:
+  - id: full
+    client: integrator
+    tenant: northwind
+    default: true
+    source: hr
+    tables:
+      - {name: people, source: employees, columns: [id, name], tenant_column: tenant}
+"""
+
+STACK = {
+    "Resources": {
+        name: {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "KeySchema": [
+                    {"AttributeName": "pk", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+                "AttributeDefinitions": [
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "sk", "AttributeType": "S"},
+                ],
+                "BillingMode": "PAY_PER_REQUEST",
+            },
+        }
+        for name in ("CatalogTable", "CredentialsTable", "OperationsTable")
+    },
+    "Outputs": {
+        f"{name}Name": {"Value": {"Ref": name}}
+        for name in ("CatalogTable", "CredentialsTable", "OperationsTable")
+    },
+}
+
+
+@dataclass
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("PLACE", str(tmp_path / "hr.duckdb"))
+    for name in ("HEADRACE_STACK", "HEADRACE_HOME", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with duckdb.connect(str(tmp_path / "hr.duckdb")) as database:
+        database.execute("CREATE TABLE employees (id INT NOT NULL, name VARCHAR, tenant VARCHAR)")
+        database.execute("INSERT INTO employees VALUES (1, 'a', 'northwind'), (2, 'b', 'harbour')")
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "all.yaml").write_text(CATALOG)
+
+    def run(*arguments: str) -> Ran:
+        capsys.readouterr()
+        code = app(arguments)
+        said = capsys.readouterr()
+        return Ran(code, said.out, said.err)
+
+    with moto.mock_aws():
+        boto3.client("cloudformation").create_stack(
+            StackName="headrace", TemplateBody=json.dumps(STACK)
+        )
+        yield run
+
+
+# --- catalog --------------------------------------------------------------------------------
+
+
+def test_check_says_what_is_there_and_publishes_nothing(run: Run) -> None:
+    checked = run("catalog", "check")
+    assert checked.code == 0
+    assert checked.out == ("All right: 2 tenants, 2 clients, 1 source, 1 configuration, 1 table.\n")
+    assert run("catalog", "show").code == 3
+
+
+def test_check_needs_no_aws(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert run("catalog", "check").code == 0
+
+
+def test_offline_leaves_the_sources_alone(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "hr.duckdb").unlink()
+    assert run("catalog", "check", "--offline").code == 0
+    refused = run("catalog", "check")
+    assert refused.code == 1
+    assert "cannot be read" in refused.err
+
+
+def test_problems_go_to_stderr_with_their_lines(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "catalog" / "all.yaml"
+    path.write_text(CATALOG.replace("[id, name]", "[id, nam]").replace("bureau", "integrator"))
+    refused = run("catalog", "publish")
+    assert refused.code == 1
+    assert refused.out == ""
+    assert refused.err == (
+        'catalog/all.yaml:4: clients[1].id: the client "integrator" is declared already at '
+        "catalog/all.yaml:3; take one of them out\n"
+        "catalog/all.yaml:13: configurations[0].tables[0].columns[1]: main.employees has no "
+        'column "nam"; did you mean "name"?\n'
+        "2 problems; nothing was published.\n"
+    )
+    as_json = run("catalog", "publish", "--json")
+    assert as_json.code == as_json.json["exitCode"] == 1
+    assert [p["line"] for p in as_json.json["error"]["problems"]] == [4, 13]
+    assert as_json.err == ""
+    assert run("catalog", "show").code == 3
+
+
+def test_an_unchanged_catalog_makes_no_new_version(run: Run, tmp_path: Path) -> None:
+    first = run("catalog", "publish", "--json").json
+    assert (first["version"], first["changed"]) == (1, True)
+    with duckdb.connect(str(tmp_path / "hr.duckdb")) as database:
+        database.execute("INSERT INTO employees VALUES (3, 'c', 'northwind')")
+    again = run("catalog", "publish", "--json").json
+    assert (again["version"], again["changed"]) == (1, False)
+    (tmp_path / "catalog" / "all.yaml").write_text(CATALOG.replace("[id, name]", "[id]"))
+    third = run("catalog", "publish", "--json").json
+    assert (third["version"], third["changed"]) == (2, True)
+    assert [v["version"] for v in run("catalog", "versions", "--json").json["versions"]] == [2, 1]
+
+
+def test_show_says_what_is_current_and_what_was(run: Run, tmp_path: Path) -> None:
+    run("catalog", "publish")
+    (tmp_path / "catalog" / "all.yaml").write_text(CATALOG.replace("[id, name]", "[id]"))
+    run("catalog", "publish")
+    now, before = (
+        run("catalog", "show", "--json"),
+        run("catalog", "show", "--version", "1", "--json"),
+    )
+    assert (now.json["version"], before.json["version"]) == (2, 1)
+    names = [
+        [column["name"] for column in shown.json["configurations"][0]["tables"][0]["columns"]]
+        for shown in (now, before)
+    ]
+    assert names == [["id"], ["id", "name"]]
+    read = run("catalog", "show")
+    assert "people (1 columns, 1 rows)" in " ".join(read.out.split())
+    assert "[bold]Harbour[/bold]" in read.out, "names are no markup"
+    assert run("catalog", "show", "--version", "9").code == 3
+
+
+def test_set_overrides_the_environment(run: Run, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "with = in its name.duckdb"
+    (tmp_path / "hr.duckdb").rename(elsewhere)
+    assert run("catalog", "check").code == 1
+    assert run("catalog", "check", "--set", f"PLACE={elsewhere}", "catalog").code == 0
+    wrong = run("catalog", "check", "--set", "PLACE")
+    assert (wrong.code, "--set takes NAME=VALUE" in wrong.err) == (2, True)
+
+
+# --- finding the deployment -------------------------------------------------------------------
+
+
+def test_another_stack_is_not_ours(run: Run) -> None:
+    missing = run("catalog", "show", "--stack", "other")
+    assert missing.code == 2
+    assert "no stack other in eu-west-1" in missing.err
+    boto3.client("cloudformation").create_stack(
+        StackName="other",
+        TemplateBody=json.dumps({**STACK, "Outputs": {"X": {"Value": "y"}}}),
+    )
+    foreign = run("catalog", "show", "--stack", "other")
+    assert foreign.code == 2
+    assert "no output CatalogTableName" in foreign.err
+
+
+def test_without_aws_or_platform_it_says_what_to_set(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    lost = run("client", "list", "--json")
+    assert lost.code == 2
+    assert lost.json["error"]["code"] == "deployment_not_found"
+    assert "--local" in lost.json["error"]["detail"]
+    monkeypatch.delenv("AWS_PROFILE")
+    nowhere = run("client", "list", "--local")
+    assert nowhere.code == 2
+    assert "make up" in nowhere.err
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "headrace.json").write_text("{}")
+    assert run("client", "list", "--local").code == 2
+
+
+def test_local_goes_to_the_platform_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://production.example")
+    (tmp_path / "headrace.json").write_text(
+        json.dumps(
+            {
+                "region": "eu-west-1",
+                "aws_endpoint_url": "http://127.0.0.1:9",
+                "outputs": {"CatalogTableName": "local-catalog"},
+            }
+        )
+    )
+    table = Deployment.local(tmp_path).catalogs().table
+    assert table.name == "local-catalog"
+    assert table.client.meta.endpoint_url == "http://127.0.0.1:9"
+    credentials = table.client._request_signer._credentials
+    assert credentials.access_key == "local"
+
+
+def test_a_platform_that_does_not_answer(run: Run, tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "headrace.json").write_text(
+        json.dumps(
+            {
+                "region": "eu-west-1",
+                "aws_endpoint_url": "http://127.0.0.1:9",
+                "outputs": {"CatalogTableName": "local-catalog"},
+            }
+        )
+    )
+    with moto.mock_aws(config={"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}}):
+        silent = run("catalog", "versions", "--local")
+    assert silent.code == 5
+    assert "127.0.0.1:9" in silent.err
+
+
+# --- clients --------------------------------------------------------------------------------
+
+
+def test_a_secret_is_printed_once_and_kept_as_a_hash(run: Run) -> None:
+    run("catalog", "publish")
+    created = run("client", "create", "integrator")
+    assert created.code == 0
+    printed = dict(line.split() for line in created.out.splitlines())
+    secret = printed["client_secret"]
+    assert printed["client_id"] == "integrator"
+    assert secret not in created.err
+    deployment = Deployment.on_aws("headrace")
+    assert secret_matches(secret, deployment.client_secrets().of("integrator"))
+    kept = boto3.client("dynamodb").scan(TableName=deployment.outputs["CredentialsTableName"])
+    assert secret not in json.dumps(kept["Items"])
+    for command in (("client", "list"), ("client", "list", "--json"), ("catalog", "show")):
+        assert secret not in run(*command).out
+
+
+def test_secrets_change_without_a_pause(run: Run) -> None:
+    run("catalog", "publish")
+    first = run("client", "create", "integrator", "--json").json
+    second = run("client", "create", "integrator", "--json").json
+    third = run("client", "create", "integrator", "--json")
+    assert third.code == 4
+    assert third.json["error"]["code"] == "conflict"
+    assert run("client", "revoke-secret", "integrator", first["secretId"]).code == 0
+    clients = {c["clientId"]: c for c in run("client", "list", "--json").json["clients"]}
+    assert [s["secretId"] for s in clients["integrator"]["secrets"]] == [second["secretId"]]
+    assert clients["bureau"]["secrets"] == []
+    assert run("client", "revoke-secret", "integrator", first["secretId"]).code == 3
+
+
+def test_a_client_must_be_published_first(run: Run) -> None:
+    assert run("client", "create", "integrator").code == 3
+    run("catalog", "publish")
+    unknown = run("client", "create", "integrater")
+    assert unknown.code == 3
+    assert "no client integrater" in unknown.err
+
+
+# --- operations -----------------------------------------------------------------------------
+
+
+def started(tenant: str, client_id: str, minute: int) -> Operation:
+    moment = NOON + timedelta(minutes=minute)
+    operation = new_operation(
+        RandomIds().new(moment),
+        tenant,
+        client_id,
+        ExportRequest("full", ("people",), FileFormat.CSV, Compression.NONE),
+        1,
+        "2026-03-01",
+        moment,
+    )
+    operations = Deployment.on_aws("headrace").operations()
+    kept = operations.start(operation, QuotaRule(10, "UTC"), None)
+    return operations.end(
+        kept,
+        Status.FAILED,
+        Failure("source_unavailable", "It was not there."),
+        expires_at=moment + timedelta(days=10_000),
+        moment=moment + timedelta(seconds=90),
+        refund=True,
+    )
+
+
+def test_operations_of_everybody_newest_first(run: Run) -> None:
+    run("catalog", "publish")
+    one = started("northwind", "integrator", 1)
+    two = started("harbour", "integrator", 2)
+    three = started("northwind", "bureau", 3)
+    four = started("northwind", "integrator", 4)
+    gone = started("northwind", "left", 5)
+
+    def listed(*filters: str) -> list[str]:
+        found = run("operations", "list", "--json", *filters)
+        assert found.code == 0
+        return [operation["operationId"] for operation in found.json["operations"]]
+
+    assert listed() == [o.operation_id for o in (four, three, two, one)]
+    assert listed("--limit", "2") == [four.operation_id, three.operation_id]
+    assert listed("--tenant", "harbour") == [two.operation_id]
+    assert listed("--client", "bureau") == [three.operation_id]
+    assert listed("--status", "succeeded") == []
+    assert len(listed("--status", "succeeded", "--status", "failed")) == 4
+    assert listed("--tenant", "northwind", "--client", "left") == [gone.operation_id]
+    assert listed("--tenant", "nobody") == []
+    assert "source" not in run("operations", "list").out
+    assert "90.0 s" in run("operations", "list").out
+
+
+def test_more_operations_than_a_page(run: Run) -> None:
+    run("catalog", "publish")
+    made = [started("northwind", "integrator", minute) for minute in range(8)]
+    found = run("operations", "list", "--json", "--limit", "5").json["operations"]
+    assert [o["operationId"] for o in found] == [o.operation_id for o in reversed(made[3:])]
+
+
+def test_an_operation_with_its_jobs(run: Run) -> None:
+    run("catalog", "publish")
+    operation = started("harbour", "integrator", 1)
+    shown = run("operations", "show", operation.operation_id, "--json").json
+    assert shown["tenant"] == "harbour"
+    assert shown["status"] == "failed"
+    assert shown["refunded"] is True
+    assert shown["error"] == {"code": "source_unavailable", "detail": "It was not there."}
+    assert [job["table"] for job in shown["jobs"]] == ["people"]
+    assert "failed: source_unavailable: It was not there." in (
+        run("operations", "show", operation.operation_id).out
+    )
+    other = run("operations", "show", operation.operation_id, "--tenant", "northwind")
+    assert other.code == 3
+    assert run("operations", "show", "not-an-id").code == 2
+    assert (
+        run("operations", "show", replace(operation, operation_id="0" * 26).operation_id).code == 3
+    )

@@ -1,0 +1,108 @@
+"""Catalogs against real sources: the sample's DuckLake, a DuckDB file, a folder of Parquet."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
+from headrace.catalog.compiling import compile_catalog
+from headrace.catalog.declarations import CatalogText, read_folder
+from headrace.catalog.model import Catalog, CatalogRefused
+from headrace.exports.model import ColumnType
+from local.sample.warehouse import build
+
+SAMPLE = Path(__file__).parents[3] / "catalog"
+
+HEAD = """\
+tenants: [{id: me, name: Me}]
+clients: [{id: me, name: Me, tenants: [me]}]
+sources: [{name: mine, kind: KIND, options: {path: "${PLACE}"}}]
+configurations:
+- id: all
+  client: me
+  tenant: me
+  source: mine
+  tables:
+"""
+
+
+def compiled(place: Path, kind: str, tables: str) -> Catalog:
+    text = HEAD.replace("KIND", kind) + tables
+    return compile_catalog([CatalogText("c.yaml", text)], {"PLACE": str(place)}, DuckdbWarehouse())
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    warehouse = build(tmp_path_factory.mktemp("home"))
+    return compile_catalog(
+        read_folder(SAMPLE), {"HEADRACE_WAREHOUSE": str(warehouse)}, DuckdbWarehouse()
+    )
+
+
+def test_the_sample_catalog_is_right(sample: Catalog) -> None:
+    full = next(c for c in sample.configurations if c.client_id == "demo-integrator" and c.default)
+    assert len(full.tables) >= 8
+    assert full.table("payslips").row_estimate == 480_000
+    assert full.table("expense_claims").row_estimate == 0
+    assert all(table.primary_key and table.filters for table in full.tables)
+
+
+def test_the_samples_clients_are_those_that_the_demonstration_needs(sample: Catalog) -> None:
+    first, second, third, *_ = sample.clients
+    assert (first.daily_quota, second.daily_quota) == (1000, 3)
+    assert first.tenants == second.tenants != third.tenants
+
+
+def test_the_sample_has_every_type_and_hides_what_is_not_configured(sample: Catalog) -> None:
+    columns = [
+        column
+        for configuration in sample.configurations
+        for table in configuration.tables
+        for column in table.columns
+    ]
+    assert {column.type for column in columns} == set(ColumnType)
+    assert "national_id" not in {column.source for column in columns}
+
+
+def test_a_duckdb_file(tmp_path: Path) -> None:
+    place = tmp_path / "mine.duckdb"
+    with duckdb.connect(str(place)) as database:
+        database.execute(
+            "CREATE TABLE flights (id BIGINT NOT NULL, span INTERVAL, air STRUCT(a INT))"
+        )
+        database.execute("INSERT INTO flights SELECT n, NULL, NULL FROM range(12) r(n)")
+        database.execute("CREATE VIEW seen AS FROM flights")
+    table = (
+        "  - {name: flights, source: flights, primary_key: [id], all_rows: true, columns: [id]}\n"
+    )
+    [configuration] = compiled(place, "duckdb", table).configurations
+    assert configuration.tables[0].source == "main.flights"
+    assert configuration.tables[0].row_estimate == 12
+    with pytest.raises(
+        CatalogRefused, match=r'c\.yaml:10: .*columns\[1\]: "span" of main\.flights'
+    ):
+        compiled(place, "duckdb", table.replace("[id]}", "[id, span]}"))
+    with pytest.raises(CatalogRefused, match=r'no table "seen"'):
+        compiled(place, "duckdb", table.replace("source: flights", "source: seen"))
+
+
+def test_a_folder_of_parquet(tmp_path: Path) -> None:
+    duckdb.sql("SELECT range AS id, 'x' AS t FROM range(5)").write_parquet(
+        str(tmp_path / "letters.parquet")
+    )
+    table = (
+        "  - {name: letters, source: letters, primary_key: [id], columns: [id, t],\n"
+        "     rows: [{column: id, values: [1, 2, 99]}]}\n"
+    )
+    [configuration] = compiled(tmp_path, "parquet", table).configurations
+    assert configuration.tables[0].row_estimate == 2
+    with pytest.raises(CatalogRefused, match=r'did you mean "main\.letters"\?'):
+        compiled(tmp_path, "parquet", table.replace("source: letters", "source: leters"))
+
+
+def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+    table = "  - {name: x, source: x, all_rows: true, columns: [id]}\n"
+    for kind in ("duckdb", "parquet"):
+        with pytest.raises(CatalogRefused, match=r"c\.yaml:3: sources\[0\]: .* cannot be read"):
+            compiled(tmp_path / "nowhere", kind, table)
