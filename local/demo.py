@@ -56,7 +56,8 @@ def run(home: Home) -> None:
     _announce(out, 4, "what arrived", str(directory))
     _list(out, pulled.download)
     out.print(f"   every byte verified, {time.monotonic() - begun:.1f} s from the token to here\n")
-    out.print("[bold]The same by hand[/]", by_hand(home, directory), sep="\n", markup=False)
+    out.print("[bold]The same by hand[/]")
+    out.print(by_hand(home, directory), markup=False)
 
 
 def _announce(out: Console, number: int, name: str, call: str) -> None:
@@ -84,7 +85,7 @@ def _list(out: Console, download: Download) -> None:
 def by_hand(home: Home, directory: Path) -> str:
     """The commands that repeat the demo, for a shell in the checkout."""
     profile, files = shlex.quote(str(home.outputs)), shlex.quote(str(directory))
-    read = f'python3 -c "import json, sys; held = json.load(open({str(home.outputs)!r})); '
+    read = f'python3 -c "import json; held = json.load(open({str(home.outputs)!r})); '
     return f"""
 with the command of the client package:
 
@@ -96,14 +97,16 @@ with curl:
   API=$({read}print(held['api_url'])")
   KEY=$({read}one = held['clients'][0]; print(one['client_id'] + ':' + one['client_secret'])")
   MEMBER() {{ python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }}
-  TOKEN=$(curl -s -u "$KEY" -d grant_type=client_credentials $API/connect/token | MEMBER "['access_token']")
+  TOKEN=$(curl -s -u "$KEY" -d grant_type=client_credentials $API/connect/token \\
+      | MEMBER "['access_token']")
   curl -s -H "Authorization: Bearer $TOKEN" $API/data/v1/metadata
   OPERATION=$(curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
       -d '{{"fileFormat": "csv"}}' $API/data/v1/fulldata | MEMBER "['operationId']")
-  curl -s -H "Authorization: Bearer $TOKEN" $API/data/v1/fulldata/$OPERATION/status
-  # … until "status" is "succeeded"; then each job's file, here the first one's:
-  JOB=$(curl -s -H "Authorization: Bearer $TOKEN" $API/data/v1/fulldata/$OPERATION/status | MEMBER "['jobs'][0]['jobId']")
+  STATUS() {{ curl -s -H "Authorization: Bearer $TOKEN" $API/data/v1/fulldata/$OPERATION/status; }}
+  until [ "$(STATUS | MEMBER "['status']")" = succeeded ]; do sleep 1; done
   curl -s -H "Authorization: Bearer $TOKEN" $API/data/v1/operations/$OPERATION/manifest
-  LINK=$(curl -s -o /dev/null -w '%{{redirect_url}}' -H "Authorization: Bearer $TOKEN" $API/data/v1/jobs/$JOB)
+  JOB=$(STATUS | MEMBER "['jobs'][0]['jobId']")   # the first table's; each has its own
+  LINK=$(curl -s -o /dev/null -w '%{{redirect_url}}' -H "Authorization: Bearer $TOKEN" \\
+      $API/data/v1/jobs/$JOB)
   curl -OJ "$LINK"
-"""  # noqa: E501
+"""
