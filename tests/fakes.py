@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from headrace.exports.model import (
     Compression,
@@ -144,10 +145,7 @@ class FakeWarehouse:
         total = self.rows[table.source]
         count = min(self.ranges, total)
         bounds = [total * index // count for index in range(count + 1)] if count else []
-        return tuple(
-            RowRange(first, last - 1, last - first)
-            for first, last in zip(bounds, bounds[1:], strict=False)
-        )
+        return tuple(RowRange(first, last - 1, last - first) for first, last in pairwise(bounds))
 
     def line(self, version: str, table: Table, row: int) -> bytes:
         """A row, padded to its size."""
