@@ -140,6 +140,7 @@ class FakeWarehouse:
         *,
         target_bytes: int,
         max_ranges: int,
+        compression: Compression = Compression.NONE,
     ) -> tuple[RowRange, ...]:
         """Equal ranges, as many as the test asked for."""
         total = self.rows[table.source]

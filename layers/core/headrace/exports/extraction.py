@@ -165,6 +165,7 @@ class PlanJob:
                 request.file_format,
                 target_bytes=limits.range_bytes,
                 max_ranges=limits.max_ranges,
+                compression=request.compression,
             )
             if len(ranges) > 1:
                 return ranges
