@@ -22,6 +22,7 @@ from headrace.kernel.ids import RandomIds
 from tests.builders import SteppingClock, a_caller
 from tests.fakes import FakeConfigurations, FakeWarehouse, FakeWorkflows
 
+ROOT = Path(__file__).parent.parent
 REGION = "eu-west-1"
 BUCKET = "files"
 TABLES = ("CatalogTable", "CredentialsTable", "OperationsTable")
@@ -41,7 +42,7 @@ _Template.add_multi_constructor(
 
 def template() -> dict[str, Any]:
     """The deployment's template."""
-    text = Path(__file__).parent.parent.joinpath("template.yaml").read_text()
+    text = (ROOT / "template.yaml").read_text()
     loaded: dict[str, Any] = yaml.load(text, _Template)
     return loaded
 
