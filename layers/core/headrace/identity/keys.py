@@ -1,6 +1,7 @@
 """Public keys: read from JWK, named by thumbprint, used to check signatures, kept up to date."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from headrace.identity.encoding import from_base64url, to_base64url, to_json
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import Unavailable
+
+_log = logging.getLogger(__name__)
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
@@ -210,7 +213,8 @@ class KeySet:
         self._tried_at = now
         try:
             keys = tuple(self._fetch())
-        except Unavailable:
+        except Unavailable as error:
+            _log.warning("an issuer's keys cannot be read: %s", error.detail)
             return
         self._keys = {key.key_id: key for key in keys}
         self._fetched_at = now

@@ -27,5 +27,7 @@ class HttpKeySets:
     def _fetch(self, url: str) -> tuple[VerificationKey, ...]:
         try:
             return keys_from_jwks(object_from_json(self.fetcher.get(url)))
+        except Unavailable as error:
+            raise Unavailable(f"{url}: {error.detail}") from error
         except ValueError as error:
-            raise Unavailable("The issuer's key set cannot be read.") from error
+            raise Unavailable(f"{url}: This is no key set.") from error

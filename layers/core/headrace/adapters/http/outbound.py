@@ -22,13 +22,14 @@ type Address = IPv4Address | IPv6Address
 
 _CHUNK = 64 * 1024
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
-_WRAPPING_IPV4 = (
+_NOT_HOSTS = (
     IPv6Network("::/96"),  # IPv4-compatible, long out of use
     IPv6Network("::ffff:0:0/96"),  # IPv4-mapped
     IPv6Network("64:ff9b::/96"),  # NAT64
     IPv6Network("64:ff9b:1::/48"),  # NAT64, local use
     IPv6Network("2001::/32"),  # Teredo
     IPv6Network("2002::/16"),  # 6to4
+    IPv6Network("3fff::/20"),  # documentation, newer than the tables of Python 3.13
 )
 _RELAYS = IPv4Network("192.88.99.0/24")  # 6to4 relays, withdrawn
 
@@ -43,7 +44,7 @@ def is_public(address: Address) -> bool:
         return False
     if isinstance(address, IPv4Address):
         return address not in _RELAYS
-    return address in _GLOBAL_UNICAST and not any(address in net for net in _WRAPPING_IPV4)
+    return address in _GLOBAL_UNICAST and not any(address in net for net in _NOT_HOSTS)
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,8 @@ class Fetcher:
                 f"{path}?{parts.query}" if parts.query else path,
                 headers={"Accept": accept, "Accept-Encoding": "identity", "Connection": "close"},
             )
-            response = connection.getresponse()
-            if response.status != 200:
-                raise Unavailable(f"The server answered {response.status}.")
-            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise Unavailable("The server sent an encoding that was not asked for.")
-            body = self._body(response)
+            with connection.getresponse() as response:
+                body = self._body(response)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unavailable(f"The server cannot be reached: {type(error).__name__}.") from error
         finally:
@@ -100,6 +97,10 @@ class Fetcher:
         return body
 
     def _body(self, response: http.client.HTTPResponse) -> bytes:
+        if response.status != 200:
+            raise Unavailable(f"The server answered {response.status}.")
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Unavailable("The server sent an encoding that was not asked for.")
         body = b""
         while chunk := response.read(_CHUNK):
             body += chunk
@@ -132,6 +133,8 @@ class _PinnedConnection(http.client.HTTPSConnection):
         self._tls = policy.tls()
         self._allows = policy.allows
         self._aborted = False
+        # Kept here too: http.client lets go of its own as soon as a response has begun.
+        self._open: socket.socket | None = None
         super().__init__(host, port, timeout=policy.seconds, context=self._tls)
 
     def connect(self) -> None:
@@ -140,10 +143,18 @@ class _PinnedConnection(http.client.HTTPSConnection):
         addresses = [str(entry[4][0]) for entry in found]
         if not addresses or not all(self._allows(ip_address(address)) for address in addresses):
             raise OSError("the name leads to an address that is not allowed")
-        self.sock = self._to_first(addresses)
+        plain = self._to_first(addresses)
+        try:
+            # The handshake comes later, so that the watchdog can end that as well.
+            self._open = self.sock = self._tls.wrap_socket(
+                plain, server_hostname=self.host, do_handshake_on_connect=False
+            )
+        except BaseException:
+            plain.close()
+            raise
         if self._aborted:
             raise TimeoutError("connecting took too long")
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+        self.sock.do_handshake()
 
     def _to_first(self, addresses: list[str]) -> socket.socket:
         failure = OSError("no address")
@@ -159,7 +170,7 @@ class _PinnedConnection(http.client.HTTPSConnection):
     def abort(self) -> None:
         """Ends the call from another thread."""
         self._aborted = True
-        if self.sock is not None:
+        if self._open is not None:
             with suppress(OSError):
                 # Past the TLS layer, which another thread is in the middle of.
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self._open, socket.SHUT_RDWR)
