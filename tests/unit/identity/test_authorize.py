@@ -94,7 +94,7 @@ def test_the_scheme_is_read_without_case_and_blanks(scheme: str) -> None:
 
 @pytest.mark.abuse(19)
 @pytest.mark.parametrize(
-    "header", [None, "", "Basic YTpi", "DPoP abc", "Negotiate", token(), "Bearerx abc", ()]
+    "header", [None, "", "Basic YTpi", "DPoP abc", "Negotiate", "eyJ.eyJ.x", "Bearerx abc", ()]
 )
 def test_a_call_without_bearer_credentials_is_denied_without_an_error(header: Any) -> None:
     assert authorize(header) == Denied(None)
@@ -109,9 +109,9 @@ def test_bearer_credentials_that_are_no_token_are_denied(header: str) -> None:
 
 
 @pytest.mark.abuse(20)
-@pytest.mark.parametrize("header", [None, f"Bearer {token()}"])
-def test_a_token_in_the_query_is_denied_whatever_the_header_says(header: str | None) -> None:
-    assert "header" in denied(authorize(header, query=frozenset({"access_token"})))
+def test_a_token_in_the_query_is_denied_whatever_the_header_says() -> None:
+    for header in (None, f"Bearer {token()}"):
+        assert "header" in denied(authorize(header, query=frozenset({"access_token"})))
 
 
 def test_two_authorization_headers_are_denied_even_if_both_are_good() -> None:
