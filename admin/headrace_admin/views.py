@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console, RenderableType
-from rich.markup import escape
-from rich.table import Table as Grid
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from headrace.catalog import document
 from headrace.catalog.model import Catalog, Client, Publication
-from headrace.exports.model import Configuration, Job, Operation
+from headrace.exports.model import Job, Operation
 from headrace.identity.model import StoredSecret
 from headrace.kernel.clock import rfc3339
 
@@ -47,61 +46,66 @@ def summary(catalog: Catalog) -> str:
 
 def print_catalog(out: Console, publication: Publication, catalog: Catalog) -> None:
     """A version, for people."""
-    out.print(
-        f"[bold]version {publication.version}[/], published {_when(publication.published_at)}"
+    _say(out, f"version {publication.version}, published {_when(publication.published_at)}")
+    _print_grid(
+        out,
+        ("tenant", "name", "time zone", "KMS key"),
+        [
+            (tenant.tenant_id, tenant.name, tenant.time_zone, tenant.kms_key or "the stack's")
+            for tenant in sorted(catalog.tenants, key=lambda t: t.tenant_id)
+        ],
     )
-    tenants = _grid("tenant", "name", "time zone", "KMS key")
-    for tenant in sorted(catalog.tenants, key=lambda t: t.tenant_id):
-        _add(tenants, tenant.tenant_id, tenant.name, tenant.time_zone, tenant.kms_key or "stack's")
-    clients = _grid("client", "tenants", "a day", "scopes", "networks")
-    for client in sorted(catalog.clients, key=lambda c: c.client_id):
-        _add(
-            clients,
-            client.client_id,
-            ", ".join(client.tenants),
-            str(client.daily_quota),
-            ", ".join(client.scopes),
-            ", ".join(client.allowed_networks) or "any",
-        )
-    sources = _grid("source", "kind", "where")
-    for source in sorted(catalog.sources, key=lambda s: s.name):
-        where = ", ".join(f"{key}: {value}" for key, value in source.options.items())
-        _add(sources, source.name, source.kind, where)
-    configurations = _grid("configuration", "client", "tenant", "source", "tables")
-    for configuration in sorted(
-        catalog.configurations, key=lambda c: (c.tenant, c.client_id, c.configuration_id)
-    ):
-        _add(
-            configurations,
-            configuration.configuration_id + (" (default)" if configuration.default else ""),
-            configuration.client_id,
-            configuration.tenant,
-            configuration.source,
-            _tables(configuration),
-        )
-    for grid in (tenants, clients, sources, configurations):
-        out.print()
-        out.print(grid)
-
-
-def _tables(configuration: Configuration) -> str:
-    return ", ".join(
-        f"{table.name} ({len(table.columns)} columns, {table.row_estimate:,} rows)"
-        for table in configuration.tables
+    _print_grid(
+        out,
+        ("client", "tenants", "a day", "scopes", "networks"),
+        [
+            (
+                client.client_id,
+                ", ".join(client.tenants),
+                str(client.daily_quota),
+                ", ".join(client.scopes),
+                ", ".join(client.allowed_networks) or "any",
+            )
+            for client in sorted(catalog.clients, key=lambda c: c.client_id)
+        ],
+    )
+    _print_grid(
+        out,
+        ("source", "kind", "where"),
+        [
+            (source.name, source.kind, ", ".join(f"{k}: {v}" for k, v in source.options.items()))
+            for source in sorted(catalog.sources, key=lambda s: s.name)
+        ],
+    )
+    _print_grid(
+        out,
+        ("configuration", "client", "tenant", "default", "table", "columns", "rows", "read from"),
+        [
+            (
+                configuration.configuration_id,
+                configuration.client_id,
+                configuration.tenant,
+                "yes" if configuration.default else "",
+                table.name,
+                str(len(table.columns)),
+                f"{table.row_estimate:,}",
+                f"{configuration.source}: {table.source}",
+            )
+            for configuration in sorted(
+                catalog.configurations, key=lambda c: (c.tenant, c.client_id, c.configuration_id)
+            )
+            for table in configuration.tables
+        ],
     )
 
 
 def print_versions(out: Console, publications: Sequence[Publication]) -> None:
     """Versions, newest first."""
-    grid = _grid("version", "published", "digest")
-    for publication in publications:
-        _add(
-            grid,
-            str(publication.version),
-            _when(publication.published_at),
-            publication.digest[:12],
-        )
-    out.print(grid)
+    _print_grid(
+        out,
+        ("version", "published", "digest"),
+        [(str(p.version), _when(p.published_at), p.digest[:12]) for p in publications],
+    )
 
 
 def client_json(client: Client, secrets: Sequence[StoredSecret]) -> Json:
@@ -116,18 +120,14 @@ def client_json(client: Client, secrets: Sequence[StoredSecret]) -> Json:
 
 
 def print_clients(out: Console, clients: Sequence[tuple[Client, Sequence[StoredSecret]]]) -> None:
-    """Clients with their secrets."""
-    grid = _grid("client", "name", "tenants", "secret", "since")
+    """Clients, a line for each secret."""
+    rows = []
     for client, secrets in clients:
-        _add(
-            grid,
-            client.client_id,
-            client.name,
-            ", ".join(client.tenants),
-            "\n".join(secret.secret_id for secret in secrets) or "none",
-            "\n".join(_when(secret.created_at) for secret in secrets),
-        )
-    out.print(grid)
+        facts = (client.client_id, client.name, ", ".join(client.tenants))
+        rows += [(*facts, secret.secret_id, _when(secret.created_at)) for secret in secrets]
+        if not secrets:
+            rows.append((*facts, "none", ""))
+    _print_grid(out, ("client", "name", "tenants", "secret", "since"), rows)
 
 
 def operation_json(operation: Operation) -> Json:
@@ -175,45 +175,48 @@ def _job_json(job: Job) -> Json:
 
 def print_operations(out: Console, operations: Sequence[Operation]) -> None:
     """Operations, newest first."""
-    grid = _grid("operation", "tenant", "client", "configuration", "status", "created", "took")
-    for operation in operations:
-        _add(
-            grid,
-            operation.operation_id,
-            operation.tenant,
-            operation.client_id,
-            operation.request.configuration_id,
-            str(operation.status),
-            _when(operation.created_at),
-            _duration(operation),
-        )
-    out.print(grid)
+    _print_grid(
+        out,
+        ("operation", "tenant", "client", "configuration", "status", "created", "took"),
+        [
+            (
+                operation.operation_id,
+                operation.tenant,
+                operation.client_id,
+                operation.request.configuration_id,
+                str(operation.status),
+                _when(operation.created_at),
+                _duration(operation),
+            )
+            for operation in operations
+        ],
+    )
 
 
 def print_operation(out: Console, operation: Operation) -> None:
     """One operation with its jobs."""
-    facts = Grid.grid(padding=(0, 2))
-    for name, value in operation_json(operation).items():
-        if name not in ("jobs", "error") and value is not None:
-            _add(facts, name, str(value))
-    out.print(facts)
+    facts = operation_json(operation)
+    shown = [(k, str(v)) for k, v in facts.items() if k not in ("jobs", "error") and v is not None]
+    _print_grid(out, None, shown)
     if operation.failure:
         _say(out, f"failed: {operation.failure.code}: {operation.failure.detail}")
-    out.print()
-    jobs = _grid("job", "table", "status", "attempt", "rows", "bytes", "ranges", "error")
-    for job in operation.jobs:
-        _add(
-            jobs,
-            job.job_id[-4:],
-            job.table,
-            str(job.status),
-            str(job.attempt),
-            "" if job.rows is None else f"{job.rows:,}",
-            "" if job.size is None else f"{job.size:,}",
-            f"{job.ranges_done}/{len(job.ranges)}",
-            job.failure.code if job.failure else "",
-        )
-    out.print(jobs)
+    _print_grid(
+        out,
+        ("job", "table", "status", "attempt", "rows", "bytes", "ranges", "error"),
+        [
+            (
+                job.job_id[-4:],
+                job.table,
+                str(job.status),
+                str(job.attempt),
+                "" if job.rows is None else f"{job.rows:,}",
+                "" if job.size is None else f"{job.size:,}",
+                f"{job.ranges_done}/{len(job.ranges)}",
+                f"{job.failure.code}: {job.failure.detail}" if job.failure else "",
+            )
+            for job in operation.jobs
+        ],
+    )
 
 
 def _failure(failed: Operation | Job) -> Json | None:
@@ -236,15 +239,23 @@ def _when(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _grid(*headings: str) -> Grid:
-    return Grid(*headings, box=None, padding=(0, 2, 0, 0), header_style="bold")
+def _print_grid(
+    out: Console, headings: tuple[str, ...] | None, rows: Sequence[tuple[str, ...]]
+) -> None:
+    """Columns side by side. Nothing is cut short: ids are there to be copied."""
+    lines = [*([headings] if headings else []), *rows]
+    if not rows:
+        return
+    widths = [max(cell_len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        padded = (
+            value + " " * (width - cell_len(value))
+            for value, width in zip(line, widths, strict=True)
+        )
+        _say(out, "  ".join(padded).rstrip(), style="bold" if line is headings else "")
+    _say(out, "")
 
 
-def _add(grid: Grid, *values: str) -> None:
+def _say(out: Console, text: str, style: str = "") -> None:
     # Names come from files and databases: none of them is markup.
-    cells: list[RenderableType] = [Text(value) for value in values]
-    grid.add_row(*cells)
-
-
-def _say(out: Console, text: str) -> None:
-    out.print(escape(text))
+    out.print(Text(text, style), soft_wrap=True)

@@ -187,7 +187,9 @@ def test_show_says_what_is_current_and_what_was(run: Run, tmp_path: Path) -> Non
     ]
     assert names == [["id"], ["id", "name"]]
     read = run("catalog", "show")
-    assert "people (1 columns, 1 rows)" in " ".join(read.out.split())
+    assert "full integrator northwind yes people 1 1 hr: main.employees" in (
+        " ".join(read.out.split())
+    )
     assert "[bold]Harbour[/bold]" in read.out, "names are no markup"
     assert run("catalog", "show", "--version", "9").code == 3
 
@@ -361,7 +363,9 @@ def test_operations_of_everybody_newest_first(run: Run) -> None:
     assert listed("--tenant", "northwind", "--client", "left") == [gone.operation_id]
     assert listed("--tenant", "nobody") == []
     assert "source" not in run("operations", "list").out
-    assert "90.0 s" in run("operations", "list").out
+    read = run("operations", "list").out
+    assert "90.0 s" in read
+    assert all(o.operation_id in read for o in (one, two, three, four)), "ids are never cut short"
 
 
 def test_more_operations_than_a_page(run: Run) -> None:
