@@ -21,6 +21,7 @@ from headrace_client.command.outcome import (
     EXIT_CODES,
     Common,
     Exit,
+    NothingThere,
     Printer,
     Terminated,
     answer,
@@ -268,7 +269,7 @@ def cancel(operation: OperationId = None, *, common: Common = _NO_OPTIONS) -> in
         if chosen is None:
             newest = _newest(client)
             if not newest.status.active:
-                raise SetupError("No operation is active.")
+                raise NothingThere("No operation is active.")
             chosen = newest.operation_id
         held = client.cancel(chosen)
         printer.result(held.raw, lambda out: _print_operation(out, held))
@@ -432,7 +433,7 @@ def _secret(from_stdin: bool) -> str:
 def _newest(client: HeadraceClient) -> Operation:
     page = client.operations_page(page_size=1)
     if not page.operations:
-        raise SetupError("You have no operations yet.")
+        raise NothingThere("You have no operations yet.")
     return page.operations[0]
 
 
@@ -473,9 +474,10 @@ def _print_pulled(out: Console, pulled: Pulled) -> None:
         )
     out.print(table)
     download = pulled.download
+    files = "1 file" if len(download.files) == 1 else f"{len(download.files)} files"
     out.print(
-        f"{len(download.files)} files, {download.rows:,} rows, {download.bytes:,} bytes, "
-        f"verified, in {download.directory.resolve()}",
+        f"{files}, {download.rows:,} rows, {download.bytes:,} bytes, verified, "
+        f"in {download.directory.resolve()}",
         markup=False,
     )
 

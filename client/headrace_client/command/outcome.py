@@ -40,7 +40,7 @@ from headrace_client.errors import (
     VerificationError,
     WaitTimeout,
 )
-from headrace_client.model import Quota
+from headrace_client.model import Quota, Status
 
 
 class Exit(IntEnum):
@@ -77,6 +77,16 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.TERMINATED: "terminated (SIGTERM); run again to go on",
 }
 
+
+_RETRYABLE = (Status.FAILED, Status.CANCELLED)
+
+
+class NothingThere(HeadraceClientError):
+    """The command was to act on an operation that the caller does not have."""
+
+    code = "nothing_there"
+
+
 # the first class that fits counts, so subclasses stand before what they derive from
 _EXITS: tuple[tuple[type[HeadraceClientError], Exit], ...] = (
     (OperationUnsuccessful, Exit.OPERATION_FAILED),
@@ -87,6 +97,7 @@ _EXITS: tuple[tuple[type[HeadraceClientError], Exit], ...] = (
     (OperationActive, Exit.BUSY),
     (TooManyRequests, Exit.BUSY),
     (NotFound, Exit.STATE),
+    (NothingThere, Exit.STATE),
     (Conflict, Exit.STATE),
     (FileExpired, Exit.STATE),
     (ServiceError, Exit.NETWORK),
@@ -140,7 +151,8 @@ class Printer:
 
     def __init__(self, common: Common) -> None:
         self.common = common
-        self.out = _Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        # wide, so that no digest or id is broken over lines: it can be copied, and grep finds it
+        self.out = _Console(file=sys.stdout, highlight=False, soft_wrap=True, width=500)
         self.err = _Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
     def result(self, document: Mapping[str, Any], human: Callable[[Console], None]) -> None:
@@ -172,6 +184,12 @@ class Printer:
         if isinstance(error, InvalidRequest):
             for name, message in error.field_errors:
                 self.err.print(f"  {name}: {message}", markup=False)
+        if isinstance(error, OperationUnsuccessful) and error.operation.status in _RETRYABLE:
+            self.err.print(
+                f"  `headrace retry {error.operation.operation_id}` runs again what did not "
+                "succeed; the same pull then goes on with it.",
+                markup=False,
+            )
         if quota is not None:
             self.err.print(f"  {quota_sentence(quota)}", markup=False)
         if isinstance(error, ApiError) and error.correlation_id:

@@ -290,7 +290,7 @@ def failing(made: Answer, path: str) -> Callable[[ApiRequest], Answer | None]:
         (["quota"], failing(problem(500, "internal", "Ours."), "/operations"), 5, "c0ffee"),
         (["status", "nothing"], None, 8, "no such thing"),
         (["delete", "nothing"], None, 8, "no such thing"),
-        (["cancel"], None, 2, "no operations yet"),
+        (["cancel"], None, 8, "no operations yet"),
     ],
 )
 def test_each_kind_of_failure_has_its_exit_code(
@@ -333,6 +333,7 @@ def test_a_pull_that_cannot_go_well_has_its_exit_code_too(tmp_path: Path) -> Non
         service.ends_as = "failed"
         failed = headrace(environment, "pull", *out)
         assert (failed.returncode, "A job failed" in failed.stderr) == (1, True)
+        assert "headrace retry op-0003" in failed.stderr
 
         service.ends_as = "succeeded"
         service.storage_fault = lambda request: Fault(flip_at=0)
