@@ -21,12 +21,12 @@ route = Route(
     errors=(NotFound, ValidationFailed),
 )
 
+describe_tables = wiring.prepared(wiring.describe_tables)
+
 
 @route
 def handler(call: Call) -> Reply:
     """Answers one page of the configuration."""
-    version, configuration = wiring.describe_tables()(
-        call.known_caller, call.query["configurationId"]
-    )
+    version, configuration = describe_tables()(call.known_caller, call.query["configurationId"])
     page = Page.of(configuration.tables, call.query["pageSize"], call.query["currentPage"])
     return Reply(200, MetadataView.of(version, configuration, page))

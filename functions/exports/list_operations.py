@@ -19,6 +19,8 @@ route = Route(
     errors=(InvalidRequest, ValidationFailed),
 )
 
+list_exports = wiring.prepared(wiring.list_exports)
+
 
 @route
 def handler(call: Call) -> Reply:
@@ -26,7 +28,7 @@ def handler(call: Call) -> Reply:
     cursor = call.query["cursor"]
     if cursor is not None and not OPERATION_ID.fullmatch(cursor):
         raise InvalidRequest("The cursor is not one that a page gave out; start without one.")
-    found, more, quota = wiring.list_exports()(call.known_caller, call.query["pageSize"], cursor)
+    found, more, quota = list_exports()(call.known_caller, call.query["pageSize"], cursor)
     page = OperationPage(
         operations=tuple(OperationSummary.of(operation, call.base_url) for operation in found),
         next=found[-1].operation_id if more else None,

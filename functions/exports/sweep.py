@@ -6,9 +6,11 @@ from typing import Any
 from headrace.runtime import wiring
 from headrace.runtime.observability import logger
 
+sweep = wiring.prepared(wiring.sweep)
+
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:
     """What the sweep did."""
-    swept = asdict(wiring.sweep()())
+    swept = asdict(sweep()())
     logger().info("swept", extra=swept)
     return swept

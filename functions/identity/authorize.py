@@ -2,5 +2,9 @@
 
 from headrace.runtime import identity
 from headrace.runtime.authorizer import Authorizer
+from headrace.runtime.wiring import prepared
+
+prepared(identity.clients)
+prepared(identity.signing_keys)
 
 handler = Authorizer(identity.authorize)
