@@ -146,6 +146,7 @@ def _environment(home: Home, environ: Mapping[str, str], port: int) -> dict[str,
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",  # no function of ours runs in a container
         "LAMBDA_WARM_TTL_SECONDS": "600",
+        "AUTH": "true",  # roles may do what their policies say, and no more
         "TMPDIR": str(home.temporary),
         "HEADRACE_PLATFORM_LOCK": str(home.platform_lock),
         "HEADRACE_EXTRACTED": str(home.extracted),

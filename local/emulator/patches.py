@@ -14,6 +14,29 @@ _STATES = "ministack.services.stepfunctions"
 _S3 = "ministack.services.s3"
 _STACK = "ministack.services.cloudformation.provisioners"
 
+_ACCESS = (
+    Patch(
+        "ministack.core.iam_evaluator",
+        "the dummy keys that our tools and tests use are the account's owner",
+        old="""\
+        or access_key_id == "test"
+""",
+        new="""\
+        or access_key_id in ("test", "testing", "local")
+""",
+    ),
+    Patch(
+        "ministack.app",
+        "what comes over the loopback interface counts as secure transport",
+        old="""\
+                           headers.get("x-forwarded-proto", "").split(",")[0].strip().lower() == "https")
+""",  # noqa: E501
+        new="""\
+                           True)
+""",
+    ),
+)
+
 _FUNCTIONS = (
     Patch(
         _RUNTIME,
@@ -783,4 +806,4 @@ def _stored_sse_headers(obj: dict) -> dict:
     ),
 )
 
-PATCHES: tuple[Patch, ...] = _FUNCTIONS + _GATEWAY + _DEPLOYMENT + _WORKFLOW + _OBJECTS
+PATCHES: tuple[Patch, ...] = _ACCESS + _FUNCTIONS + _GATEWAY + _DEPLOYMENT + _WORKFLOW + _OBJECTS

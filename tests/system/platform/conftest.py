@@ -21,7 +21,7 @@ class Scratch:
 
     outputs: dict[str, str]
     endpoint: str
-    client: Callable[[str], Any]
+    client: Callable[..., Any]
 
     @property
     def url(self) -> str:
@@ -42,18 +42,18 @@ def template() -> str:
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[tuple[str, Callable[[str], Any]]]:
+def aws() -> Iterator[tuple[str, Callable[..., Any]]]:
     """The platform's address, and how to make a client of one of its services."""
     about = json.loads(Home.of(os.environ).outputs.read_text())
     endpoint: str = about["aws_endpoint_url"]
     connect: Callable[..., Any] = boto3.client
 
-    def client(service: str) -> Any:
+    def client(service: str, aws_access_key_id: str = "test") -> Any:
         return connect(
             service,
             endpoint_url=endpoint,
             region_name=about["region"],
-            aws_access_key_id="test",
+            aws_access_key_id=aws_access_key_id,
             aws_secret_access_key="test",
         )
 
@@ -61,7 +61,7 @@ def aws() -> Iterator[tuple[str, Callable[[str], Any]]]:
 
 
 @pytest.fixture(scope="session")
-def scratch(aws: tuple[str, Callable[[str], Any]]) -> Iterator[Scratch]:
+def scratch(aws: tuple[str, Callable[..., Any]]) -> Iterator[Scratch]:
     """The stack, deployed once for all tests and removed after them."""
     endpoint, client = aws
     stacks = client("cloudformation")
