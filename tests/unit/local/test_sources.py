@@ -9,6 +9,7 @@ import pytest
 
 from local.emulator.patches import PATCHES
 from local.emulator.sources import Patch, PatchDoesNotFit, apply, install
+from local.home import CHECKOUT
 
 
 def test_every_patch_replaces_its_text_in_order() -> None:
@@ -61,3 +62,8 @@ def test_every_patch_says_why_and_changes_something() -> None:
     for patch in PATCHES:
         assert patch.reason
         assert patch.old != patch.new
+
+
+def test_every_patch_is_in_the_docs() -> None:
+    page = " ".join((CHECKOUT / "docs" / "local-platform.md").read_text().split())
+    assert [patch.reason for patch in PATCHES if patch.reason not in page] == []
