@@ -14,11 +14,11 @@ route = Route(
     errors=(NotFound,),
 )
 
-cancel_export = wiring.prepared(wiring.cancel_export)
+wiring.prepare(wiring.cancel_export)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Cancels it; of an operation that has ended, nothing changes."""
-    standing = cancel_export()(call.known_caller, call.path["operationId"])
+    standing = wiring.cancel_export()(call.known_caller, call.path["operationId"])
     return Reply(200, OperationView.shown(standing.operation, standing.quota, call.base_url))

@@ -5,11 +5,11 @@ from typing import Any
 from headrace.runtime import wiring
 from headrace.runtime.task import Event, Task, attempt_of
 
-complete_job = wiring.prepared(wiring.complete_job)
+wiring.prepare(wiring.complete_job)
 
 
 @Task
 def handler(event: Event) -> dict[str, Any]:
     """``complete`` is false if the table has to be planned again, unsplit."""
-    complete = complete_job()(attempt_of(event), event["job_id"], event["job_attempt"])
+    complete = wiring.complete_job()(attempt_of(event), event["job_id"], event["job_attempt"])
     return {"complete": complete}

@@ -13,11 +13,11 @@ route = Route(
     errors=(NotFound, OperationRunning),
 )
 
-delete_export = wiring.prepared(wiring.delete_export)
+wiring.prepare(wiring.delete_export)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Deletes it; an active one has to be cancelled first."""
-    delete_export()(call.known_caller, call.path["operationId"])
+    wiring.delete_export()(call.known_caller, call.path["operationId"])
     return Reply(204)

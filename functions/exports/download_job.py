@@ -14,10 +14,12 @@ route = Route(
     errors=(NotFound, JobUnfinished, FileExpired, FileUnavailable),
 )
 
-download_job = wiring.prepared(wiring.download_job)
+wiring.prepare(wiring.download_job)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Sends the caller to a short-lived link; ranges and resuming work there."""
-    return Reply(303, headers={"Location": download_job()(call.known_caller, call.path["jobId"])})
+    return Reply(
+        303, headers={"Location": wiring.download_job()(call.known_caller, call.path["jobId"])}
+    )

@@ -5,11 +5,11 @@ from typing import Any
 from headrace.runtime import wiring
 from headrace.runtime.task import Event, Task, attempt_of, failure_of
 
-end_export = wiring.prepared(wiring.end_export)
+wiring.prepare(wiring.end_export)
 
 
 @Task
 def handler(event: Event) -> dict[str, Any]:
     """The state it ended in."""
     failure = failure_of(event) if event.get("error") else None
-    return {"status": str(end_export()(attempt_of(event), failure))}
+    return {"status": str(wiring.end_export()(attempt_of(event), failure))}

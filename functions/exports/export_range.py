@@ -3,10 +3,10 @@
 from headrace.runtime import wiring
 from headrace.runtime.task import Event, Task, attempt_of
 
-export_range = wiring.prepared(wiring.export_range)
+wiring.prepare(wiring.export_range)
 
 
 @Task
 def handler(event: Event) -> None:
     """Exports the range."""
-    export_range()(attempt_of(event), event["job_id"], event["job_attempt"], event["range"])
+    wiring.export_range()(attempt_of(event), event["job_id"], event["job_attempt"], event["range"])

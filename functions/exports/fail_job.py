@@ -3,10 +3,10 @@
 from headrace.runtime import wiring
 from headrace.runtime.task import Event, Task, attempt_of, failure_of
 
-fail_job = wiring.prepared(wiring.fail_job)
+wiring.prepare(wiring.fail_job)
 
 
 @Task
 def handler(event: Event) -> None:
     """Fails the job with what the workflow caught."""
-    fail_job()(attempt_of(event), event["job_id"], failure_of(event))
+    wiring.fail_job()(attempt_of(event), event["job_id"], failure_of(event))

@@ -15,13 +15,13 @@ route = Route(
     errors=(NotFound,),
 )
 
-get_export = wiring.prepared(wiring.get_export)
+wiring.prepare(wiring.get_export)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Answers the operation with its jobs."""
-    standing = get_export()(call.known_caller, call.path["operationId"])
+    standing = wiring.get_export()(call.known_caller, call.path["operationId"])
     headers = {"Retry-After": "1"} if standing.operation.status.active else {}
     view = OperationView.shown(standing.operation, standing.quota, call.base_url)
     return Reply(200, view, headers)

@@ -14,13 +14,13 @@ route = Route(
     errors=(NotFound, OperationUnfinished, FileExpired),
 )
 
-get_manifest = wiring.prepared(wiring.get_manifest)
+wiring.prepare(wiring.get_manifest)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Answers the manifest."""
-    operation, documents = get_manifest()(call.known_caller, call.path["operationId"])
+    operation, documents = wiring.get_manifest()(call.known_caller, call.path["operationId"])
     manifest = ManifestView(
         operation_id=operation.operation_id,
         configuration_id=operation.request.configuration_id,

@@ -13,7 +13,12 @@ route = Route(
     scope=Scope.METADATA_READ,
     aliases=("/data/v1/Metadata",),
     query=(
-        QueryParameter("configurationId", "The configuration; your default one if left out"),
+        QueryParameter(
+            "configurationId",
+            "The configuration; your default one if left out",
+            minimum=1,
+            maximum=128,
+        ),
         QueryParameter("pageSize", "Tables on a page", int, 10, 1, 1000),
         QueryParameter("currentPage", "The page, from 1", int, 1, 1, 1_000_000),
     ),
@@ -21,12 +26,14 @@ route = Route(
     errors=(NotFound, ValidationFailed),
 )
 
-describe_tables = wiring.prepared(wiring.describe_tables)
+wiring.prepare(wiring.describe_tables)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Answers one page of the configuration."""
-    version, configuration = describe_tables()(call.known_caller, call.query["configurationId"])
+    version, configuration = wiring.describe_tables()(
+        call.known_caller, call.query["configurationId"]
+    )
     page = Page.of(configuration.tables, call.query["pageSize"], call.query["currentPage"])
     return Reply(200, MetadataView.of(version, configuration, page))

@@ -13,13 +13,13 @@ route = Route(
     scope=Scope.JOBS_MANAGE,
     query=(
         QueryParameter("pageSize", "Operations on a page", int, 20, 1, 100),
-        QueryParameter("cursor", "`next` of the page before"),
+        QueryParameter("cursor", "`next` of the page before", pattern=OPERATION_ID.pattern),
     ),
     replies={200: OperationPage},
     errors=(InvalidRequest, ValidationFailed),
 )
 
-list_exports = wiring.prepared(wiring.list_exports)
+wiring.prepare(wiring.list_exports)
 
 
 @route
@@ -28,7 +28,7 @@ def handler(call: Call) -> Reply:
     cursor = call.query["cursor"]
     if cursor is not None and not OPERATION_ID.fullmatch(cursor):
         raise InvalidRequest("The cursor is not one that a page gave out; start without one.")
-    found, more, quota = list_exports()(call.known_caller, call.query["pageSize"], cursor)
+    found, more, quota = wiring.list_exports()(call.known_caller, call.query["pageSize"], cursor)
     page = OperationPage(
         operations=tuple(OperationSummary.of(operation, call.base_url) for operation in found),
         next=found[-1].operation_id if more else None,

@@ -5,12 +5,12 @@ from typing import Any
 from headrace.runtime import wiring
 from headrace.runtime.task import Event, Task, attempt_of
 
-plan_export = wiring.prepared(wiring.plan_export)
+wiring.prepare(wiring.plan_export)
 
 
 @Task
 def handler(event: Event) -> dict[str, Any]:
     """The jobs to run, each with the attempt that it belongs to."""
     attempt = {name: event[name] for name in ("tenant", "client_id", "operation_id", "attempt")}
-    job_ids = plan_export()(attempt_of(event))
+    job_ids = wiring.plan_export()(attempt_of(event))
     return {"jobs": [{**attempt, "job_id": job_id} for job_id in job_ids]}

@@ -15,13 +15,13 @@ route = Route(
     errors=(NotFound, OperationNotRetryable, OperationActive),
 )
 
-retry_export = wiring.prepared(wiring.retry_export)
+wiring.prepare(wiring.retry_export)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Schedules a new attempt of a failed or cancelled operation."""
-    standing = retry_export()(call.known_caller, call.path["operationId"])
+    standing = wiring.retry_export()(call.known_caller, call.path["operationId"])
     view = OperationView.shown(standing.operation, standing.quota, call.base_url)
     location = status_url(standing.operation, call.base_url)
     return Reply(202, view, {"Location": location, "Retry-After": "1"})

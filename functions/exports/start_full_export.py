@@ -63,14 +63,14 @@ route = Route(
     ),
 )
 
-start_export = wiring.prepared(wiring.start_export)
+wiring.prepare(wiring.start_export)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Starts the operation and says where its status is."""
     asked: StartFullExport = call.body
-    standing = start_export()(
+    standing = wiring.start_export()(
         call.known_caller,
         asked.configuration_id,
         asked.file_format,

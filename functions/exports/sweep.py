@@ -6,11 +6,11 @@ from typing import Any
 from headrace.runtime import wiring
 from headrace.runtime.observability import logger
 
-sweep = wiring.prepared(wiring.sweep)
+wiring.prepare(wiring.sweep)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:
     """What the sweep did."""
-    swept = asdict(sweep()())
+    swept = asdict(wiring.sweep()())
     logger().info("swept", extra=swept)
     return swept

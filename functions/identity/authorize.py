@@ -2,9 +2,9 @@
 
 from headrace.runtime import identity
 from headrace.runtime.authorizer import Authorizer
-from headrace.runtime.wiring import prepared
+from headrace.runtime.wiring import prepare
 
-prepared(identity.clients)
-prepared(identity.signing_keys)
+prepare(identity.clients)
+prepare(identity.signing_keys)
 
 handler = Authorizer(identity.authorize)

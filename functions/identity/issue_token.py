@@ -6,7 +6,7 @@ from headrace.kernel.errors import Unavailable
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import prepared
+from headrace.runtime.wiring import prepare
 
 route = Route(
     "POST",
@@ -22,7 +22,7 @@ route = Route(
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
-issue_token = prepared(identity.issue_token)
+prepare(identity.issue_token)
 
 
 @route
@@ -32,7 +32,7 @@ def handler(call: Call) -> Reply:
         call.headers.get("content-type", ""), call.headers.get("authorization"), call.raw_body
     )
     source_ip = str(call.context.get("identity", {}).get("sourceIp", ""))
-    answer = issue_token()(sent, source_ip, call.base_url, settings().audience)
+    answer = identity.issue_token()(sent, source_ip, call.base_url, settings().audience)
     if not isinstance(answer, TokenRefused):
         return Reply(200, answer.document(), NO_STORE)
     challenge = {"WWW-Authenticate": 'Basic realm="headrace"'} if answer.by_header else {}

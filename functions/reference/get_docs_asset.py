@@ -10,7 +10,11 @@ route = Route(
     "/docs/{asset}",
     "A script or a style sheet of that page",
     tag="reference",
-    query=(QueryParameter("v", "The version that the page links to; it may be kept for good"),),
+    query=(
+        QueryParameter(
+            "v", "The version that the page links to; it may be kept for good", maximum=64
+        ),
+    ),
     replies={200: str, 304: None},
     reply_headers={200: REVALIDATED, 304: REVALIDATED},
     content_types={200: "text/*"},

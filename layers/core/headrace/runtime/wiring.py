@@ -24,16 +24,15 @@ if TYPE_CHECKING:
     from headrace.exports.ports import Configurations, Warehouse
 
 
-def prepared[R](factory: Callable[[], R]) -> Callable[[], R]:
-    """The factory; where Lambda initialises a function, it has been run once already.
+def prepare(factory: Callable[[], object]) -> None:
+    """Runs the factory once where Lambda initialises the function; elsewhere nothing happens.
 
-    There, and only there, the first run's imports and clients cost nobody's waiting: Lambda
-    initialises with a whole processor, before the call or ahead of it, while a call has the
-    share that the function's memory buys.
+    There the first run's imports and clients cost nobody's waiting: Lambda initialises with a
+    whole processor, before a call or ahead of it, while a call has the share that the
+    function's memory buys.
     """
     if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
         factory()
-    return factory
 
 
 @cache
