@@ -1,0 +1,51 @@
+"""What a function loads: no more than its own work takes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.world import ROOT
+
+TASKS = {
+    "plan_export",
+    "plan_job",
+    "export_range",
+    "complete_job",
+    "fail_job",
+    "end_export",
+    "sweep",
+}
+HEAVY = (
+    "duckdb",
+    "isal",
+    "backports",
+    "headrace.adapters.warehouse",
+    "headrace.exports.extraction",
+)
+API = [
+    path
+    for path in sorted((ROOT / "functions").glob("*/*.py"))
+    if path.stem not in TASKS | {"__init__"}
+]
+
+
+@pytest.mark.parametrize("path", API, ids=lambda path: path.stem)
+def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path: Path) -> None:
+    module = f"{path.parent.name}.{path.stem}"
+    prepared = {
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "EXPORT_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:export",
+        **{name: "x" for name in ("CATALOG_TABLE", "OPERATIONS_TABLE", "CREDENTIALS_TABLE")},
+        **{name: "x" for name in ("FILES_BUCKET", "FILES_KEY", "SIGNING_KEY_IDS")},
+    }
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"],
+        env={**os.environ, **prepared, "PYTHONPATH": str(ROOT / "functions")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert [name for name in loaded if name.startswith(HEAVY)] == []
