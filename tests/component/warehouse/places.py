@@ -29,6 +29,8 @@ from headrace.exports.model import (
 )
 
 WAREHOUSE = DuckdbWarehouse()
+SPLITTING = DuckdbWarehouse(least_range_bytes=1)
+"""Splits small tables too."""
 PLAIN = Compression.NONE
 ONLY = PartPosition(first=True, last=True)
 

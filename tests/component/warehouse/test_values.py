@@ -90,10 +90,7 @@ def test_every_value_survives_in_parquet(tmp_path: Path, compression: Compressio
             got = as_plain(scalar, column.type)
             match got:
                 case Decimal():
-                    assert got == Decimal(want), kind
-                    assert -(got.as_tuple().exponent or 0) == (
-                        -Decimal(want).as_tuple().exponent if isinstance(want, str) else 0
-                    )
+                    assert f"{got:f}" == str(want), kind
                 case float():
                     assert repr(got) == repr(want) or want == "nan"
                 case bytes() if kind == "UUID":

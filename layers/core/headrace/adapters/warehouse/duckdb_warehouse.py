@@ -4,10 +4,10 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headrace.adapters.warehouse import sources
-from headrace.adapters.warehouse.engine import identifier
+from headrace.adapters.warehouse.engine import Limits, identifier
 from headrace.adapters.warehouse.sources import (
     LAST_POSITION,
     OpenSource,
@@ -44,9 +44,6 @@ _WINDOWS = 8
 _WINDOW_ROWS = 2000
 """A plan encodes this many windows of so many rows to learn how large rows are."""
 
-_SAFETY = 4
-"""A range's stored size is planned to be at least so many times S3's minimum of a part."""
-
 
 class _Rows:
     """The stream of a table's rows: iterate once, then ask for ``rows``."""
@@ -73,33 +70,33 @@ class _Query:
 
 @dataclass(frozen=True)
 class DuckdbWarehouse:
-    """Reads DuckLake, DuckDB files and folders of Parquet; a new engine for every call.
+    """Reads DuckLake, DuckDB files and folders of Parquet; a new engine for every call."""
 
-    ``memory_limit`` is the engine's own; the process takes about 80 MB more.
-    """
-
-    memory_limit: str = "192MB"
+    limits: Limits = field(default_factory=Limits)
+    least_range_bytes: int = 4 * MIN_PART_BYTES
+    """No range of a split table is planned to be stored in less: every one but the last must be
+    a part that S3 takes, and the estimate of a row's size is but an estimate."""
 
     def current_version(self, source: Source) -> str:
         """The version that a read begun now would see."""
-        return sources.current_version(source, self.memory_limit)
+        return sources.current_version(source, self.limits)
 
     def holds_version(self, source: Source, version: str) -> bool:
         """Can the version still be read. Raises SourceUnavailable."""
         try:
-            with opened(source, version, self.memory_limit):
+            with opened(source, version, self.limits):
                 return True
         except SourceChanged:
             return False
 
     def tables(self, source: Source) -> tuple[str, ...]:
         """All tables, as ``schema.table``; views are none."""
-        with opened(source, None, self.memory_limit) as reader:
+        with opened(source, None, self.limits) as reader:
             return reader.tables()
 
     def describe(self, source: Source, table: str) -> tuple[SourceColumn, ...]:
         """The columns of ``schema.table`` in order; empty if there is no such table."""
-        with opened(source, None, self.memory_limit) as reader:
+        with opened(source, None, self.limits) as reader:
             return reader.columns(table)
 
     def count(self, source: Source, version: str, table: Table) -> int:
@@ -108,13 +105,13 @@ class DuckdbWarehouse:
 
     def schema(self, source: Source) -> Mapping[str, tuple[SourceColumn, ...]]:
         """Every table (``schema.table``) with its columns in order; the source is opened once."""
-        with opened(source, None, self.memory_limit) as reader:
+        with opened(source, None, self.limits) as reader:
             return {table: reader.columns(table) for table in reader.tables()}
 
     def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:
         """Rows of each configured table, after its filters; the source is opened once."""
         counts = []
-        with opened(source, version, self.memory_limit) as reader:
+        with opened(source, version, self.limits) as reader:
             for table in tables:
                 columns = _columns(reader, table)
                 query = _query("count(*)", reader.scans(table.source, None), table, columns)
@@ -136,10 +133,10 @@ class DuckdbWarehouse:
     ) -> tuple[RowRange, ...]:
         """Disjoint ranges, none empty, that together hold every row; () of an empty table.
 
-        ``target_bytes`` is what a range encodes to before compression, on average. However small
-        it is, a range is planned to be stored in several times the least that S3 takes as a part.
+        ``target_bytes`` is what a range encodes to before compression, on average; whatever it
+        is, none is planned to be stored in less than ``least_range_bytes``.
         """
-        with opened(source, version, self.memory_limit) as reader:
+        with opened(source, version, self.limits) as reader:
             columns = _columns(reader, table)
             buckets = _count_by_position(reader, table, columns)
             rows = sum(bucket.rows for bucket in buckets)
@@ -148,7 +145,7 @@ class DuckdbWarehouse:
             if max_ranges > 1 and len(buckets) > 1:
                 size = _sample(reader, table, columns, file_format, compression, buckets)
                 wanted = math.ceil(rows * size.encoded / target_bytes)
-                allowed = int(rows * size.least_stored / (_SAFETY * MIN_PART_BYTES))
+                allowed = int(rows * size.least_stored / self.least_range_bytes)
                 buckets = _merged(buckets, max(1, min(wanted, allowed, max_ranges)))
             reader.verify()
         if max_ranges <= 1 or len(buckets) == 1:
@@ -179,7 +176,7 @@ class DuckdbWarehouse:
             opened(
                 source,
                 version,
-                self.memory_limit,
+                self.limits,
                 (pipe.path,),
                 # Only so can the engine bound a row group by its bytes.
                 ordered=file_format is not FileFormat.PARQUET,

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +13,15 @@ import duckdb
 from headrace.kernel.errors import SourceUnavailable
 
 Connection = duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an engine may take: its own memory (the process needs 80 MB more), and time."""
+
+    memory: str = "192MB"
+    patience_s: float = 10.0
+    """How long to wait for a source that a writer holds."""
 
 
 def literal(text: str) -> str:
@@ -29,17 +39,17 @@ def is_remote(path: str) -> bool:
     return path.startswith("s3://")
 
 
-def connect(memory_limit: str, *, ordered: bool = True) -> Connection:
+def connect(limits: Limits, *, ordered: bool = True) -> Connection:
     """A fresh engine; ``ordered``: rows come in their order.
 
     One thread, as more only cost memory below two processors; nothing spills to a disk: a query
-    that needs more than ``memory_limit`` fails. Extensions and secrets come from nowhere but here.
+    that needs more than its memory fails. Extensions and secrets come from nowhere but here.
     """
     connection = duckdb.connect(
         ":memory:",
         config={
             "threads": 1,
-            "memory_limit": memory_limit,
+            "memory_limit": limits.memory,
             "temp_directory": "",
             "preserve_insertion_order": ordered,
             # Where a worker runs, the home directory may not exist or be read-only.
@@ -105,7 +115,8 @@ def allow_s3(connection: Connection) -> None:
 def lock_down(connection: Connection, directories: Iterable[str], files: Iterable[str]) -> None:
     """From here on the engine reaches these places only, and no setting can be changed.
 
-    What is attached stays readable. ``directories`` end with a slash.
+    What is attached stays readable. ``directories`` end with a slash. SQLite's extension opens
+    files past this: what keeps it off others is that no SQL but ours is ever run.
     """
     for setting, places in (("allowed_directories", directories), ("allowed_paths", files)):
         listed = ", ".join(literal(place) for place in places)

@@ -26,7 +26,7 @@ from typing import Protocol
 import duckdb
 
 from headrace.adapters.warehouse import engine
-from headrace.adapters.warehouse.engine import Connection, identifier, literal
+from headrace.adapters.warehouse.engine import Connection, Limits, identifier, literal
 from headrace.adapters.warehouse.values import REFUSAL, classify
 from headrace.exports.model import RowRange, Source
 from headrace.exports.ports import SourceColumn
@@ -43,9 +43,9 @@ LAST_POSITION = 2**53 - 1
 """Beyond every position, and still exact where JSON numbers are doubles."""
 
 _BUSY = ("database is locked", "Could not set lock", "SQLITE_BUSY")
-_BUSY_TIMEOUT_MS = 3000
-_PAUSES = (0.2, 0.5, 1.0)
-"""Seconds between the tries of a busy source; SQLite waits ``_BUSY_TIMEOUT_MS`` of itself."""
+_BUSY_TIMEOUT_MS = 1000
+_PAUSE_S = 0.2
+"""SQLite waits for so long of itself; then there is a pause, and another try."""
 
 
 @dataclass(frozen=True)
@@ -104,23 +104,33 @@ def translated(error: duckdb.Error) -> HeadraceError:
             return SourceUnavailable("The source cannot be read now.")
 
 
+_WITHOUT_DATA = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+)
+
+
+def cause(error: duckdb.Error) -> duckdb.Error | None:
+    """The error, to be raised from, if its text can hold no data: causes are logged."""
+    return error if isinstance(error, _WITHOUT_DATA) else None
+
+
 @contextmanager
 def errors_translated() -> Iterator[None]:
-    """Errors of the engine within become ours; their text is logged only if it can hold no data."""
+    """Errors of the engine within become ours."""
     try:
         yield
     except duckdb.Error as error:
-        ours = translated(error)
-        if isinstance(ours, SourceUnavailable):
-            _log.warning("%s %s", ours.detail, type(error).__name__)
-        raise ours from None
+        raise translated(error) from cause(error)
 
 
 @contextmanager
 def opened(
     source: Source,
     version: str | None,
-    memory_limit: str,
+    limits: Limits,
     writable_files: tuple[str, ...] = (),
     *,
     ordered: bool = True,
@@ -134,8 +144,9 @@ def opened(
         raise SourceUnavailable(f"Sources of kind {source.kind} are not known here.")
     with errors_translated():
         connection, reader = _when_free(
-            lambda: engine.connect(memory_limit, ordered=ordered),
+            lambda: engine.connect(limits, ordered=ordered),
             lambda connection: opener(connection, source, version, writable_files),
+            limits.patience_s,
         )
     try:
         with errors_translated():
@@ -148,22 +159,24 @@ _Opener = Callable[[Connection, Source, str | None, tuple[str, ...]], OpenSource
 
 
 def _when_free(
-    connect: Callable[[], Connection], attach: Callable[[Connection], OpenSource]
+    connect: Callable[[], Connection],
+    attach: Callable[[Connection], OpenSource],
+    patience_s: float,
 ) -> tuple[Connection, OpenSource]:
-    """Opens the source, again after a pause if a writer holds it."""
-    for pause in (*_PAUSES, None):
+    """Opens the source, again after a pause while a writer holds it."""
+    deadline = time.monotonic() + patience_s
+    while True:
         connection = connect()
         try:
             return connection, attach(connection)
         except duckdb.Error as error:
             connection.close()
-            if pause is None or not any(sign in str(error) for sign in _BUSY):
+            if time.monotonic() > deadline or not any(sign in str(error) for sign in _BUSY):
                 raise
-            time.sleep(pause)
+            time.sleep(_PAUSE_S)
         except BaseException:
             connection.close()
             raise
-    raise AssertionError("the last try either returns or raises")
 
 
 def _option(source: Source, name: str) -> str:
@@ -338,7 +351,7 @@ class _Folder:
         if names & {"file_row_number", "file_index", "filename"}:
             return None
         starts = ", ".join(str(start) for _, start, _ in self._extents(table))
-        return f"[{starts}][file_index + 1] + file_row_number"
+        return f"[{starts}][file_index::BIGINT + 1] + file_row_number"
 
     def scans(self, table: str, row_range: RowRange | None) -> tuple[Scan, ...]:
         relation = self._relation(table)
@@ -484,7 +497,7 @@ _OPENERS: Mapping[str, _Opener] = {
 }
 
 
-def current_version(source: Source, memory_limit: str) -> str:
+def current_version(source: Source, limits: Limits) -> str:
     """The version that a read begun now would see."""
     match source.kind:
         case "duckdb":
@@ -493,7 +506,7 @@ def current_version(source: Source, memory_limit: str) -> str:
             return _fingerprint(_local_files(_folder(_option(source, "path"))))
         case "parquet":
             with errors_translated():
-                connection = engine.connect(memory_limit)
+                connection = engine.connect(limits)
                 try:
                     engine.allow_s3(connection)
                     root = _folder(_option(source, "path"))
@@ -501,5 +514,5 @@ def current_version(source: Source, memory_limit: str) -> str:
                 finally:
                     connection.close()
         case _:
-            with opened(source, None, memory_limit) as reader:
+            with opened(source, None, limits) as reader:
                 return _ducklake_version(reader)

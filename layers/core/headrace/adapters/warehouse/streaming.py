@@ -17,7 +17,7 @@ from backports import zstd
 from isal import isal_zlib
 
 from headrace.adapters.warehouse.engine import Connection
-from headrace.adapters.warehouse.sources import translated
+from headrace.adapters.warehouse.sources import cause, translated
 from headrace.exports.model import Compression, FileFormat, PartPosition
 
 CHUNK = 1024 * 1024
@@ -123,7 +123,7 @@ class CopyStream:
                 break
         self._thread.join()
         if isinstance(self._error, duckdb.Error):
-            raise translated(self._error) from None
+            raise translated(self._error) from cause(self._error)
         if self._error is not None:
             raise self._error
 
