@@ -51,7 +51,6 @@ LEFT_OUT = {
         "kms:GenerateDataKey",
         "kms:ListAliases",
         "kms:RevokeGrant",
-        "s3:DeleteObject",
     ),
     "policies of tables, groups, users, boundaries: the template has none": (
         "dynamodb:PutResourcePolicy",
