@@ -1,6 +1,7 @@
 """How requests are read, and how replies and errors leave."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -202,10 +203,8 @@ def test_field_names_may_begin_with_a_capital_letter_as_in_the_seed() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_body_makes_the_reader_fail_in_an_unforeseen_way(raw: bytes) -> None:
-    try:
+    with suppress(InvalidRequest):
         assert isinstance(json_object(raw), dict)
-    except InvalidRequest:
-        pass
 
 
 def test_a_form_field_given_twice_is_refused() -> None:

@@ -38,8 +38,8 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
     prepared = {
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "EXPORT_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:export",
-        **{name: "x" for name in ("CATALOG_TABLE", "OPERATIONS_TABLE", "CREDENTIALS_TABLE")},
-        **{name: "x" for name in ("FILES_BUCKET", "FILES_KEY", "SIGNING_KEY_IDS")},
+        **dict.fromkeys(("CATALOG_TABLE", "OPERATIONS_TABLE", "CREDENTIALS_TABLE"), "x"),
+        **dict.fromkeys(("FILES_BUCKET", "FILES_KEY", "SIGNING_KEY_IDS"), "x"),
     }
     loaded = subprocess.run(
         [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"],
