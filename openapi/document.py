@@ -199,7 +199,12 @@ def _operation(one: Declared, path: str, schemas: Schemas, *, is_alias: bool) ->
 
 
 def _query(parameter: QueryParameter) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
+    schema: dict[str, Any] = {
+        "type": "string",
+        "minLength": parameter.minimum,
+        "maxLength": parameter.maximum,
+        "pattern": f"^{parameter.pattern}$" if parameter.pattern else None,
+    }
     if parameter.type is int:
         schema = {
             "type": "integer",
@@ -266,9 +271,9 @@ def raised(one: Declared) -> tuple[type[HeadraceError], ...]:
         ]
     if route.query or route.body or route.request_headers:
         kinds.append(errors.InvalidRequest)
-    if route.body or any(parameter.type is not str for parameter in route.query):
+    if route.body or route.query:
         kinds.append(errors.ValidationFailed)
-    if route.method in {"POST", "PUT"}:
+    if route.method in {"POST", "PUT", "DELETE"}:
         kinds.append(errors.BodyTooLarge)
     kinds += [problems.Throttled, HeadraceError]
     return tuple(dict.fromkeys(kinds))

@@ -51,9 +51,9 @@ _DEPARTMENTS = Table(
     row_estimate=48,
 )
 _CONFIGURATION = Configuration(
-    configuration_id="hr-basics",
-    tenant="acme",
-    client_id="acme-integrator",
+    configuration_id="hr-full",
+    tenant="northwind-care",
+    client_id="demo-integrator",
     default=True,
     source="warehouse",
     tables=(_DEPARTMENTS,),
@@ -61,8 +61,10 @@ _CONFIGURATION = Configuration(
 
 
 def _scheduled() -> Operation:
-    request = ExportRequest("hr-basics", ("departments",), FileFormat.CSV, Compression.GZIP)
-    return new_operation(OPERATION_ID, "acme", "acme-integrator", request, 7, "2026-11-23", _BEGUN)
+    request = ExportRequest("hr-full", ("departments",), FileFormat.CSV, Compression.GZIP)
+    return new_operation(
+        OPERATION_ID, "northwind-care", "demo-integrator", request, 7, "2026-11-23", _BEGUN
+    )
 
 
 def _running() -> Operation:
@@ -149,14 +151,14 @@ def _metadata() -> views.MetadataView:
 
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "start_full_export": {
-        "configurationId": "hr-basics",
+        "configurationId": "hr-full",
         "fileFormat": "csv",
         "compression": "gzip",
         "entity": "departments",
     },
     "issue_token": {
         "grant_type": "client_credentials",
-        "client_id": "acme-integrator",
+        "client_id": "demo-integrator",
         "client_secret": "the secret that your operator gave you",
         "scope": " ".join(SCOPES),
     },

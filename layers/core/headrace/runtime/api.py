@@ -70,7 +70,10 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class QueryParameter:
-    """A query parameter: a whole number between bounds, or a text."""
+    """A query parameter: a whole number between bounds, or a text whose length is.
+
+    ``pattern`` only tells the shape of a text; a handler that needs it looks itself.
+    """
 
     name: str
     description: str
@@ -78,22 +81,27 @@ class QueryParameter:
     default: Any = None
     minimum: int | None = None
     maximum: int | None = None
+    pattern: str | None = None
 
     def read(self, text: str) -> Any:
         """The value. Raises ValidationFailed."""
         if self.type is str:
+            self._check(len(text), "must have this many characters:")
             return text
         try:
             number = int(text) if text.isascii() and text.isdigit() else None
         except ValueError:  # more digits than Python converts
             number = None
+        self._check(number, "must be a whole number,")
+        return number
+
+    def _check(self, number: int | None, wanted: str) -> None:
         low, high = self.minimum or 0, self.maximum
         if number is None or number < low or (high is not None and number > high):
             raise ValidationFailed(
                 "A query parameter is wrong.",
-                [{"field": self.name, "message": f"must be a whole number, {low} to {high}"}],
+                [{"field": self.name, "message": f"{wanted} {low} to {high}"}],
             )
-        return number
 
 
 @dataclass(frozen=True)
