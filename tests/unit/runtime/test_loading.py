@@ -21,7 +21,6 @@ TASKS = {
 HEAVY = (
     "duckdb",
     "isal",
-    "backports",
     "headrace.adapters.warehouse",
     "headrace.exports.extraction",
 )
