@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.catalog.compiling import compile_catalog
-from headrace.catalog.declarations import read_folder
+from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.model import Catalog
 from headrace.catalog.usecases import PublishCatalog
 from headrace.identity.model import secret_matches
@@ -80,7 +81,12 @@ def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:
 def _with_secrets(
     deployment: Deployment, catalog: Catalog, recorded: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """An entry per client and tenant, each with a secret that works."""
+    """An entry per client and tenant, each with a secret that works.
+
+    A client of an operator's own catalog keeps the secrets that the operator issued, and without
+    them to show is left out.
+    """
+    sample = {one.entry.id for one in read_declarations(read_folder(CATALOG), os.environ).clients}
     known = {entry["client_id"]: entry["client_secret"] for entry in recorded}
     secrets = deployment.client_secrets()
     entries = []
@@ -88,8 +94,10 @@ def _with_secrets(
     for client in sorted(catalog.clients, key=lambda one: first.get(one.client_id, len(first))):
         stored = secrets.of(client.client_id)
         if not secret_matches(known.get(client.client_id, ""), stored):
+            if stored and client.client_id not in sample:
+                continue
             for one in stored:
-                secrets.revoke(client.client_id, one.secret_id, SystemClock().now())
+                secrets.revoke(client.client_id, one.secret_id)
             create = CreateClientSecret(secrets, SystemClock(), RandomIds())
             known[client.client_id] = create(client.client_id)[1]
         entries += [
