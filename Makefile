@@ -7,6 +7,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 # `sam build` looks for the functions' Python, with pip, on PATH; a region is all it needs of AWS.
 SAM = PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 .tools/sam/bin/sam
+TYPED := layers/core/headrace functions client/headrace_client admin/headrace_admin local openapi tests $(wildcard benchmarks)
 LOCALLY_INSTALLED := $(patsubst %/pyproject.toml,%,$(wildcard layers/core/pyproject.toml client/pyproject.toml admin/pyproject.toml))
 
 help: ## this list
@@ -53,12 +54,23 @@ test: tools ## unit and component tests, then the system tests on a platform of 
 	@$(PYTHON) -m local test
 
 check: tools ## style, types, imports between parts, the template, the API's description
+	@$(MAKE) --no-print-directory --keep-going style types imports template described
+
+style:
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy layers/core/headrace functions client admin local openapi
+
+types:
+	@$(BIN)/mypy $(TYPED)
+
+imports:
 	@$(BIN)/lint-imports
+
+template:
 	@$(SAM) validate --lint
 	@$(BIN)/cfn-lint template.yaml
+
+described:
 	@$(PYTHON) -m openapi.generate --check
 
 bench: tools ## how fast an export is, beside DuckDB alone
@@ -74,4 +86,4 @@ openapi: .venv/.installed ## write the API's description anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo sam-build test check bench format openapi tools
+.PHONY: help install up down logs clean demo sam-build test check bench format openapi tools style types imports template described
