@@ -139,6 +139,14 @@ def test_a_caller_from_another_network_is_refused_before_anything_runs() -> None
     assert body(reply)["code"] == "network_not_allowed"
 
 
+def test_a_token_that_cannot_be_checked_now_is_a_503_to_be_tried_again() -> None:
+    event = an_event()
+    event["requestContext"]["authorizer"] = {"refusal": "unavailable"}
+    reply = answer(event=event)
+    assert reply["statusCode"] == 503
+    assert reply["headers"]["Retry-After"] == "5"
+
+
 def test_a_route_that_needs_a_caller_refuses_without_an_authorizers_word() -> None:
     event = an_event()
     event["requestContext"]["authorizer"] = None

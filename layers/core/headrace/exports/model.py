@@ -158,12 +158,13 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What a caller asked for, with defaults filled in."""
+    """What a caller asked for, with defaults filled in. ``entity``: the one table asked for."""
 
     configuration_id: str
     tables: tuple[str, ...]
     file_format: FileFormat
     compression: Compression
+    entity: str | None = None
 
     def file_name(self, table: str) -> str:
         """The name under which a document is downloaded."""

@@ -110,7 +110,9 @@ class StartExport:
             if entity is None
             else (configuration.table(entity).name,)
         )
-        request = ExportRequest(configuration.configuration_id, tables, file_format, compression)
+        request = ExportRequest(
+            configuration.configuration_id, tables, file_format, compression, entity
+        )
         rule = export.configurations.quota_rule(caller.tenant, caller.client_id)
         operation = new_operation(
             operation_id=self.ids.new(moment),

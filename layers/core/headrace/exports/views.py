@@ -126,6 +126,8 @@ class OperationSummary(View):
     """The configuration that was exported."""
     file_format: FileFormat
     compression: Compression
+    entity: str | None
+    """The one table that was asked for; null if all of the configuration's were."""
     sync_version: str | None
     """The state of the source that every document shows; null until the first worker has looked."""
     catalog_version: int
@@ -186,6 +188,7 @@ def _summary(operation: Operation, base_url: str) -> dict[str, object]:
         "configuration_id": operation.request.configuration_id,
         "file_format": operation.request.file_format,
         "compression": operation.request.compression,
+        "entity": operation.request.entity,
         "sync_version": operation.sync_version,
         "catalog_version": operation.catalog_version,
         "attempt": operation.attempt,

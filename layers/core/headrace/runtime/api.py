@@ -249,10 +249,15 @@ class Endpoint:
 
 
 def caller_of(context: Mapping[str, Any]) -> Caller:
-    """The caller that the authorizer established. Raises NotAuthenticated, NetworkNotAllowed."""
+    """The caller that the authorizer established.
+
+    Raises NotAuthenticated, NetworkNotAllowed, Unavailable.
+    """
     facts = context.get("authorizer") or {}
     if facts.get("refusal") == NetworkNotAllowed.code:
         raise NetworkNotAllowed("The client may not call from this network.")
+    if facts.get("refusal") == Unavailable.code:
+        raise Unavailable("The token cannot be checked now; try again.", retry_after=5)
     if not facts.get("tenant") or not facts.get("client_id"):
         raise NotAuthenticated("This call needs an access token.")
     return Caller(

@@ -60,7 +60,7 @@ def _foreign_keys() -> "HttpKeySets":
 
 @cache
 def _trusted_issuers() -> Mapping[str, Issuer]:
-    return issuers_from_json(settings().environment.get("TRUSTED_ISSUERS", ""))
+    return issuers_from_json(settings().trusted_issuers)
 
 
 def issuers_from_json(text: str) -> Mapping[str, Issuer]:

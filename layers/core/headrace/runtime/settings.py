@@ -64,6 +64,11 @@ class Settings:
         return tuple(key for key in self._text("SIGNING_KEY_IDS").split(",") if key)
 
     @property
+    def trusted_issuers(self) -> str:
+        """External issuers whose tokens are accepted, as JSON (docs/identity.md)."""
+        return self._text("TRUSTED_ISSUERS")
+
+    @property
     def audience(self) -> str:
         """The audience of access tokens."""
         return self._text("TOKEN_AUDIENCE", "headrace")
