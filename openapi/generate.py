@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from openapi.document import build
-from openapi.guide import with_tables
+from openapi.guide import with_table
 from openapi.postman import collection
 from openapi.routes import ROOT
 
@@ -59,7 +59,7 @@ def files(root: Path) -> dict[Path, str]:
         DOCUMENT: as_yaml(document),
         SERVED: json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n",
         POSTMAN: json.dumps(collection(document), ensure_ascii=False, indent=2) + "\n",
-        GUIDE: with_tables(guide),
+        GUIDE: with_table(guide),
     }
 
 

@@ -1,7 +1,6 @@
-"""The tables of docs/api-guide.md that follow from the code: errors, and the codes of failures."""
+"""The table of docs/api-guide.md that follows from the code: the errors."""
 
 import re
-from collections.abc import Callable, Mapping
 
 from headrace.runtime.api import problem, status_of
 from openapi.problems import DESCRIBED, MEMBERS
@@ -23,15 +22,15 @@ def errors_table() -> str:
     return "\n".join(lines)
 
 
-TABLES: Mapping[str, Callable[[], str]] = {"errors": errors_table}
+_PLACE = re.compile(
+    r"(<!-- errors: made by `python -m openapi\.generate` -->\n).*?(<!-- end of errors -->)",
+    re.DOTALL,
+)
 
 
-def with_tables(guide: str) -> str:
-    """The guide with its tables as they should be. Raises LookupError if a place is missing."""
-    for name, table in TABLES.items():
-        place = re.compile(rf"(<!-- {name}: made by .*? -->\n).*?(\n<!-- end of {name} -->)", re.S)
-        made = table()
-        guide, found = place.subn(lambda m, made=made: m[1] + made + m[2], guide)  # type: ignore[misc]
-        if found != 1:
-            raise LookupError(f"docs/api-guide.md lacks the place of its table of {name}")
+def with_table(guide: str) -> str:
+    """The guide with its table as it should be. Raises LookupError if its place is missing."""
+    guide, found = _PLACE.subn(lambda place: f"{place[1]}{errors_table()}\n{place[2]}", guide)
+    if found != 1:
+        raise LookupError("docs/api-guide.md lacks the place of its table of errors")
     return guide

@@ -15,6 +15,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from headrace.kernel import errors
 from headrace.kernel.errors import HeadraceError
 from headrace.runtime.api import STATUSES, Scope, status_of
+from headrace.runtime.task import failure_of
 from openapi import generate, problems
 from openapi.document import build, full_name, raised
 from openapi.routes import ROOT, served
@@ -227,9 +228,10 @@ def test_check_says_what_differs_and_generating_mends_it(
 ) -> None:
     file = checkout / path
     right = file.read_text(encoding="utf-8")
-    file.write_text(right.replace("quota_exhausted", "quota_exhaled"), encoding="utf-8")
-    if "quota_exhausted" not in right:
-        file.write_text(right.replace("client_id", "klient_id"), encoding="utf-8")
+    made = {generate.GUIDE: "| `quota_exhausted` |", generate.POSTMAN: "{{client_id}}"}
+    wrong = right.replace(made.get(path, "quota_exhausted"), "something else")
+    assert wrong != right
+    file.write_text(wrong, encoding="utf-8")
     assert generate.main(["--check"], checkout) == 1
     said = capsys.readouterr().err
     assert str(path) in said
@@ -250,3 +252,32 @@ def test_a_deployment_serves_its_own_urls_and_scopes() -> None:
     assert 'we"ird:jobs:manage' in flow["clientCredentials"]["scopes"]
     assert EXAMPLE_URL not in text
     assert not re.search(r"youforce-data-api:\w", text)
+
+
+# --- the guide ------------------------------------------------------------------------------
+
+
+def failure_codes() -> Iterator[str]:
+    """Every code that the `error` of an operation or a job may have."""
+    for file in (ROOT / "layers/core/headrace").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="Failure"), args=[ast.Constant(value=str(code)), *_]
+                ):
+                    yield code
+    caught = [name for name, one in vars(errors).items() if isinstance(one, type)]
+    for name in (*caught, "States.Timeout", "Sandbox.Timedout", "MemoryError"):
+        yield failure_of({"error": {"Error": name}}).code
+    yield errors.ValueNotExportable.code
+
+
+def test_the_guide_tells_why_operations_and_jobs_fail() -> None:
+    guide = (ROOT / generate.GUIDE).read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `(\w+)` \|", guide.partition("| `error.code` |")[2], re.MULTILINE))
+    assert told == set(failure_codes())
+
+
+def test_the_guide_tells_every_scope() -> None:
+    guide = (ROOT / generate.GUIDE).read_text(encoding="utf-8")
+    assert all(f"| `{full_name(scope)}` |" in guide for scope in Scope)
