@@ -73,6 +73,7 @@ template:
 
 described:
 	@$(PYTHON) -m openapi.generate --check
+	@$(PYTHON) -m headrace.catalog.reference --check
 
 bench: tools ## how fast an export is, beside DuckDB alone
 	@$(PYTHON) -m benchmarks
