@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,8 @@ from headrace.exports.model import (
     RangeResult,
     Status,
     UploadedPart,
-    first_part_number,
     origins,
+    part_numbers,
     parts_fit,
 )
 from headrace.kernel.errors import NotFound, OperationNotRetryable, OperationRunning
@@ -84,13 +85,13 @@ def test_an_unknown_table_of_a_configuration_is_not_found() -> None:
         a_configuration().table("salaries")
 
 
-@given(st.integers(1, 100))
-def test_the_part_numbers_of_ranges_are_disjoint_and_allowed(ranges: int) -> None:
-    firsts = [first_part_number(index, ranges) for index in range(ranges)]
-    block = MAX_PARTS // ranges
-    assert firsts[0] == 1
-    assert all(later - earlier == block for earlier, later in zip(firsts, firsts[1:], strict=False))
-    assert firsts[-1] + block - 1 <= MAX_PARTS
+@given(st.integers(1, 1000))
+def test_the_part_numbers_of_ranges_are_disjoint_equal_and_allowed(ranges: int) -> None:
+    blocks = [part_numbers(index, ranges) for index in range(ranges)]
+    assert {len(block) for block in blocks} == {MAX_PARTS // ranges}
+    assert blocks[0][0] == 1
+    assert all(earlier.stop == later.start for earlier, later in pairwise(blocks))
+    assert blocks[-1][-1] <= MAX_PARTS
 
 
 @given(st.lists(st.lists(st.integers(1, 2 * MIN_PART_BYTES), min_size=1, max_size=3), min_size=1))

@@ -22,7 +22,7 @@ from headrace.exports.model import (
     Source,
     Status,
     Table,
-    first_part_number,
+    part_numbers,
     parts_fit,
 )
 from headrace.exports.ports import (
@@ -216,7 +216,7 @@ class ExportRange:
             parts, digest = self.upload(
                 job.key or "",
                 job.upload_id or "",
-                first_part_number(index, len(job.ranges)),
+                part_numbers(index, len(job.ranges)),
                 iter(stream),
                 lambda: not self.extraction.operations.may_continue(operation, job),
             )

@@ -475,9 +475,10 @@ MAX_PARTS = 10_000
 """S3: part numbers go from 1 to this."""
 
 
-def first_part_number(index: int, ranges: int) -> int:
-    """The first part number of range ``index`` (from 0) of ``ranges``: equal, disjoint blocks."""
-    return 1 + index * (MAX_PARTS // ranges)
+def part_numbers(index: int, ranges: int) -> range:
+    """The part numbers that range ``index`` (from 0) of ``ranges`` may use: disjoint blocks."""
+    block = MAX_PARTS // ranges
+    return range(1 + index * block, 1 + (index + 1) * block)
 
 
 def parts_fit(results: tuple[RangeResult, ...]) -> bool:

@@ -222,11 +222,14 @@ class PartUploads(Protocol):
         self,
         key: str,
         upload_id: str,
-        first_part: int,
+        numbers: range,
         chunks: Iterator[bytes],
         should_stop: Callable[[], bool],
     ) -> tuple[tuple[UploadedPart, ...], str]:
-        """The parts, and the SHA-256 (hex) of all the bytes. Raises Stopped, Fenced."""
+        """The parts, numbered from ``numbers``, and the SHA-256 (hex) of all the bytes.
+
+        Raises Stopped, Fenced, RangeTooLarge.
+        """
         ...
 
 

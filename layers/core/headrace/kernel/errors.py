@@ -27,7 +27,8 @@ Only ``runtime.api`` knows the HTTP status of a class.
     ├── QuotaExhausted
     ├── Fenced                    a worker's work no longer counts: another attempt owns the job
     ├── Stopped                   a worker was told to stop, as the operation was cancelled
-    ├── ValueNotExportable        a value that the format cannot carry exactly: never changed instead
+    ├── ValueNotExportable        a value that the format cannot carry exactly, so it is refused
+    ├── RangeTooLarge             a part of a table does not fit into its part of the upload
     └── Unavailable               a part we depend on does not answer; trying again may help
         ├── SourceUnavailable
         ├── SourceChanged
@@ -217,6 +218,13 @@ class ValueNotExportable(HeadraceError):
 
     code = "value_not_exportable"
     title = "A value cannot be carried exactly"
+
+
+class RangeTooLarge(HeadraceError):
+    """A range of a table is larger than its share of an upload's part numbers takes."""
+
+    code = "range_too_large"
+    title = "The table is too large as it was split"
 
 
 class Unavailable(HeadraceError):

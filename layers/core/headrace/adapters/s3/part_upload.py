@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from headrace.exports.model import MIN_PART_BYTES, UploadedPart
-from headrace.kernel.errors import Fenced, FileUnavailable, Stopped
+from headrace.kernel.errors import Fenced, FileUnavailable, RangeTooLarge, Stopped
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +25,12 @@ _TRANSIENT = frozenset(
 class S3PartUploads:
     """The ``PartUploads`` port.
 
-    Parts have ``part_bytes`` each and carry their SHA-256, checked by S3 (the upload must have been
-    opened with that algorithm); the last takes what remains, so that it is never smaller than S3
-    allows a part to be, unless it is the only one. ``in_flight`` parts are sent at once while the
-    next is gathered: memory is about ``(in_flight + 2) * part_bytes``.
+    Parts carry their SHA-256, checked by S3 (the upload must have been opened with that
+    algorithm). They have ``part_bytes`` each in the first half of the numbers, twice that in the
+    next quarter and four times in the last, so a stream of unforeseen size fits with little
+    memory for all others; the last part takes what remains, and is never smaller than S3 allows
+    unless it is the only one. ``in_flight`` parts are sent at once while the next is gathered:
+    memory is about ``(in_flight + 2) * part_bytes`` at first.
     """
 
     client: Any
@@ -44,24 +46,25 @@ class S3PartUploads:
         self,
         key: str,
         upload_id: str,
-        first_part: int,
+        numbers: range,
         chunks: Iterator[bytes],
         should_stop: Callable[[], bool],
     ) -> tuple[tuple[UploadedPart, ...], str]:
         """The parts in order, and the SHA-256 (hex) of all the bytes.
 
         An empty stream makes one empty part: a document needs one. Raises Stopped, Fenced,
-        FileUnavailable, and whatever the iteration of ``chunks`` raises.
+        FileUnavailable, RangeTooLarge, and whatever the iteration of ``chunks`` raises.
         """
         whole = hashlib.sha256()
         watch = _Watch(should_stop, self.poll_s)
         pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix="part")
         sent: list[Future[UploadedPart]] = []
         try:
-            for body in _parts(self._hashed(chunks, whole, watch), self.part_bytes):
+            sizes = part_sizes(self.part_bytes, len(numbers))
+            for body in _parts(self._hashed(chunks, whole, watch), sizes):
                 watch.look()
                 self._make_room(sent, watch)
-                number = first_part + len(sent)
+                number = numbers[len(sent)]
                 sent.append(pool.submit(self._send, key, upload_id, number, body))
             self._finish(sent, watch)
         except BaseException:
@@ -138,14 +141,30 @@ class _Watch:
             self.look()
 
 
-def _parts(chunks: Iterator[bytes], part_bytes: int) -> Iterator[bytes]:
-    """The bytes cut to parts; of two or more, the last too is at least what S3 asks for."""
+def part_sizes(part_bytes: int, count: int) -> Iterator[int]:
+    """The sizes of up to ``count`` parts, larger towards the end."""
+    for index in range(count):
+        yield part_bytes * (1 if 2 * index < count else 2 if 4 * index < 3 * count else 4)
+
+
+def _parts(chunks: Iterator[bytes], sizes: Iterator[int]) -> Iterator[bytes]:
+    """The bytes cut to parts; of two or more, the last too is at least what S3 asks for.
+
+    Raises RangeTooLarge when the sizes come to their end before the bytes do.
+    """
     gathered = bytearray()
+    size = next(sizes)
     for chunk in chunks:
         gathered += chunk
-        while len(gathered) >= part_bytes + MIN_PART_BYTES:
-            yield bytes(memoryview(gathered)[:part_bytes])
-            del gathered[:part_bytes]
+        while len(gathered) >= size + MIN_PART_BYTES:
+            yield bytes(memoryview(gathered)[:size])
+            del gathered[:size]
+            if (following := next(sizes, None)) is None:
+                raise RangeTooLarge(
+                    "A part of the table is larger than planned for; allow more and larger "
+                    "ranges, or export the table by smaller configurations."
+                )
+            size = following
     yield bytes(gathered)
 
 
