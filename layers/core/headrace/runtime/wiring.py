@@ -47,7 +47,6 @@ def client(service: str) -> Any:
         read_timeout=30,
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        s3={"addressing_style": "path"},
         signature_version="s3v4" if service == "s3" else None,
     )
     create: Any = boto3.client  # its stubs want a literal name
