@@ -1,8 +1,10 @@
 """`python -m local COMMAND`: the Makefile's up, down, logs, clean, demo and test."""
 
 import argparse
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -100,6 +102,7 @@ def main() -> int:
     told = parser.parse_args()
     command: str = told.command
     home = Home.of(os.environ)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     try:
         if command == "up":
             up(home)
@@ -110,7 +113,8 @@ def main() -> int:
         elif command == "logs":
             from local.logs import follow  # noqa: PLC0415
 
-            follow(home, os.environ.get("FUNCTION", ""))
+            with contextlib.suppress(KeyboardInterrupt):
+                follow(home, os.environ.get("FUNCTION", ""))
         elif command == "test":
             return system_tests(told.arguments)
         else:

@@ -26,7 +26,7 @@ Step = Callable[[str], AbstractContextManager[list[str]]]
 
 CATALOG = CHECKOUT / "catalog"
 LISTED_FIRST = ("demo-integrator", "payroll-bureau", "harbour-analytics")
-"""The order of headrace.json: the demonstration's client, one with three a day, another tenant's."""
+"""How headrace.json begins: the demonstration's client, one with three a day, another tenant's."""
 
 
 def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> None:
