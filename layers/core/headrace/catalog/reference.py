@@ -122,8 +122,8 @@ _CHECKS = """\
 Publishing makes the next version and the current one in a single step. An operation keeps the
 version that it started with; calls for metadata and new operations see the new one at once. From
 that moment a client that it leaves out is refused, and a configuration that it leaves out is not
-found. Publishing what is current already makes no version; row estimates alone, which follow the data, do
-not count as a change.
+found. Publishing what is current already makes no version; row estimates alone, which follow the
+data, do not count as a change.
 """
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
