@@ -765,6 +765,64 @@ _OBJECTS = (
     ),
     Patch(
         _S3,
+        "a range is read from its place in the file, not cut out of the whole object",
+        old="""\
+        slice_body = body[start : end + 1]
+        resp_headers["Content-Length"] = str(len(slice_body))
+        resp_headers["Content-Range"] = f"bytes {start}-{end}/{obj['size']}"
+        _apply_response_overrides(resp_headers, query_params)
+""",
+        new="""\
+        slice_body = _read_range(bucket_name, key, obj, start, end)
+        resp_headers["Content-Length"] = str(len(slice_body))
+        resp_headers["Content-Range"] = f"bytes {start}-{end}/{obj['size']}"
+        _apply_response_overrides(resp_headers, query_params)
+""",
+    ),
+    Patch(
+        _S3,
+        "the whole object is not read for a range",
+        old="""\
+    body = _read_body(bucket_name, key, obj)
+
+    # partNumber: return a single part of a completed multipart object as 206
+""",
+        new="""\
+    body = None if range_header else _read_body(bucket_name, key, obj)
+
+    # partNumber: return a single part of a completed multipart object as 206
+""",
+    ),
+    Patch(
+        _S3,
+        "how a range is read",
+        old="""\
+def _read_body(bucket_name: str, key: str, obj: dict) -> bytes:
+""",
+        new="""\
+def _read_range(bucket_name, key, obj, start, end):
+    if obj.get("body") is not None:
+        return obj["body"][start : end + 1]
+    with open(_object_disk_path(bucket_name, key), "rb") as f:
+        f.seek(start)
+        return f.read(end + 1 - start)
+
+
+def _read_body(bucket_name: str, key: str, obj: dict) -> bytes:
+""",
+    ),
+    Patch(
+        _S3,
+        "a completed upload's ETag is made of its parts' ETags, not of all bytes once more",
+        old="""\
+        md5_digests += hashlib.md5(stored["body"]).digest()
+""",
+        new="""\
+        md5_digests += bytes.fromhex(stored["etag"].strip('"'))
+""",
+    ),
+    Patch(
+        _S3,
         "every part but the last has 5 MiB or more",
         old="""\
     # A declared x-amz-mp-object-size that differs from the parts' total is refused.
