@@ -44,8 +44,8 @@ class Deployed:
                 return not self.resolved(one)
             case {"Fn::Or": several}:
                 return any(self.resolved(one) for one in several)
-            case {"Fn::Join": [separator, items]}:
-                return separator.join(self.resolved(items))
+            case {"Fn::Select": [index, items]}:
+                return self.resolved(items)[index]
             case {"Condition": str(name)} if len(value) == 1:
                 return self.holds(name)
             case dict():
