@@ -273,7 +273,7 @@ def _open_ducklake(
         options.append(f"SNAPSHOT_VERSION {int(version)}")
     target = literal(f"ducklake:{kind}:{place}" if kind == "sqlite" else f"ducklake:{place}")
     connection.execute(f"ATTACH {target} AS source ({', '.join(options)})")
-    if kind == "sqlite":
+    if kind == "sqlite" and version is None:
         _warn_unless_wal(connection, source)
     data = connection.execute("SELECT data_path FROM ducklake_settings('source')").fetchone()
     engine.lock_down(connection, [_folder(data[0])] if data else [], files)
