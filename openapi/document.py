@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from headrace.exports.model import Status
 from headrace.kernel import errors, ids
 from headrace.kernel.errors import HeadraceError
 from headrace.runtime.api import QueryParameter, Scope
@@ -107,6 +108,8 @@ def build() -> dict[str, Any]:
     """The document."""
     routes = sorted(served(), key=lambda one: (list(PRODUCTS).index(one.product), one.route.path))
     schemas = Schemas.of(_taken(routes), _answered(routes))
+    # Nobody sees a deleted operation: it is 404 from then on.
+    schemas.shared["Status"]["enum"].remove(Status.DELETED)
     refusals = problems.Responses()
     paths: dict[str, dict[str, Any]] = {}
     for one in routes:

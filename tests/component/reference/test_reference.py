@@ -219,3 +219,11 @@ def test_a_405_repeats_nothing_of_the_request() -> None:
     reply = refused("POST", "/data/v1/jobs/canary-7f3a")
     assert reply["statusCode"] == 405
     assert "canary" not in json.dumps(reply)
+
+
+def test_a_query_that_is_too_long_is_refused_before_anybody_looks_at_it() -> None:
+    assert asked_for("docs.css", "0" * 64)["statusCode"] == 200
+    reply = asked_for("docs.css", "0" * 65)
+    assert reply["statusCode"] == 422
+    [error] = json.loads(reply["body"])["errors"]
+    assert error == {"field": "v", "message": "must have this many characters: 0 to 64"}
