@@ -184,6 +184,7 @@ class _Compiler:
             columns=tuple(columns),
             primary_key=tuple(entry.primary_key),
             filters=filters,
+            escape_formulas=configuration.entry.escape_formulas,
         )
 
     def _find_table(

@@ -103,6 +103,7 @@ def _table_to_json(table: Table) -> Json:
         "source": table.source,
         "primaryKey": list(table.primary_key),
         "rowEstimate": table.row_estimate,
+        "escapeFormulas": table.escape_formulas,
         "columns": [
             {
                 "name": column.name,
@@ -148,6 +149,7 @@ def _table_from_json(value: Json) -> Table:
             for row_filter in value["filters"]
         ),
         row_estimate=value["rowEstimate"],
+        escape_formulas=value.get("escapeFormulas", False),
     )
 
 

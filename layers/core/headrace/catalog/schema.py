@@ -320,6 +320,12 @@ class ConfigurationEntry(Entry):
         description="Is it meant when a call names none. At most one per client and tenant.",
     )
     source: Id64 = Field(description="The source that its tables are read from.")
+    escape_formulas: bool = Field(
+        default=False,
+        description="In CSV, write texts that begin with `=`, `+`, `-`, `@` or a control character "
+        "behind an apostrophe, so that a spreadsheet does not run them. It changes the data: leave "
+        "it off unless people open the files in a spreadsheet.",
+    )
     tables: list[TableEntry] = Field(min_length=1, description="The tables.")
 
 

@@ -66,7 +66,11 @@ class RowFilter:
 
 @dataclass(frozen=True)
 class Table:
-    """A configured table. ``source`` is ``schema.table``; ``primary_key`` are public names."""
+    """A configured table. ``source`` is ``schema.table``; ``primary_key`` are public names.
+
+    ``escape_formulas``: in CSV, texts that a spreadsheet would run are written behind an
+    apostrophe. By default they are data like all other (RFC 4180 knows no formulas).
+    """
 
     name: str
     source: str
@@ -74,6 +78,7 @@ class Table:
     primary_key: tuple[str, ...] = ()
     filters: tuple[RowFilter, ...] = ()
     row_estimate: int = 0
+    escape_formulas: bool = False
 
     @property
     def schema_hash(self) -> str:

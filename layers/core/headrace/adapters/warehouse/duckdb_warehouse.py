@@ -192,7 +192,10 @@ class DuckdbWarehouse:
 
 
 def _fields(table: Table, columns: dict[str, SourceColumn]) -> tuple[Field, ...]:
-    return tuple(Field(column.name, columns[column.source]) for column in table.columns)
+    return tuple(
+        Field(column.name, columns[column.source], table.escape_formulas)
+        for column in table.columns
+    )
 
 
 def _checked(
