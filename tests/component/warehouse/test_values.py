@@ -160,17 +160,6 @@ def test_all_kinds_of_source_give_the_same_bytes(tmp_path: Path) -> None:
         assert len(documents) == 1, file_format
 
 
-@pytest.mark.abuse(133)
-def test_cells_that_look_like_formulas_are_data(tmp_path: Path) -> None:
-    cells = ["=1+1", "+1", "-1", "@a", "\tb", "\rc"]
-    values = ", ".join(f"({i}, '{cell}')" for i, cell in enumerate(cells))
-    source = a_duckdb_file(
-        tmp_path / "x.duckdb", "CREATE TABLE t(i INT, v VARCHAR)", f"INSERT INTO t VALUES {values}"
-    )
-    made = document(source, a_table_of(source, "main.t"), FileFormat.CSV)
-    assert [row["v"] for row in rows_of(made.stored, FileFormat.CSV)] == cells
-
-
 @pytest.mark.parametrize("text", ["[1,]", "NaN", '{"a":Infinity}', '{"a":-inf}', '{"b":[1, ]}'])
 @pytest.mark.parametrize("file_format", [FileFormat.JSON, FileFormat.NDJSON, FileFormat.PARQUET])
 def test_text_that_only_the_engine_takes_for_json_is_refused(
