@@ -38,6 +38,9 @@ def up(home: Home) -> None:
     with home.alone():
         with step("platform") as said:
             port = platform.running_port(home)
+            if port is not None and platform.is_outdated(home):
+                platform.stop(home)
+                port = None
             if port is None:
                 port = platform.start(home, os.environ)
                 said.append(f"started on {platform.endpoint(port)}")

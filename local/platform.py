@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -90,6 +91,19 @@ def answers(port: int, timeout: float = 2.0) -> bool:
         return False
 
 
+def emulator_digest() -> str:
+    """A digest of what the emulator is made of: the pinned packages and our patches."""
+    digest = hashlib.sha256((CHECKOUT / "requirements" / "platform.txt").read_bytes())
+    for path in sorted((CHECKOUT / "local" / "emulator").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_outdated(home: Home) -> bool:
+    """Whether the running platform was started from an older emulator than the checkout's."""
+    return bool(home.recall("emulator") != emulator_digest())
+
+
 def start(home: Home, environ: Mapping[str, str]) -> int:
     """Start the platform and wait until it is ready; the port it listens on.
 
@@ -100,6 +114,7 @@ def start(home: Home, environ: Mapping[str, str]) -> int:
     home.prepare()
     if home.platform_log.exists():
         home.platform_log.replace(home.platform_log.with_suffix(".log.1"))
+    digest = emulator_digest()
     for _ in range(3):  # somebody may take the port between our look and the platform's start
         port = choose_port(home.recall("port"))
         home.remember("port", port)
@@ -116,6 +131,7 @@ def start(home: Home, environ: Mapping[str, str]) -> int:
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
             if answers(port):
+                home.remember("emulator", digest)
                 return port
             time.sleep(0.05)
         if process.poll() is None:

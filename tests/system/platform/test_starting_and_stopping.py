@@ -90,6 +90,13 @@ def test_a_crash_before_anything_was_saved_is_a_fresh_start(home: Home) -> None:
     assert client("dynamodb", _start(home)).list_tables()["TableNames"] == []
 
 
+def test_a_platform_of_an_older_emulator_is_known_as_such(home: Home) -> None:
+    _start(home)
+    assert not platform.is_outdated(home)
+    home.remember("emulator", "of yesterday")
+    assert platform.is_outdated(home)
+
+
 def test_stopping_twice_is_no_error(home: Home) -> None:
     _start(home)
     assert platform.stop(home)
