@@ -1,0 +1,73 @@
+"""The sample events, handed to the deployed functions: each is understood."""
+
+import json
+import os
+import re
+from typing import Any
+
+import boto3
+import pytest
+
+from local.home import CHECKOUT, Home
+
+EVENTS = sorted((CHECKOUT / "events").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def about() -> dict[str, Any]:
+    """What the running platform says of itself."""
+    loaded: dict[str, Any] = json.loads(Home.of(os.environ).outputs.read_text())
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def functions(about: dict[str, Any]) -> dict[str, str]:
+    """The deployed functions, by the names that their events have."""
+    cloudformation = client("cloudformation", about)
+    found = {}
+    for page in cloudformation.get_paginator("list_stack_resources").paginate(
+        StackName=about["stack"]
+    ):
+        for resource in page["StackResourceSummaries"]:
+            if resource["ResourceType"] == "AWS::Lambda::Function":
+                logical_id = resource["LogicalResourceId"]
+                name = re.sub(r"(?<!^)(?=[A-Z])", "_", logical_id).lower()
+                found[name] = resource["PhysicalResourceId"]
+    return found
+
+
+def client(service: str, about: dict[str, Any]) -> Any:
+    """A client of the platform, as the account's owner."""
+    connect: Any = boto3.client
+    return connect(
+        service,
+        endpoint_url=about["aws_endpoint_url"],
+        region_name=about["region"],
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def test_every_deployed_function_has_an_event(functions: dict[str, str]) -> None:
+    assert {path.stem for path in EVENTS} == set(functions)
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+def test_the_function_understands_its_event(
+    path: Any, about: dict[str, Any], functions: dict[str, str]
+) -> None:
+    event = json.loads(path.read_text())
+    facts = event.get("requestContext", {}).get("authorizer")
+    if path.stem == "start_full_export":
+        facts["client_id"] = "nobody"  # so that no operation of a sample client's begins
+    reply = client("lambda", about).invoke(
+        FunctionName=functions[path.stem], Payload=json.dumps(event).encode()
+    )
+    answer = json.loads(reply["Payload"].read())
+    assert "FunctionError" not in reply, answer
+    if "httpMethod" in event and "methodArn" not in event:
+        # The operation of the events is nobody's, and the secret is none.
+        assert answer["statusCode"] in (200, 401, 404, 405), answer
+        assert answer["headers"]["X-Correlation-Id"] == event["requestContext"]["requestId"]
+    elif "operation_id" in event:
+        assert answer == {"outcome": "void"}
