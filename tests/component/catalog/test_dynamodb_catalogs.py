@@ -169,11 +169,15 @@ def test_a_crash_before_the_pointer_moves_changes_nothing(
 ) -> None:
     catalogs.publish(a_catalog(), 0, NOON)
 
-    def crashes(**request: object) -> None:
-        raise KeyboardInterrupt
+    write = table.client.transact_write_items
+
+    def crashes(TransactItems: list[object], **request: object) -> None:
+        # Entries are written one by one; only the pointer moves together with another.
+        if len(TransactItems) > 1:
+            raise KeyboardInterrupt
+        write(TransactItems=TransactItems, **request)
 
     with monkeypatch.context() as patched:
-        # Entries are put one by one; only the pointer moves in a transaction.
         patched.setattr(table.client, "transact_write_items", crashes)
         with pytest.raises(KeyboardInterrupt):
             catalogs.publish(a_catalog(a_configuration("new")), 1, NOON)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 
 from headrace.exports.model import (
@@ -36,6 +37,7 @@ from headrace.kernel.errors import (
     OperationActive,
     OperationUnfinished,
     QuotaExhausted,
+    Unavailable,
 )
 from headrace.kernel.ids import JOB_ID, OPERATION_ID, Ids
 
@@ -134,7 +136,7 @@ class StartExport:
         except (OperationActive, QuotaExhausted) as error:
             raise export.with_quota(caller, error) from None
         if started.status is Status.SCHEDULED:
-            self.workflows.start(started)
+            begin(self.workflows, started)
         return export.standing(caller, started)
 
 
@@ -181,7 +183,7 @@ class RetryExport:
             retried = export.operations.reset(operation, export.clock.now())
         except OperationActive as error:
             raise export.with_quota(caller, error) from None
-        self.workflows.start(retried)
+        begin(self.workflows, retried)
         return export.standing(caller, retried)
 
 
@@ -212,8 +214,11 @@ class CancelExport:
             except Fenced:
                 operation = export.operation(caller, operation_id)
             else:
-                self.workflows.stop(operation)
-                discard_unfinished(self.files, operation)
+                # What cannot be done now, the sweeper does: the operation has ended all the same.
+                with suppress(Unavailable):
+                    self.workflows.stop(operation)
+                with suppress(Unavailable):
+                    discard_unfinished(self.files, operation)
         return export.standing(caller, operation)
 
 
@@ -231,8 +236,19 @@ class DeleteExport:
         operation.check_deletable()
         stored = export.operations.get(caller.tenant, caller.client_id, operation_id)
         export.operations.delete(stored, moment)
-        discard_all(self.files, operation)
-        export.operations.look_again(operation, None)
+        with suppress(Unavailable):  # the sweeper comes back to it
+            discard_all(self.files, operation)
+            export.operations.look_again(operation, None)
+
+
+def begin(workflows: Workflows, operation: Operation) -> None:
+    """Starts the workflow of an operation that is recorded.
+
+    If the service does not answer, the operation is accepted all the same: the sweeper starts
+    what has not begun.
+    """
+    with suppress(Unavailable):
+        workflows.start(operation)
 
 
 def discard_unfinished(files: Files, operation: Operation) -> None:

@@ -5,6 +5,7 @@ Numbers are whole numbers throughout; a value of None is left out, so it never s
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Any
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from headrace.adapters.answers import answer_of
 from headrace.kernel.errors import Unavailable
 
 _serialize = TypeSerializer().serialize
@@ -20,6 +22,7 @@ _deserialize = TypeDeserializer().deserialize
 
 type Item = dict[str, Any]
 
+_SERVICE = "The database"
 _ATTEMPTS = 12
 _TRANSIENT = frozenset(
     {
@@ -77,6 +80,7 @@ class Table:
     name: str
     pause: Callable[[float], None] = time.sleep
 
+    @answer_of(_SERVICE)
     def get(self, pk: str, sk: str) -> Item | None:
         """The item, read consistently, or None."""
         reply = self.client.get_item(
@@ -110,7 +114,8 @@ class Table:
         if limit is not None:
             request["Limit"] = limit
         while True:
-            reply = self.client.query(**request)
+            with answer_of(_SERVICE):
+                reply = self.client.query(**request)
             yield from (unmarshal(item) for item in reply["Items"])
             if "LastEvaluatedKey" not in reply or limit is not None:
                 return
@@ -149,15 +154,23 @@ class Table:
         key = marshal({"pk": pk, "sk": sk})
         return {"ConditionCheck": {"Key": key, **self._conditions(condition, values)}}
 
+    @answer_of(_SERVICE)
     def transact(self, actions: Sequence[Item]) -> None:
         """All of the actions or none. Raises ConditionFailed, Unavailable.
 
         A conflict with another transaction is no answer to a caller: it is tried again, with
         jitter, until the conditions decide.
         """
+        items = [
+            {verb: {"TableName": self.name, **body} for verb, body in action.items()}
+            for action in actions
+        ]
+        # One token for all tries: a write whose reply was lost is not applied, nor refused by
+        # its own conditions, a second time. That is why even one write goes as a transaction.
+        token = str(uuid.uuid4())
         for attempt in range(_ATTEMPTS):
             try:
-                self._send(actions)
+                self.client.transact_write_items(TransactItems=items, ClientRequestToken=token)
                 return
             except ClientError as error:
                 failed = _failed_conditions(error)
@@ -166,20 +179,7 @@ class Table:
                 if not _transient(error):
                     raise
             self.pause(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 — jitter
-        raise Unavailable("The table is busy; try again.", retry_after=1)
-
-    def _send(self, actions: Sequence[Item]) -> None:
-        if len(actions) > 1:
-            self.client.transact_write_items(
-                TransactItems=[
-                    {verb: {"TableName": self.name, **body} for verb, body in action.items()}
-                    for action in actions
-                ]
-            )
-            return
-        [(verb, body)] = actions[0].items()
-        method = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[verb]
-        getattr(self.client, method)(TableName=self.name, **body)
+        raise Unavailable("The database is busy; try again.", retry_after=1)
 
     @staticmethod
     def _conditions(
@@ -202,11 +202,6 @@ class Table:
 
 def _failed_conditions(error: ClientError) -> frozenset[int]:
     response: Any = error.response
-    code = response["Error"]["Code"]
-    if code == "ConditionalCheckFailedException":
-        return frozenset({0})
-    if code != "TransactionCanceledException":
-        return frozenset()
     return frozenset(
         index
         for index, reason in enumerate(response.get("CancellationReasons") or [])

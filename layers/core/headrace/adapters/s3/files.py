@@ -13,16 +13,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from headrace.adapters.answers import answer_of, error_code
 from headrace.exports.model import ExportRequest, Job, Operation, UploadedPart
 from headrace.exports.ports import DueOperation, OpenUpload
 from headrace.kernel.errors import Fenced, FileExpired, FileUnavailable
 
+_SERVICE = "The storage"
 _GONE = frozenset({"NoSuchUpload", "NoSuchKey", "404", "NotFound"})
-
-
-def error_code(error: ClientError) -> str:
-    """The service's code of the error."""
-    return str(error.response["Error"]["Code"])
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,7 @@ class S3Files:
         owner = f"{operation.tenant}/{operation.client_id}/{operation.operation_id}"
         return f"{owner}/{job.job_id}/{job.attempt}/{file_name}"
 
+    @answer_of(_SERVICE)
     def open_upload(
         self, key: str, request: ExportRequest, file_name: str, kms_key: str | None
     ) -> str:
@@ -55,6 +53,7 @@ class S3Files:
         )
         return str(reply["UploadId"])
 
+    @answer_of(_SERVICE)
     def complete(self, key: str, upload_id: str, parts: tuple[UploadedPart, ...]) -> None:
         """Makes the document visible, if S3 holds exactly these parts. Raises Fenced."""
         try:
@@ -70,12 +69,14 @@ class S3Files:
             if self._size(key) != sum(part.size for part in parts):
                 raise Fenced("The upload is gone; another attempt owns the job.") from None
 
+    @answer_of(_SERVICE)
     def discard(self, key: str, upload_id: str | None) -> None:
         """Aborts the upload and removes the document, whatever is there."""
         if upload_id is not None:
             self.abort(key, upload_id)
         self.client.delete_object(Bucket=self.bucket, Key=key)
 
+    @answer_of(_SERVICE)
     def abort(self, key: str, upload_id: str) -> None:
         """Ends an upload; what it stored goes."""
         try:
@@ -86,8 +87,14 @@ class S3Files:
 
     def open_uploads(self, before: datetime) -> Iterator[OpenUpload]:
         """Uploads that began before this moment and are not completed."""
-        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket)
-        for page in pages:
+        pages = iter(
+            self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket)
+        )
+        while True:
+            with answer_of(_SERVICE):
+                page = next(pages, None)
+            if page is None:
+                return
             for upload in page.get("Uploads", []):
                 if upload["Initiated"] < before:
                     yield OpenUpload(upload["Key"], upload["UploadId"], _owner(upload["Key"]))

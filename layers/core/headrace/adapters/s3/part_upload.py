@@ -11,14 +11,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from headrace.adapters.answers import error_code, gave_no_answer
 from headrace.exports.model import MIN_PART_BYTES, UploadedPart
 from headrace.kernel.errors import Fenced, FileUnavailable, RangeTooLarge, Stopped
 
 _log = logging.getLogger(__name__)
 
-_TRANSIENT = frozenset(
-    {"BadDigest", "InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown"}
-)
+_TRANSIENT = frozenset({"BadDigest", "RequestTimeout"})
 
 
 @dataclass(frozen=True)
@@ -172,10 +171,9 @@ def _meaning(error: ClientError | BotoCoreError) -> Exception:
     """What a failed part means: the upload is gone, it may work again, or as it is."""
     if isinstance(error, BotoCoreError):
         return FileUnavailable("The storage does not answer.")
-    code = str(error.response["Error"]["Code"])
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error_code(error)
     if code in ("NoSuchUpload", "NoSuchKey", "404"):
         return Fenced("The upload is gone; another attempt owns the job.")
-    if code in _TRANSIENT or status >= 500 or code.startswith("KMS."):
+    if code in _TRANSIENT or gave_no_answer(error) or code.startswith("KMS."):
         return FileUnavailable("The storage does not take the file now.")
     return error

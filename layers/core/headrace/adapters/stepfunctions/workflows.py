@@ -6,7 +6,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from headrace.adapters.answers import answer_of, error_code
 from headrace.exports.model import Operation
+
+_SERVICE = "The workflow service"
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class StepFunctionsWorkflows:
     client: Any
     state_machine: str
 
+    @answer_of(_SERVICE)
     def start(self, operation: Operation) -> None:
         """Starts the execution of the operation's attempt; again is harmless."""
         try:
@@ -32,9 +36,10 @@ class StepFunctionsWorkflows:
                 ),
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            if error_code(error) != "ExecutionAlreadyExists":
                 raise
 
+    @answer_of(_SERVICE)
     def stop(self, operation: Operation) -> None:
         """Ends the execution, if it runs."""
         try:
@@ -44,18 +49,19 @@ class StepFunctionsWorkflows:
                 cause="cancelled by the client",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] not in (
+            if error_code(error) not in (
                 "ExecutionDoesNotExist",
                 "ValidationException",
             ):
                 raise
 
+    @answer_of(_SERVICE)
     def is_running(self, operation: Operation) -> bool | None:
         """Does the execution of the operation's attempt run; None if it never began."""
         try:
             reply = self.client.describe_execution(executionArn=self._arn(operation))
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            if error_code(error) == "ExecutionDoesNotExist":
                 return None
             raise
         return bool(reply["status"] == "RUNNING")
