@@ -99,6 +99,7 @@ class S3Files:
                 if upload["Initiated"] < before:
                     yield OpenUpload(upload["Key"], upload["UploadId"], _owner(upload["Key"]))
 
+    @answer_of(_SERVICE)
     def link(self, key: str) -> str:
         """A short-lived URL of the document. Raises FileExpired, FileUnavailable.
 
