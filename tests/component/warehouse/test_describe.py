@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from headrace.adapters.warehouse.engine import load_extension
 from headrace.exports.model import ColumnType
 from headrace.kernel.errors import SourceUnavailable
 from tests.builders import a_source
@@ -127,3 +129,14 @@ def test_a_source_that_is_not_there_is_unavailable(
         WAREHOUSE.tables(source)
     assert str(tmp_path) not in caught.value.detail
     assert "canary" not in caught.value.detail
+
+
+@pytest.mark.parametrize("name", ["ducklake", "sqlite_scanner", "httpfs"])
+def test_the_extensions_bear_the_signature_of_duckdb(name: str) -> None:
+    """The packages are not DuckDB's own: what they hold must be, at every change of a pin."""
+    with duckdb.connect(config={"allow_unsigned_extensions": False}) as connection:
+        load_extension(connection, name)
+        row = connection.execute(
+            "SELECT loaded FROM duckdb_extensions() WHERE extension_name = ?", [name]
+        ).fetchone()
+        assert row == (True,)
