@@ -61,11 +61,11 @@ def run(rounds: int) -> None:
     """Prints a line per function, the dearest first."""
     names = modules()
     for name in names:
-        cpu_ms(name)  # writes the .pyc files, and warms the disk's cache
-    taken: dict[str | None, list[float]] = {name: [] for name in [None, *names]}
+        cpu_ms(name)  # writes the .pyc files, and warms the cache of the disk
+    taken: dict[str | None, list[float]] = {name: [] for name in (None, *names)}
     for _ in range(rounds):
-        for name, values in taken.items():
-            values.append(cpu_ms(name))
+        for module, values in taken.items():
+            values.append(cpu_ms(module))
     bare = statistics.median(taken.pop(None))
     medians = sorted(
         ((statistics.median(values) - bare, str(name)) for name, values in taken.items()),

@@ -179,13 +179,11 @@ class Conflicting:
         self.calls += 1
         if self.calls <= self.times:
             reasons = [{"Code": "None"}] * (len(request["TransactItems"]) - 1)
-            raise ClientError(
-                {
-                    "Error": {"Code": "TransactionCanceledException", "Message": ""},
-                    "CancellationReasons": [*reasons, {"Code": "TransactionConflict"}],
-                },
-                "TransactWriteItems",
-            )
+            cancelled: Any = {
+                "Error": {"Code": "TransactionCanceledException", "Message": ""},
+                "CancellationReasons": [*reasons, {"Code": "TransactionConflict"}],
+            }
+            raise ClientError(cancelled, "TransactWriteItems")
         return self.client.transact_write_items(**request)
 
 

@@ -77,10 +77,8 @@ def test_every_answer_is_one_that_is_described(
 @pytest.fixture
 def call(integrator: Integrator, platform: Platform) -> Call:
     """Calls an operation by its id; raises unless the answer is as described."""
-    operations = {
-        result.ok().definition.raw["operationId"]: result.ok()
-        for result in DESCRIPTION.get_all_operations()
-    }
+    described: list[Any] = [result.ok() for result in DESCRIPTION.get_all_operations()]  # type: ignore[union-attr]
+    operations = {one.definition.raw["operationId"]: one for one in described}
 
     def calls(name: str, *, scope: str | None = None, **parts: Any) -> Any:
         return answered(platform, integrator.token(scope), operations[name].Case(**parts))

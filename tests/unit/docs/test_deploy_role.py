@@ -286,6 +286,6 @@ def test_iam_takes_it_as_one_managed_policy(tmp_path: Path) -> None:
     resource = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": policy}}
     stack.write_text(json.dumps({"Resources": {"Deployer": resource}}))
     # cfn-lint knows the grammar of policies and the names of all services' actions.
-    command = [Path(sys.executable).with_name("cfn-lint"), str(stack)]
+    command = [str(Path(sys.executable).with_name("cfn-lint")), str(stack)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
