@@ -87,6 +87,10 @@ def finished(printer: Printer, work: Callable[[], Exit]) -> int:
     try:
         return int(work())
     except HeadraceError as error:
+        if isinstance(error.__cause__, (ClientError, BotoCoreError)):
+            # An integrator is not told which service failed us how; the operator is.
+            printer.error(explained(error.__cause__), Exit.UNAVAILABLE)
+            return int(Exit.UNAVAILABLE)
         code = next((c for kind, c in _EXITS if isinstance(error, kind)), Exit.UNAVAILABLE)
         printer.error(error, code)
         return int(code)
