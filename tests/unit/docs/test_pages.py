@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.exports.model import MOVES, Status
-from tests.unit.docs.checkout import ROOT, markdown, shown, template
+from tests.unit.docs.checkout import ROOT, functions, markdown, shown, template
 
 PAGES = list(markdown())
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
@@ -94,6 +94,12 @@ def test_the_deployment_page_has_every_parameter_with_its_default() -> None:
         for name, parameter in template()["Parameters"].items()
     }
     assert told == wanted
+
+
+def test_the_deployment_page_warns_of_a_second_stack_while_the_schedules_name_is_fixed() -> None:
+    [schedule] = functions()["Sweep"]["Events"].values()
+    fixed = not {"Name", "OmitName"} & schedule["Properties"].keys()
+    assert ("`SweepSchedule`" in (ROOT / "docs" / "deploy.md").read_text()) == fixed
 
 
 def test_the_architecture_page_has_just_the_moves_of_the_model() -> None:
