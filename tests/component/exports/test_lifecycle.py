@@ -440,15 +440,20 @@ def test_another_tenants_operation_and_job_are_as_if_they_never_were(world: Worl
         world.link(done.jobs[0].job_id, tenant="south")
     with pytest.raises(NotFound) as other_client:
         world.link(done.jobs[0].job_id, client_id="other")
-    assert foreign_job.value.detail == other_client.value.detail == never.value.detail
+    with pytest.raises(NotFound) as never_job:
+        world.link(f"{unknown}-0001")
+    assert foreign_job.value.detail == other_client.value.detail == never_job.value.detail
 
 
 def test_a_table_that_is_no_longer_granted_is_not_handed_out(world: World) -> None:
     done = world.run(world.start())
     world.configurations.publish(a_configuration("absences"))
 
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as revoked:
         world.link(done.jobs[0].job_id)
+    with pytest.raises(NotFound) as never:
+        world.link("no-such-job")
+    assert revoked.value.detail == never.value.detail
     assert world.link(done.jobs[1].job_id)
 
 

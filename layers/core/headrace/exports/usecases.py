@@ -32,6 +32,7 @@ from headrace.kernel.errors import (
     Fenced,
     FileExpired,
     HeadraceError,
+    InvalidRequest,
     JobUnfinished,
     NotFound,
     OperationActive,
@@ -160,7 +161,13 @@ class ListExports:
     def __call__(
         self, caller: Caller, size: int, before: str | None
     ) -> tuple[tuple[Operation, ...], bool, Quota]:
-        """A page, whether there are more, and the quota."""
+        """A page, whether there are more, and the quota. Raises InvalidRequest.
+
+        A cursor is an operation of the caller's own, deleted or not, and says nothing to others.
+        """
+        own = before is None or self.export.operations.find(caller.tenant, caller.client_id, before)
+        if not own:
+            raise InvalidRequest("The cursor is not one that a page gave out; start without one.")
         found = self.export.operations.page(caller.tenant, caller.client_id, size + 1, before)
         moment = self.export.clock.now()
         page = tuple(operation.seen_at(moment) for operation in found[:size])
@@ -274,13 +281,11 @@ class DownloadJob:
 
     def __call__(self, caller: Caller, job_id: str) -> str:
         """The URL. Raises NotFound, JobUnfinished, FileExpired, FileUnavailable."""
-        match = JOB_ID.fullmatch(job_id)
-        if match is None:
-            raise NotFound("There is no such job.")
-        operation = self.export.operation(caller, match[1])
-        job = operation.job(job_id)
-        # What the configuration no longer grants is not handed out, whenever it was made.
-        granted(self.export.configurations, operation).table(job.table)
+        try:
+            operation, job = self._granted(caller, job_id)
+        except NotFound:
+            # The same words, whatever of it is not there or not the caller's (any more).
+            raise NotFound("There is no such job.") from None
         if operation.status is Status.EXPIRED:
             raise FileExpired("The files of this operation have expired; start a new export.")
         if job.status is not Status.SUCCEEDED or job.key is None:
@@ -291,12 +296,25 @@ class DownloadJob:
             )
         return self.files.link(job.key)
 
+    def _granted(self, caller: Caller, job_id: str) -> tuple[Operation, Job]:
+        match = JOB_ID.fullmatch(job_id)
+        if match is None:
+            raise NotFound("There is no such job.")
+        operation = self.export.operation(caller, match[1])
+        job = operation.job(job_id)
+        # What the configuration no longer grants is not handed out, whenever it was made.
+        granted(self.export.configurations, operation).table(job.table)
+        return operation, job
+
 
 def granted(configurations: Configurations, operation: Operation) -> Configuration:
     """The operation's configuration as published now. Raises NotFound if there is none now."""
-    _, configuration = configurations.find(
-        operation.tenant, operation.client_id, operation.request.configuration_id
-    )
+    try:
+        _, configuration = configurations.find(
+            operation.tenant, operation.client_id, operation.request.configuration_id
+        )
+    except NotFound:
+        raise NotFound("There is no such operation.") from None
     return configuration
 
 
