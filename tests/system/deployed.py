@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fcntl import ioctl
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +70,11 @@ class Platform:
         """The stack's outputs."""
         outputs: Mapping[str, str] = self.about["outputs"]
         return outputs
+
+    @staticmethod
+    def now() -> datetime:
+        """Now, in UTC."""
+        return datetime.now(UTC)
 
     def aws(self, service: str) -> Any:
         """A boto3 client of the platform's service."""

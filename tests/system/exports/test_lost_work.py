@@ -1,0 +1,267 @@
+"""Workers that are killed, come twice or too late, and work that nobody ends."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from headrace.exports.model import (
+    Compression,
+    ExportRequest,
+    FileFormat,
+    QuotaRule,
+    new_operation,
+)
+from headrace.kernel.ids import RandomIds
+from tests.system.conftest import NORTHWIND, Clients
+from tests.system.deployed import Integrator, Json, Platform, eventually
+from tests.system.exports import columns
+
+pytestmark = pytest.mark.system
+
+
+@dataclass
+class Background:
+    """What takes its time, and goes on while the other tests of this module run."""
+
+    abandoned: Integrator
+    abandoned_id: str
+    poisoned: Integrator
+    poisoned_runs: Future[tuple[Json, Json]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def background(platform: Platform, clients: Clients) -> Iterator[Background]:
+    """An operation whose execution somebody stopped, and one with a table that cannot be read."""
+    abandoned = clients.special(NORTHWIND, "absences", "payslips")
+    operation_id = abandoned.start(fileFormat="json")["operationId"]
+    eventually(lambda: platform.parts(abandoned.prefix), within=60, what="a part was stored")
+    platform.aws("stepfunctions").stop_execution(
+        executionArn=platform.execution_arn(operation_id, 1)
+    )
+
+    poisoned = clients.special(NORTHWIND, "cost_centres", "departments")
+    clients.reconfigure(
+        poisoned,
+        lambda one: replace(
+            one, tables=(one.tables[0], replace(one.tables[1], source="hr.not_there"))
+        ),
+    )
+
+    def run_twice() -> tuple[Json, Json]:
+        first = poisoned.ended(poisoned.start()["operationId"])
+        assert poisoned.retry(first["operationId"]).status_code == 202
+        return first, poisoned.ended(first["operationId"])
+
+    with ThreadPoolExecutor(1) as pool:
+        yield Background(abandoned, operation_id, poisoned, pool.submit(run_twice))
+
+
+def _nothing_is_left(integrator: Integrator, documents: int) -> None:
+    """The lock is free, no upload is open, and there is one object for each document."""
+    assert integrator.is_free()
+    assert integrator.platform.uploads(integrator.prefix) == []
+    assert len(integrator.platform.objects(integrator.prefix)) == documents
+
+
+def test_a_worker_killed_in_mid_export_costs_a_retry_and_no_row(
+    platform: Platform, integrator: Integrator
+) -> None:
+    operation_id = integrator.start(entity="payslips")["operationId"]
+    eventually(lambda: platform.parts(integrator.prefix), within=60, what="a part was stored")
+
+    assert platform.kill("ExportRange")
+
+    assert integrator.status(operation_id)["jobs"][0]["percent"] < 100
+    done = integrator.ended(operation_id)
+    assert done["status"] == "succeeded", done
+    assert (done["attempt"], done["quota"]["used"]) == (1, 1)
+    [job] = done["jobs"]
+    document = integrator.document(job["jobId"])
+    expected = columns.in_source(platform.home.warehouse, done["syncVersion"], NORTHWIND)
+    columns.assert_same(columns.in_document(document, "csv", "none"), expected)
+    _nothing_is_left(integrator, documents=1)
+
+
+@pytest.mark.parametrize("task", ["PlanExport", "PlanJob", "CompleteJob", "EndExport"])
+def test_a_task_killed_at_its_work_is_done_again(
+    platform: Platform, integrator: Integrator, task: str
+) -> None:
+    undisturbed = integrator.export(entity="absences")
+    with platform.frozen(task) as frozen:
+        operation_id = integrator.start(entity="absences")["operationId"]
+        eventually(frozen.given_work, within=60, what=f"{task} was given work")
+        assert integrator.status(operation_id)["status"] in ("scheduled", "running")
+        frozen.kill()
+
+    done = integrator.ended(operation_id)
+    assert done["status"] == "succeeded", done
+    assert done["syncVersion"] == undisturbed["syncVersion"]
+    first, second = (integrator.document(one["jobs"][0]["jobId"]) for one in (undisturbed, done))
+    assert second == first
+    _nothing_is_left(integrator, documents=2)
+
+
+@pytest.mark.abuse(92)
+def test_a_worker_that_comes_twice_makes_one_document(
+    platform: Platform, integrator: Integrator
+) -> None:
+    operation_id = integrator.start(entity="payslips")["operationId"]
+    job = integrator.until(
+        operation_id,
+        lambda seen: seen["jobs"][0]["status"] == "running",
+        within=60,
+        what="has a running job",
+    )["jobs"][0]
+    event = {
+        "tenant": integrator.tenant,
+        "client_id": integrator.client_id,
+        "operation_id": operation_id,
+        "attempt": 1,
+        "job_id": job["jobId"],
+        "job_attempt": job["attempt"],
+        "range": 0,
+    }
+    error, outcome = platform.invoke("ExportRange", event)
+    assert (error, outcome["outcome"]) in ((None, "done"), (None, "void"))
+
+    done = integrator.ended(operation_id)
+    assert done["status"] == "succeeded", done
+    document = integrator.document(job["jobId"])
+    expected = columns.in_source(platform.home.warehouse, done["syncVersion"], NORTHWIND)
+    columns.assert_same(columns.in_document(document, "csv", "none"), expected)
+    _nothing_is_left(integrator, documents=1)
+
+    before = integrator.status(operation_id)
+    for task in ("PlanJob", "ExportRange", "CompleteJob"):
+        assert platform.invoke(task, event) == (None, {"outcome": "void"})
+    assert integrator.status(operation_id) == before
+    assert integrator.document(job["jobId"]) == document
+    _nothing_is_left(integrator, documents=1)
+
+
+@pytest.mark.abuse(85)
+@pytest.mark.parametrize("task", ["PlanJob", "CompleteJob", "EndExport"])
+def test_what_a_task_does_after_the_cancellation_counts_no_more(
+    platform: Platform, integrator: Integrator, task: str
+) -> None:
+    integrator.export(entity="cost_centres")
+    with platform.frozen(task) as frozen:
+        operation_id = integrator.start(entity="departments")["operationId"]
+        eventually(frozen.given_work, within=60, what=f"{task} was given work")
+        cancelled = integrator.cancel(operation_id).json()
+        assert cancelled["status"] == "cancelled"
+
+    eventually(
+        lambda: [line for line in platform.logs(operation_id) if line.get("message") == "void"],
+        within=30,
+        what=f"{task} found that its work counts no longer",
+    )
+    after = integrator.status(operation_id)
+    assert after == cancelled
+    # EndExport comes when the document is there: that one stays, and is handed out.
+    documents = sum(job["status"] == "succeeded" for job in after["jobs"])
+    assert documents == (1 if task == "EndExport" else 0)
+    _nothing_is_left(integrator, documents=1 + documents)
+
+
+@pytest.mark.abuse(93)
+def test_a_task_of_an_earlier_attempt_changes_nothing(
+    platform: Platform, integrator: Integrator
+) -> None:
+    integrator.export(entity="cost_centres")
+    with platform.frozen("CompleteJob") as frozen:
+        operation_id = integrator.start(entity="departments")["operationId"]
+        eventually(frozen.given_work, within=60, what="CompleteJob was given work")
+        integrator.cancel(operation_id)
+        assert integrator.retry(operation_id).status_code == 202
+        # The second attempt has its own process, while the first still holds its own.
+        done = integrator.ended(operation_id)
+    assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    document = integrator.document(done["jobs"][0]["jobId"])
+    eventually(
+        lambda: [line for line in platform.logs(operation_id) if line.get("message") == "void"],
+        within=30,
+        what="the first attempt found that its work counts no longer",
+    )
+    assert integrator.status(operation_id) == done
+    assert integrator.document(done["jobs"][0]["jobId"]) == document
+    _nothing_is_left(integrator, documents=2)
+
+
+def test_an_operation_that_was_recorded_and_never_begun_is_begun_by_the_sweeper(
+    platform: Platform, integrator: Integrator
+) -> None:
+    # What StartFullExport leaves that is killed between its two steps.
+    now = datetime.now(UTC)
+    catalog = platform.deployment.catalogs().current()
+    assert catalog is not None
+    rule = QuotaRule(3, "Europe/Amsterdam")
+    request = ExportRequest("hr-full", ("cost_centres",), FileFormat.CSV, Compression.NONE)
+    operation_id = RandomIds().new(now)
+    platform.deployment.operations().start(
+        new_operation(
+            operation_id,
+            integrator.tenant,
+            integrator.client_id,
+            request,
+            catalog.version,
+            rule.day(now),
+            now,
+        ),
+        rule,
+        None,
+    )
+    refused = integrator.starts()
+    assert refused.status_code == 409
+    assert refused.json()["blockingOperationId"] == operation_id
+
+    platform.sweep()
+
+    assert integrator.ended(operation_id)["status"] == "succeeded"
+    _nothing_is_left(integrator, documents=1)
+
+
+@pytest.mark.abuse(94)
+@pytest.mark.abuse(84)
+def test_a_job_that_cannot_succeed_fails_alone_and_is_refunded_once(
+    background: Background,
+) -> None:
+    poisoned = background.poisoned
+    first, second = background.poisoned_runs.result()
+    for run, attempt in ((first, 1), (second, 2)):
+        assert (run["status"], run["attempt"]) == ("failed", attempt)
+        assert run["error"]["code"] == "jobs_failed"
+        good, bad = sorted(run["jobs"], key=lambda job: job["status"] == "failed")
+        assert (good["status"], bad["status"]) == ("succeeded", "failed")
+        assert bad["error"]["code"] in ("source_changed", "source_unavailable")
+        assert "not_there" not in str(run), "the source's own name"
+        assert run["quota"]["used"] == 0
+    assert poisoned.document(good["jobId"]).count(b"\n") == good["rows"] + 1
+    _nothing_is_left(poisoned, documents=1)
+
+
+@pytest.mark.abuse(84)
+def test_work_that_nobody_ends_is_ended_by_the_sweeper_in_time(
+    platform: Platform, background: Background
+) -> None:
+    # The one test that waits for the schedule itself: a lease of 60 s and a period of one minute.
+    client, operation_id = background.abandoned, background.abandoned_id
+    done = client.ended(operation_id, within=150)
+
+    assert done["status"] == "failed"
+    assert done["error"]["code"] == "abandoned"
+    begun, ended = map(datetime.fromisoformat, (done["createdAt"], done["endedAt"]))
+    assert ended - begun <= timedelta(seconds=125), "lease and period together, and a little"
+    assert done["quota"]["used"] == 0
+    assert client.is_free()
+    platform.sweep()  # once more, as the schedule will in a minute
+    kept = sum(job["status"] == "succeeded" for job in done["jobs"])
+    _nothing_is_left(client, documents=kept)
+
+    assert client.retry(operation_id).status_code == 202
+    again = client.ended(operation_id)
+    assert (again["status"], again["attempt"], again["quota"]["used"]) == ("succeeded", 2, 0)
+    _nothing_is_left(client, documents=2)
