@@ -177,9 +177,9 @@ def json_value(column: SourceColumn) -> str:
                 f"CASE WHEN isfinite({source}) THEN CAST({source} AS VARCHAR) "
                 f"ELSE '\"' || {_text(column, source)} || '\"' END"
             )
-        case ColumnType.TIMESTAMP | ColumnType.TIMESTAMPTZ:
-            return _timestamp(column, source, '"')
-        case ColumnType.DATE | ColumnType.TIME | ColumnType.UUID | ColumnType.BINARY:
+        case ColumnType.DATE | ColumnType.TIMESTAMP | ColumnType.TIMESTAMPTZ:
+            return _calendar(column, source, '"')
+        case ColumnType.TIME | ColumnType.UUID | ColumnType.BINARY:
             return f"'\"' || {_text(column, source)} || '\"'"
         case _:
             return f"CAST({_text(column, source)} AS VARCHAR)"
@@ -231,19 +231,14 @@ def _text(column: SourceColumn, source: str) -> str:
                 f"WHEN isnan({source}) THEN 'NaN' WHEN {source} > 0 THEN 'Infinity' "
                 f"WHEN {source} < 0 THEN '-Infinity' END"
             )
-        case ColumnType.DATE:
-            return (
-                f"CASE WHEN {source} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' "
-                f"THEN CAST({source} AS VARCHAR) ELSE {_far_date(source, '-%m-%d')} END"
-            )
         case ColumnType.TIME:
             text = f"CAST({source} AS VARCHAR)"
             return (
                 f"CASE WHEN length({text}) = 8 THEN {text} || '.000000' "
                 f"ELSE rpad({text}, 15, '0') END"
             )
-        case ColumnType.TIMESTAMP | ColumnType.TIMESTAMPTZ:
-            return _timestamp(column, source, "")
+        case ColumnType.DATE | ColumnType.TIMESTAMP | ColumnType.TIMESTAMPTZ:
+            return _calendar(column, source, "")
         case ColumnType.BINARY:
             return f"base64({source})"
         case ColumnType.JSON if column.engine_type != "JSON":
@@ -273,40 +268,43 @@ def _decimal(column: SourceColumn, source: str) -> str:
     return text
 
 
-def _far_date(source: str, rest: str) -> str:
-    """Dates outside the years 1 to 9999: ISO 8601 expanded years, or PostgreSQL's infinities."""
-    year = f"year({source})"
-    return (
+def _calendar(column: SourceColumn, source: str, quote: str) -> str:
+    """A date, or a date and time with six digits of a second; ``quote`` goes around it."""
+    local, rest = source, "-%m-%d"
+    first, last = "0001-01-01", "9999-12-31"
+    kind = str(column.type).upper()
+    if column.type is not ColumnType.DATE:
+        first, last, rest = f"{first} 00:00:00", f"{last} 23:59:59.999999", f"{rest}T%H:%M:%S.%f"
+        if column.type is ColumnType.TIMESTAMPTZ:
+            # Not AT TIME ZONE 'UTC': it costs twice as much and is the same.
+            local, rest = f"make_timestamp(epoch_us({source}))", f"{rest}Z"
+            first, last = f"{first}+00", f"{last}+00"
+        elif column.engine_type != "TIMESTAMP":
+            local = f"CAST({source} AS TIMESTAMP)"
+    far = (
         f"CASE WHEN isinf({source}) THEN CAST({source} AS VARCHAR) "
-        f"WHEN {year} > 9999 THEN '+' || CAST({year} AS VARCHAR) || strftime({source}, '{rest}') "
-        f"WHEN {year} < 0 THEN '-' || format('{{:04d}}', -{year}) || strftime({source}, '{rest}') "
-        f"WHEN {year} = 0 THEN '0000' || strftime({source}, '{rest}') END"
+        f"ELSE {_far_year(local)} || strftime({local}, '{rest}') END"
+    )
+    if quote:
+        far = f"'{quote}' || {far} || '{quote}'"
+    return (
+        f"CASE WHEN {source} BETWEEN {kind} '{first}' AND {kind} '{last}' "
+        f"THEN strftime({local}, '{quote}%Y{rest}{quote}') ELSE {far} END"
     )
 
 
-def _timestamp(column: SourceColumn, source: str, quote: str) -> str:
-    """Date and time with six digits of a second; ``quote`` goes around it."""
-    if column.type is ColumnType.TIMESTAMPTZ:
-        # Not AT TIME ZONE 'UTC': it costs twice as much and is the same.
-        local, zone, kind = f"make_timestamp(epoch_us({source}))", "Z", "TIMESTAMPTZ"
-        first, last = "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"
-    else:
-        local = source if column.engine_type == "TIMESTAMP" else f"CAST({source} AS TIMESTAMP)"
-        zone, kind = "", "TIMESTAMP"
-        first, last = "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"
-    far = _far_date(local, f"-%m-%dT%H:%M:%S.%f{zone}")
-    infinite = f"CASE WHEN isinf({source}) THEN CAST({source} AS VARCHAR) ELSE {far} END"
-    if quote:
-        infinite = f"'{quote}' || {infinite} || '{quote}'"
+def _far_year(date: str) -> str:
+    """The year of a date outside the years 1 to 9999, as ISO 8601 expands it."""
+    year = f"year({date})"
     return (
-        f"CASE WHEN {source} BETWEEN {kind} '{first}' AND {kind} '{last}' "
-        f"THEN strftime({local}, '{quote}%Y-%m-%dT%H:%M:%S.%f{zone}{quote}') "
-        f"ELSE {infinite} END"
+        f"CASE WHEN {year} > 9999 THEN '+' || CAST({year} AS VARCHAR) "
+        f"WHEN {year} < 0 THEN '-' || format('{{:04d}}', -{year}) ELSE '0000' END"
     )
 
 
 _STRING = r'"([^"\\]|\\.)*"'
-_LENIENCY = r"(?i)nan|inf|,\s*[\]}]"
+_TRAILING = r",\s*[\]}]"
+_LENIENCY = rf"(?i)nan|inf|{_TRAILING}"
 """What DuckDB's JSON parser lets pass and JSON does not: NaN, Infinity, trailing commas."""
 
 
@@ -315,11 +313,14 @@ def _json(column: SourceColumn, source: str) -> str:
     if column.engine_type != "JSON":
         return f"CAST(to_json({source}) AS VARCHAR)"
     text = f"CAST({source} AS VARCHAR)"
-    outside = f"regexp_replace({text}, {literal(_STRING)}, '', 'g')"
-    strict = (
-        f"json_valid({text}) AND (NOT regexp_matches({text}, {literal(_LENIENCY)}) "
-        f"OR NOT regexp_matches({outside}, {literal(_LENIENCY)}))"
+    # Of text that passes these quick looks nothing more need be known; few documents do not.
+    suspect = (
+        f"contains(lower({text}), 'nan') OR contains(lower({text}), 'inf') "
+        f"OR regexp_matches({text}, {literal(_TRAILING)})"
     )
+    outside = f"regexp_replace({text}, {literal(_STRING)}, '', 'g')"
+    lenient = f"regexp_matches({outside}, {literal(_LENIENCY)})"
+    strict = f"json_valid({text}) AND (NOT ({suspect}) OR NOT {lenient})"
     # In JSON a line break stands between tokens only; a blank says the same.
     one_line = (
         f"CASE WHEN contains({text}, chr(10)) OR contains({text}, chr(13)) "
