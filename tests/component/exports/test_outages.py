@@ -116,6 +116,35 @@ def test_a_delete_holds_though_the_files_cannot_be_removed_yet(world: World) -> 
     assert world.stored() == {}
 
 
+def test_the_trouble_of_one_operation_does_not_keep_the_sweep_from_others(world: World) -> None:
+    world.configurations.rule = replace(world.configurations.rule, limit=100)
+    first = world.run(world.start())
+    world.clock.advance(seconds=1)
+    second = world.run(world.start())
+    world.clock.advance(hours=25)
+    real = world.files.client
+
+    class Picky:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def delete_object(self, **request: Any) -> Any:
+            if f"/{first.operation_id}/" in request["Key"]:
+                raise busy("SlowDown", 503)
+            return real.delete_object(**request)
+
+    object.__setattr__(world.files, "client", Picky())
+    with pytest.raises(ExceptionGroup) as raised:
+        world.sweep()
+    assert [type(trouble) for trouble in raised.value.exceptions] == [Unavailable]
+    kept = world.operations.find("north", "bureau", second.operation_id)
+    assert kept is not None
+    assert kept.status is Status.EXPIRED
+
+    object.__setattr__(world.files, "client", real)
+    assert world.sweep().expired == 1
+
+
 class LosesReplies:
     """A client whose first write is done, and its reply lost: botocore's retry is the second."""
 

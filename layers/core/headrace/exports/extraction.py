@@ -6,7 +6,6 @@ that the work no longer counts; they are no failures.
 """
 
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -338,14 +337,24 @@ class Sweep:
     due: DueOperations
 
     def __call__(self) -> Swept:
-        """Looks at all that is due. One operation's trouble does not keep the others waiting."""
+        """Looks at all that is due. One operation's trouble does not keep the others waiting.
+
+        Raises ExceptionGroup of what went wrong, after all that could be done was done.
+        """
         now = self.extraction.clock.now()
         counts: Counter[str] = Counter()
+        troubles: list[Exception] = []
         for item in self.due.due(now):
-            with suppress(Fenced):
+            try:
                 counts[self._look_at(item, now)] += 1
+            except Fenced:
+                continue  # it moved on meanwhile
+            except Exception as trouble:
+                troubles.append(trouble)
         counts["aborted"] = self._abort_orphans(now)
         counts.pop("", None)
+        if troubles:
+            raise ExceptionGroup(f"{len(troubles)} operations could not be looked at", troubles)
         return Swept(**counts)
 
     def _look_at(self, item: DueOperation, now: datetime) -> str:

@@ -52,6 +52,8 @@ from headrace.kernel.errors import (
 
 _KEY_LIFETIME = timedelta(hours=24)
 _HISTORY = timedelta(days=90)
+_JOB_HISTORY = timedelta(days=120)
+"""Longer than the operation's: no operation is left without its jobs."""
 _DUE_SHARDS = 4
 
 
@@ -328,6 +330,7 @@ class DynamoOperations:
             "sk": f"job#{job.job_id}",
             "operation_attempt": operation.attempt,
             "sync_version": operation.sync_version,
+            "ttl": _epoch(operation.created_at + _JOB_HISTORY),
             **_job_item(job),
         }
         self._fenced(
@@ -359,7 +362,13 @@ class DynamoOperations:
                     attempt=job.attempt,
                     running=str(Status.RUNNING),
                 ),
-                self.table.to_put({"pk": pk, **_range_item(job, result)}),
+                self.table.to_put(
+                    {
+                        "pk": pk,
+                        "ttl": _epoch(operation.created_at + _JOB_HISTORY),
+                        **_range_item(job, result),
+                    }
+                ),
             ]
         )
 
