@@ -169,7 +169,7 @@ def json_value(column: SourceColumn) -> str:
     source = identifier(column.name)
     match column.type:
         case ColumnType.JSON:
-            return _json(column, source)
+            return _json(column, source, one_line=True)
         case ColumnType.STRING:
             return f"CAST(to_json(CAST({source} AS VARCHAR)) AS VARCHAR)"
         case ColumnType.DOUBLE:
@@ -190,7 +190,7 @@ def parquet_value(column: SourceColumn) -> str:
     source = identifier(column.name)
     match column.type:
         case ColumnType.JSON:
-            return f"CAST({_json(column, source)} AS JSON)"
+            return f"CAST({_json(column, source, one_line=False)} AS JSON)"
         case ColumnType.STRING:
             return f"CAST({source} AS VARCHAR)"
         case ColumnType.INTEGER:
@@ -308,8 +308,8 @@ _LENIENCY = rf"(?i)nan|inf|{_TRAILING}"
 """What DuckDB's JSON parser lets pass and JSON does not: NaN, Infinity, trailing commas."""
 
 
-def _json(column: SourceColumn, source: str) -> str:
-    """JSON text on one line, proven to be JSON: the type's name is no promise in every source."""
+def _json(column: SourceColumn, source: str, *, one_line: bool) -> str:
+    """JSON text, proven to be JSON: the type's name is no promise in every source."""
     if column.engine_type != "JSON":
         return f"CAST(to_json({source}) AS VARCHAR)"
     text = f"CAST({source} AS VARCHAR)"
@@ -321,10 +321,12 @@ def _json(column: SourceColumn, source: str) -> str:
     outside = f"regexp_replace({text}, {literal(_STRING)}, '', 'g')"
     lenient = f"regexp_matches({outside}, {literal(_LENIENCY)})"
     strict = f"json_valid({text}) AND (NOT ({suspect}) OR NOT {lenient})"
-    # In JSON a line break stands between tokens only; a blank says the same.
-    one_line = (
-        f"CASE WHEN contains({text}, chr(10)) OR contains({text}, chr(13)) "
-        f"THEN translate({text}, chr(10) || chr(13), '  ') ELSE {text} END"
-    )
+    shown = text
+    if one_line:
+        # In JSON a line break stands between tokens only; a blank says the same.
+        shown = (
+            f"CASE WHEN contains({text}, chr(10)) OR contains({text}, chr(13)) "
+            f"THEN translate({text}, chr(10) || chr(13), '  ') ELSE {text} END"
+        )
     refusal = _refusal(column, "text that is not JSON")
-    return f"CASE WHEN {source} IS NULL THEN NULL WHEN {strict} THEN {one_line} ELSE {refusal} END"
+    return f"CASE WHEN {source} IS NULL THEN NULL WHEN {strict} THEN {shown} ELSE {refusal} END"
