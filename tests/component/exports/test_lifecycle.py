@@ -347,9 +347,12 @@ def test_files_expire_with_the_clock_whether_swept_or_not(world: World) -> None:
 
     with pytest.raises(FileExpired):
         world.link(job_id)
-    assert world.status(done).status is Status.EXPIRED
+    before = world.status(done)
+    assert before.status is Status.EXPIRED
+    assert {job.status for job in before.jobs} == {Status.EXPIRED}
     assert world.sweep().expired == 1
     assert world.stored() == {}
+    assert world.status(done) == before
     assert world.sweep().expired == 0
     with pytest.raises(OperationNotRetryable):
         world.retry(done)

@@ -373,7 +373,8 @@ class Operation:
 
     def seen_at(self, moment: datetime) -> "Operation":
         """As a caller sees it then: past ``expires_at`` it is expired, swept already or not."""
-        if self.status.ended and self.expires_at is not None and moment >= self.expires_at:
+        past = self.expires_at is not None and moment >= self.expires_at
+        if self.status is Status.EXPIRED or (self.status.ended and past):
             jobs = tuple(
                 replace(job, status=Status.EXPIRED) if job.status is Status.SUCCEEDED else job
                 for job in self.jobs
