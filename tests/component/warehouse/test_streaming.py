@@ -242,3 +242,21 @@ def test_a_catalog_without_a_write_ahead_log_is_read_and_warned_of(
     assert "WAL" in caplog.text
     with loader(folder):
         pass
+
+
+def test_the_engine_takes_its_share_of_the_workers_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
+    assert Limits().memory == "707MB"
+    connection = engine.connect(Limits())
+    shown = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    assert shown == ("674.2 MiB",)
+    connection.close()
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+def test_rows_of_many_kilobytes_fit(tmp_path: Path, file_format: FileFormat) -> None:
+    source = a_duckdb_file(
+        tmp_path / "x.duckdb",
+        "CREATE TABLE t AS SELECT repeat(md5(i::VARCHAR), 300) AS v FROM range(20000) r(i)",
+    )
+    assert document(source, a_table_of(source, "main.t"), file_format).rows == 20_000
