@@ -276,3 +276,17 @@ def test_the_source_is_known_by_its_lake_folder(tmp_path: Path) -> None:
     (tmp_path / "old").rename(tmp_path / "new")
     source = lake_source(tmp_path / "new")
     assert document(source, a_table_of(source, "main.t"), FileFormat.CSV).rows == 6000
+
+
+def test_files_outside_the_data_path_are_out_of_reach(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT 1 AS id) TO '{elsewhere}'")
+    source = a_lake(
+        tmp_path / "lake",
+        "CREATE TABLE t(id INTEGER)",
+        f"CALL ducklake_add_data_files('lake', 't', '{elsewhere}')",
+    )
+    with pytest.raises(SourceUnavailable, match="outside its data path") as caught:
+        document(source, a_table_of(source, "main.t"), FileFormat.CSV)
+    assert str(tmp_path) not in caught.value.detail

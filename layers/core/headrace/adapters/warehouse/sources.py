@@ -98,6 +98,8 @@ def translated(error: duckdb.Error) -> HeadraceError:
             return ValueNotExportable("A value is too large for its type in this format.")
         case duckdb.OutOfMemoryException():
             return SourceUnavailable("The rows need more memory than a worker has.")
+        case duckdb.PermissionException():
+            return SourceUnavailable("The source has files outside its data path.")
         case duckdb.BinderException() | duckdb.CatalogException():
             return SourceChanged("A table or column is no longer as it was when it was published.")
         case _:
@@ -109,6 +111,7 @@ _WITHOUT_DATA = (
     duckdb.CatalogException,
     duckdb.IOException,
     duckdb.OutOfMemoryException,
+    duckdb.PermissionException,
 )
 
 
