@@ -219,7 +219,7 @@ class Live:
         self._console = console
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %", markup=False),
             _Phase(),
             console=console,
