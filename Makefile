@@ -54,7 +54,7 @@ sam-build: tools ## what a deployment to AWS would upload, in .aws-sam/build
 ## --- the checks that CI runs ------------------------------------------------------------------
 
 test: tools ## unit and component tests, then the system tests on a platform of their own
-	@$(PYTHON) -m pytest -n 2 $(filter-out $(wildcard tests/system),$(wildcard tests/*/))
+	@$(PYTHON) -m pytest -n 2 tests/unit tests/component
 	@$(PYTHON) -m local test
 
 check: tools ## style, types, imports between parts, the template, the API's description
