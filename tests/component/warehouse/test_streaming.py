@@ -1,6 +1,8 @@
 """The stream itself: what ends it, what it leaves behind, what it takes."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -251,6 +253,16 @@ def test_the_engine_takes_its_share_of_the_workers_memory(monkeypatch: pytest.Mo
     shown = connection.execute("SELECT current_setting('memory_limit')").fetchone()
     assert shown == ("674.2 MiB",)
     connection.close()
+
+
+def test_nothing_is_drawn_on_standard_output() -> None:
+    """Started as ``python -c``, Python looks like a person's session to DuckDB."""
+    show = (
+        "from headrace.adapters.warehouse import engine; c = engine.connect(engine.Limits()); "
+        "print(c.execute(\"SELECT current_setting('enable_progress_bar')\").fetchone())"
+    )
+    done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+    assert done.stdout == "(False,)\n"
 
 
 @pytest.mark.parametrize("file_format", FileFormat)

@@ -74,6 +74,9 @@ def connect(limits: Limits, *, ordered: bool = True) -> Connection:
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    # Where Python was started without a file, DuckDB takes it for a person's session and draws its
+    # progress on standard output, which is a worker's log.
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 

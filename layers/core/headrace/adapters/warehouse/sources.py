@@ -116,8 +116,14 @@ _WITHOUT_DATA = (
 
 
 def cause(error: duckdb.Error) -> duckdb.Error | None:
-    """The error, to be raised from, if its text can hold no data: causes are logged."""
-    return error if isinstance(error, _WITHOUT_DATA) else None
+    """The error, to be raised from, if its text can hold no data: causes are logged.
+
+    Of any other its kind is logged here, or nobody could tell what happened.
+    """
+    if isinstance(error, _WITHOUT_DATA):
+        return error
+    _log.warning("the engine ended a query: %s", type(error).__name__)
+    return None
 
 
 @contextmanager
