@@ -241,9 +241,13 @@ def test_expired_documents_are_gone_and_said_to_be(platform: Platform, clients: 
 
 
 def _holders(platform: Platform, needles: list[bytes]) -> list[str]:
-    """The files of the platform that hold one of these, but for the documents and the source."""
+    """The files of the platform that hold one of these.
+
+    But for the documents, the source, and what the demonstration downloaded.
+    """
     bucket = platform.home.objects / "000000000000" / platform.outputs["FilesBucketName"]
-    elsewhere = (bucket, platform.home.warehouse, platform.home.outputs)
+    downloaded = platform.home.root / "demo"
+    elsewhere = (bucket, platform.home.warehouse, platform.home.outputs, downloaded)
     return [
         str(path)
         for path in platform.home.root.rglob("*")
