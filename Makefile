@@ -77,6 +77,7 @@ template:
 described:
 	@$(PYTHON) -m openapi.generate --check
 	@$(PYTHON) -m headrace.catalog.reference --check
+	@$(PYTHON) -m tests.abuse_report --check
 
 bench: tools ## how fast an export is, beside DuckDB alone
 	@$(PYTHON) -m benchmarks
@@ -85,8 +86,10 @@ format: .venv/.installed ## put the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-openapi: .venv/.installed ## write the API's description anew
+openapi: .venv/.installed ## write the pages that are made from code anew
 	@$(PYTHON) -m openapi.generate
+	@$(PYTHON) -m headrace.catalog.reference
+	@$(PYTHON) -m tests.abuse_report
 
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install

@@ -148,6 +148,14 @@ class World:
         task = extraction.CompleteJob(self.extraction)
         return task(self.attempt(operation), job_id, job_attempt)
 
+    def complete_is_refused(self, operation: Operation, job_id: str, job_attempt: int) -> bool:
+        """Whether the task refuses to make a document of what is there."""
+        try:
+            self.complete_job(operation, job_id, job_attempt)
+        except Fenced:
+            return True
+        return False
+
     def fail_job(self, operation: Operation, job_id: str) -> None:
         """The task that fails a job."""
         failure = Failure("worker_failed", "It broke.")

@@ -1,0 +1,254 @@
+"""docs/security.md: every bad call on the list, the answer it must get, the tests that show it.
+
+    python -m tests.abuse_report [--check]
+
+A test says which case it shows by ``@pytest.mark.abuse(NUMBER)``. Numbers that the list does not
+give are not used.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+PAGE = TESTS.parent / "docs" / "security.md"
+
+GROUPS: tuple[tuple[str, str, dict[int, str]], ...] = (
+    (
+        "Access tokens",
+        "401 `invalid_token`, unless another answer is named",
+        {
+            1: "signed by nobody (`alg: none`)",
+            2: "HS256 with the public key's PEM as secret",
+            3: "HS256 with the public key's JWK as secret",
+            5: "`jku`, `x5u` and `jwk` in the header: ignored",
+            6: "an unknown `crit`",
+            7: "no `exp`",
+            8: "`exp` as a text",
+            9: "`nbf` in the future",
+            10: "another issuer",
+            11: "another audience",
+            12: "an ID token or a DPoP proof as access token",
+            13: "an RSA key of 1024 bits",
+            15: "a claim given twice",
+            17: "a scope is missing: 403 `insufficient_scope`",
+            18: "a scope that is nearly the right one: 403",
+            19: "no credentials: 401 with a bare challenge",
+            20: "the token in the query: 401",
+        },
+    ),
+    (
+        "Token endpoint",
+        "as RFC 6749 section 5.2 has it",
+        {
+            21: "a wrong secret: 401 `invalid_client`",
+            22: "an unknown grant: 400 `unsupported_grant_type`",
+            23: "more scope than granted: 400 `invalid_scope`",
+            25: "a JSON body: 400",
+            26: "login: unknown user and wrong password get the same answer in the same time",
+            27: "login: the 11th try, 429",
+            29: "login: a user who is no integrator, 403",
+            30: "a credential's link used twice, or after 7 days: 410",
+        },
+    ),
+    (
+        "DPoP",
+        "401 `invalid_dpop_proof`",
+        dict.fromkeys((*range(31, 37), 38, 39, 40, 41, *range(44, 50)), "RFC 9449 section 4.3"),
+    ),
+    (
+        "Client certificates",
+        "401",
+        dict.fromkeys((50, 51, 53, 54, 55, 56, 58), "mutual TLS"),
+    ),
+    (
+        "Keys and secrets",
+        "as named",
+        {
+            59: "a static key after a year: 401",
+            60: "a revoked key: 401 within a second",
+            61: "an old refresh token: 400 `invalid_grant`",
+            62: "reuse after 10 s ends the family",
+            64: "the old access token after rotation: 401",
+            65: "a crash after the commit and before the reply: documented recovery",
+            66: "a secret is shown once, and kept as a hash",
+        },
+    ),
+    (
+        "Whose data",
+        "as named",
+        {
+            67: "another tenant's job: 404, byte for byte that of one that never was",
+            68: "consent revoked in the middle: no new rows, download 403",
+            69: "a broker without group sees public data only",
+            70: "a group without consent: 403",
+            72: "a group asked for by no broker: 403",
+            73: "another client's configuration: 404",
+            74: "a tenant in the body that is not the token's: 403",
+            75: "a cursor of another tenant's: 400",
+            76: "a column not configured is in neither data nor metadata",
+        },
+    ),
+    (
+        "Quotas",
+        "as named",
+        {
+            77: "50 starts at once: one is accepted, 49 get 409",
+            78: "the fourth of a day: 429 with Retry-After",
+            79: "a 409 costs nothing",
+            81: "the same Idempotency-Key: the same operation",
+            82: "the key with another body: 422",
+            83: "a conflict of transactions is tried again inside, and never a 500",
+            84: "what the system failed is refunded exactly once",
+        },
+    ),
+    (
+        "Lifecycle",
+        "as named",
+        {
+            85: "cancel against completion: one terminal state, late writers fenced",
+            86: "retry while it runs: 409",
+            87: "retry of what succeeded: 409",
+            88: "a retry runs failed jobs only",
+            89: "delete while it runs: 409",
+            90: "delete against download: 200 whole, or 404",
+            91: "cancelling twice is cancelling once",
+            92: "a task run twice: one file",
+            93: "a stale attempt's commit is rejected",
+            94: "a job that always fails: failed after N tries, lock freed",
+            96: "data sets: build and import at once, 409 GEN-MIGR-008 and 009",
+            97: "data sets: an empty set, GEN-MIGR-010",
+            98: "data sets: GET before build, 204",
+        },
+    ),
+    (
+        "Storage",
+        "as named",
+        {
+            99: "a truncated part never becomes a file",
+            100: "a checksum that does not match fails the job",
+            102: "an object without KMS is denied",
+            103: "a range past the end: 416",
+            104: "a disabled key: 503, not 200",
+        },
+    ),
+    (
+        "Archives",
+        "400 or 422",
+        dict.fromkeys((105, 106, 107, *range(109, 116), 118, 119), "uploaded ZIP and XML"),
+    ),
+    (
+        "Calls to the outside, redirects",
+        "refused",
+        {
+            120: "127.0.0.1, 169.254.*, ::ffff: and their like",
+            123: "DNS that answers anew: the address is pinned",
+            124: "a redirect to the inside is not followed",
+            125: "localhost and file:",
+            126: "user info, line breaks",
+            127: "slow and endless bodies are capped",
+            128: "a source's credential never goes to another host, nor over http",
+            129: "webhooks are signed, at least once, and can be told apart",
+            130: "`next=//evil` and its like: 400",
+        },
+    ),
+    (
+        "Input and output",
+        "as named",
+        {
+            131: "an identifier that is SQL: 422, or data like any other",
+            132: "an identifier over 63 bytes",
+            133: "cells that begin with = + - @",
+            135: "types are strict: 422",
+            136: "query and body of a GET contradict each other: 400",
+            137: "a wrong method: 405 with Allow",
+            138: "a body over 1 MB: 413",
+            140: "the body of a 500 has a correlation id only",
+            141: "403 and 404 never echo what was sent",
+        },
+    ),
+)
+
+LATER = {
+    "login, passwords and credential links": (26, 27, 29, 30),
+    "DPoP": (*range(31, 37), 38, 39, 40, 41, *range(44, 50)),
+    "client certificates": (50, 51, 53, 54, 55, 56, 58),
+    "API keys and refresh tokens": (59, 60, 61, 62, 64, 65),
+    "consents and brokers": (68, 69, 70, 72),
+    "data sets": (96, 97, 98, 105, 106, 107, *range(109, 116), 118, 119),
+    "sources over HTTP, webhooks, redirect pages, templates": (128, 129, 130, 136),
+}
+"""What no part that is there can be asked for yet."""
+
+_NO_SUCH_INPUT = {
+    74: "no call that is there takes a tenant in its body: an unknown field is 422",
+}
+
+
+def marked() -> Iterator[tuple[int, str, str]]:
+    """Each mark: the case, the file, and the test's name as a sentence."""
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            for call in node.decorator_list:
+                match call:
+                    case ast.Call(
+                        func=ast.Attribute(attr="abuse"), args=[ast.Constant(value=int(number))]
+                    ):
+                        sentence = node.name.removeprefix("test_").replace("_", " ")
+                        yield number, path.relative_to(TESTS.parent).as_posix(), sentence
+
+
+def page() -> str:
+    """The page's text. Raises SystemExit for a mark that is on no list."""
+    shown: dict[int, list[str]] = {}
+    for number, path, sentence in marked():
+        shown.setdefault(number, []).append(f"{sentence} ([{Path(path).stem}](../{path}))")
+    known = {number for _, _, cases in GROUPS for number in cases}
+    if unknown := sorted(shown.keys() - known):
+        raise SystemExit(f"tests are marked with cases that the list does not have: {unknown}")
+    later = {number: part for part, numbers in LATER.items() for number in numbers}
+    lines = [
+        "# Security: bad calls, and the answers they get",
+        "",
+        "Written by `python -m tests.abuse_report` from the marks of the tests, and checked with",
+        "them. How tokens, secrets and networks work is in [identity.md](identity.md).",
+    ]
+    for title, answer, cases in GROUPS:
+        here = {n: text for n, text in cases.items() if n in shown or n not in later}
+        if not here:
+            continue
+        lines += ["", f"## {title}", "", f"Answer: {answer}.", "", "| | case | shown by |"]
+        lines.append("| --- | --- | --- |")
+        for number, text in here.items():
+            tests = "<br>".join(sorted(set(shown.get(number, []))))
+            tests = tests or _NO_SUCH_INPUT.get(number, "**no test yet**")
+            lines.append(f"| {number} | {text} | {tests} |")
+    lines += [
+        "",
+        "## Cases of parts that are not there yet",
+        "",
+        *(
+            f"- {part}: {', '.join(str(n) for n in numbers if n not in shown)}"
+            for part, numbers in LATER.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Writes the page, or says whether it is as it would be written."""
+    text = page()
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(text)
+        return 0
+    if PAGE.exists() and PAGE.read_text() == text:
+        return 0
+    print("docs/security.md is not what the tests say; run python -m tests.abuse_report")  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
