@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import httpx
@@ -62,12 +63,13 @@ class Clients:
     clients: list[Client] = field(default_factory=list)
     configurations: list[Configuration] = field(default_factory=list)
     ready: dict[str, list[Client]] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
     run: str = field(default_factory=lambda: secrets.token_hex(3))
 
     def of(self, tenant: str) -> Integrator:
         """A client nobody used before, with plenty of quota and every table of the tenant."""
         if not self.ready.get(tenant):
-            self._make_ready(tenant, 40)
+            self._make_ready(tenant, 20)
         self._publish_if_needed()
         return self._integrator(self.ready[tenant].pop(), tenant)
 
@@ -101,6 +103,16 @@ class Clients:
         ]
         return self._publish()
 
+    def keep(self, integrator: Integrator) -> None:
+        """Leaves the client in the catalog for as long as there are tests."""
+        self.kept.add(integrator.client_id)
+
+    def forget_used(self) -> None:
+        """Leaves those that tests have had out of the next catalog: publishing takes its time."""
+        kept = self.kept | {client.client_id for ready in self.ready.values() for client in ready}
+        self.clients = [one for one in self.clients if one.client_id in kept]
+        self.configurations = [one for one in self.configurations if one.client_id in kept]
+
     def restore(self) -> None:
         """Publishes the catalog that was there before the tests."""
         PublishCatalog(self.platform.deployment.catalogs(), SystemClock())(self.base)
@@ -109,15 +121,16 @@ class Clients:
 
     _like: dict[str, str] = field(default_factory=dict)
     _published: int | None = None
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def _make_ready(self, tenant: str, count: int) -> None:
-        made = [self._declare(tenant, {}, lambda one: one) for _ in range(count)]
+    def _make_ready(self, tenant: str, size: int) -> None:
+        made = [self._declare(tenant, {}, lambda one: one) for _ in range(size)]
         self.ready[tenant] = made
 
     def _declare(
         self, tenant: str, traits: dict[str, Any], shape: Callable[[Configuration], Configuration]
     ) -> Client:
-        name = f"test-{self.run}-{len(self.clients) + 1:03d}"
+        name = f"test-{self.run}-{next(self._numbers):03d}"
         given = {"daily_quota": PLENTY, "tenants": (tenant,), **traits}
         client = Client(client_id=name, name="A client of the system tests", **given)
         self.clients.append(client)
@@ -205,6 +218,13 @@ def clients(platform: Platform) -> Iterator[Clients]:
     made = Clients(platform, catalogs.read(current.version))
     yield made
     made.restore()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_module_at_a_time(clients: Clients) -> Iterator[None]:
+    """No module's clients are in the next one's catalog."""
+    yield
+    clients.forget_used()
 
 
 @pytest.fixture

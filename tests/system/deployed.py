@@ -351,7 +351,8 @@ class Integrator:
             seen = self.status(operation_id)
             return seen if holds(seen) else None
 
-        found = eventually(look, within=within, what=f"operation {what}")
+        # A look costs the platform a good part of a processor's time.
+        found = eventually(look, within=within, what=f"operation {what}", every=0.3)
         assert found is not None
         return found
 
@@ -416,3 +417,9 @@ class Integrator:
     def is_free(self) -> bool:
         """No operation of it holds the lock."""
         return "lock" not in self.items()
+
+    def leaves(self, *, documents: int) -> None:
+        """Fails unless the lock is free, no upload open, and there are so many objects."""
+        assert self.is_free()
+        assert self.platform.uploads(self.prefix) == []
+        assert len(self.platform.objects(self.prefix)) == documents

@@ -1,9 +1,6 @@
-"""Workers that are killed, come twice or too late, and work that nobody ends."""
+"""Workers that are killed, or come twice, or too late."""
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,55 +12,11 @@ from headrace.exports.model import (
     new_operation,
 )
 from headrace.kernel.ids import RandomIds
-from tests.system.conftest import NORTHWIND, Clients
-from tests.system.deployed import Integrator, Json, Platform, eventually
+from tests.system.conftest import NORTHWIND
+from tests.system.deployed import Integrator, Platform, eventually
 from tests.system.exports import columns
 
 pytestmark = pytest.mark.system
-
-
-@dataclass
-class Background:
-    """What takes its time, and goes on while the other tests of this module run."""
-
-    abandoned: Integrator
-    abandoned_id: str
-    poisoned: Integrator
-    poisoned_runs: Future[tuple[Json, Json]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def background(platform: Platform, clients: Clients) -> Iterator[Background]:
-    """An operation whose execution somebody stopped, and one with a table that cannot be read."""
-    abandoned = clients.special(NORTHWIND, "absences", "payslips")
-    operation_id = abandoned.start(fileFormat="json")["operationId"]
-    eventually(lambda: platform.parts(abandoned.prefix), within=60, what="a part was stored")
-    platform.aws("stepfunctions").stop_execution(
-        executionArn=platform.execution_arn(operation_id, 1)
-    )
-
-    poisoned = clients.special(NORTHWIND, "cost_centres", "departments")
-    clients.reconfigure(
-        poisoned,
-        lambda one: replace(
-            one, tables=(one.tables[0], replace(one.tables[1], source="hr.not_there"))
-        ),
-    )
-
-    def run_twice() -> tuple[Json, Json]:
-        first = poisoned.ended(poisoned.start()["operationId"])
-        assert poisoned.retry(first["operationId"]).status_code == 202
-        return first, poisoned.ended(first["operationId"])
-
-    with ThreadPoolExecutor(1) as pool:
-        yield Background(abandoned, operation_id, poisoned, pool.submit(run_twice))
-
-
-def _nothing_is_left(integrator: Integrator, documents: int) -> None:
-    """The lock is free, no upload is open, and there is one object for each document."""
-    assert integrator.is_free()
-    assert integrator.platform.uploads(integrator.prefix) == []
-    assert len(integrator.platform.objects(integrator.prefix)) == documents
 
 
 def test_a_worker_killed_in_mid_export_costs_a_retry_and_no_row(
@@ -82,7 +35,7 @@ def test_a_worker_killed_in_mid_export_costs_a_retry_and_no_row(
     document = integrator.document(job["jobId"])
     expected = columns.in_source(platform.home.warehouse, done["syncVersion"], NORTHWIND)
     columns.assert_same(columns.in_document(document, "csv", "none"), expected)
-    _nothing_is_left(integrator, documents=1)
+    integrator.leaves(documents=1)
 
 
 @pytest.mark.parametrize("task", ["PlanExport", "PlanJob", "CompleteJob", "EndExport"])
@@ -101,7 +54,7 @@ def test_a_task_killed_at_its_work_is_done_again(
     assert done["syncVersion"] == undisturbed["syncVersion"]
     first, second = (integrator.document(one["jobs"][0]["jobId"]) for one in (undisturbed, done))
     assert second == first
-    _nothing_is_left(integrator, documents=2)
+    integrator.leaves(documents=2)
 
 
 @pytest.mark.abuse(92)
@@ -132,14 +85,14 @@ def test_a_worker_that_comes_twice_makes_one_document(
     document = integrator.document(job["jobId"])
     expected = columns.in_source(platform.home.warehouse, done["syncVersion"], NORTHWIND)
     columns.assert_same(columns.in_document(document, "csv", "none"), expected)
-    _nothing_is_left(integrator, documents=1)
+    integrator.leaves(documents=1)
 
     before = integrator.status(operation_id)
     for task in ("PlanJob", "ExportRange", "CompleteJob"):
         assert platform.invoke(task, event) == (None, {"outcome": "void"})
     assert integrator.status(operation_id) == before
     assert integrator.document(job["jobId"]) == document
-    _nothing_is_left(integrator, documents=1)
+    integrator.leaves(documents=1)
 
 
 @pytest.mark.abuse(85)
@@ -164,7 +117,7 @@ def test_what_a_task_does_after_the_cancellation_counts_no_more(
     # EndExport comes when the document is there: that one stays, and is handed out.
     documents = sum(job["status"] == "succeeded" for job in after["jobs"])
     assert documents == (1 if task == "EndExport" else 0)
-    _nothing_is_left(integrator, documents=1 + documents)
+    integrator.leaves(documents=1 + documents)
 
 
 @pytest.mark.abuse(93)
@@ -188,7 +141,7 @@ def test_a_task_of_an_earlier_attempt_changes_nothing(
     )
     assert integrator.status(operation_id) == done
     assert integrator.document(done["jobs"][0]["jobId"]) == document
-    _nothing_is_left(integrator, documents=2)
+    integrator.leaves(documents=2)
 
 
 def test_an_operation_that_was_recorded_and_never_begun_is_begun_by_the_sweeper(
@@ -221,47 +174,4 @@ def test_an_operation_that_was_recorded_and_never_begun_is_begun_by_the_sweeper(
     platform.sweep()
 
     assert integrator.ended(operation_id)["status"] == "succeeded"
-    _nothing_is_left(integrator, documents=1)
-
-
-@pytest.mark.abuse(94)
-@pytest.mark.abuse(84)
-def test_a_job_that_cannot_succeed_fails_alone_and_is_refunded_once(
-    background: Background,
-) -> None:
-    poisoned = background.poisoned
-    first, second = background.poisoned_runs.result()
-    for run, attempt in ((first, 1), (second, 2)):
-        assert (run["status"], run["attempt"]) == ("failed", attempt)
-        assert run["error"]["code"] == "jobs_failed"
-        good, bad = sorted(run["jobs"], key=lambda job: job["status"] == "failed")
-        assert (good["status"], bad["status"]) == ("succeeded", "failed")
-        assert bad["error"]["code"] in ("source_changed", "source_unavailable")
-        assert "not_there" not in str(run), "the source's own name"
-        assert run["quota"]["used"] == 0
-    assert poisoned.document(good["jobId"]).count(b"\n") == good["rows"] + 1
-    _nothing_is_left(poisoned, documents=1)
-
-
-@pytest.mark.abuse(84)
-def test_work_that_nobody_ends_is_ended_by_the_sweeper_in_time(
-    platform: Platform, background: Background
-) -> None:
-    # The one test that waits for the schedule itself: a lease of 60 s and a period of one minute.
-    client, operation_id = background.abandoned, background.abandoned_id
-    done = client.ended(operation_id, within=150)
-
-    assert done["status"] == "failed"
-    assert done["error"]["code"] == "abandoned"
-    begun, ended = map(datetime.fromisoformat, (done["createdAt"], done["endedAt"]))
-    assert ended - begun <= timedelta(seconds=125), "lease and period together, and a little"
-    assert done["quota"]["used"] == 0
-    assert client.is_free()
-    platform.sweep()  # once more, as the schedule will in a minute
-    kept = sum(job["status"] == "succeeded" for job in done["jobs"])
-    _nothing_is_left(client, documents=kept)
-
-    assert client.retry(operation_id).status_code == 202
-    again = client.ended(operation_id)
-    assert (again["status"], again["attempt"], again["quota"]["used"]) == ("succeeded", 2, 0)
-    _nothing_is_left(client, documents=2)
+    integrator.leaves(documents=1)

@@ -5,11 +5,18 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Platform
 
 pytestmark = pytest.mark.system
 
 MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def integrator(clients: Clients) -> Integrator:
+    """One client for all of these: what they start, they end."""
+    return clients.of(NORTHWIND)
 
 
 def problem(reply: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -124,7 +131,8 @@ def test_every_wrong_value_is_named_at_once(integrator: Integrator) -> None:
     assert {error["field"] for error in errors} == {"fileFormat", "compression", "entity", "more"}
 
 
-def test_nothing_that_was_refused_has_cost_anything(integrator: Integrator) -> None:
+def test_nothing_that_was_refused_has_cost_anything(clients: Clients) -> None:
+    integrator = clients.of(NORTHWIND)
     for body in ({"fileFormat": "xml"}, {"entity": "nothing"}, {"configurationId": "nothing"}):
         assert integrator.starts(**body).status_code in (404, 422)
     assert integrator.quota()["used"] == 0

@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -265,68 +266,79 @@ def _holds(path: Path, needles: list[bytes]) -> bool:
     return any(needle in content for needle in needles)
 
 
-def test_rows_lie_in_the_documents_and_nowhere_else(platform: Platform, clients: Clients) -> None:
+@dataclass(frozen=True)
+class Traces:
+    """What must not be found, and what everything but the documents holds."""
+
+    rows: list[str]
+    credentials: list[str]
+    logs: str
+    items: str
+
+
+@pytest.fixture(scope="module")
+def traces(platform: Platform, clients: Clients) -> Traces:
+    """Exports that end well and one whose workers are killed, calls that are let in and refused."""
     with attached(platform.home.warehouse) as connection:
         [(email, notes)] = connection.execute(
             "SELECT email, notes FROM lake.hr.employees "
             "WHERE tenant_id = ? AND notes LIKE 'long %' ORDER BY id LIMIT 1",
             [NORTHWIND],
         ).fetchall()
-    canaries = [email.encode(), notes.strip().encode()]
-    for file_format in ("csv", "ndjson"):
-        client = clients.of(NORTHWIND)
-        operation = client.export(entity="employees", fileFormat=file_format)
-        document = client.document(operation["jobs"][0]["jobId"])
-        assert all(canary in document for canary in canaries)
-    # What a worker leaves that is killed in the middle.
+        [(account,)] = connection.execute(
+            "SELECT account FROM lake.hr.payslips WHERE tenant_id = ? ORDER BY id LIMIT 1",
+            [NORTHWIND],
+        ).fetchall()
     client = clients.of(NORTHWIND)
-    started = client.start(entity="payslips")
-    eventually(lambda: platform.parts(client.prefix), within=60, what="a part was stored")
+    for file_format in ("csv", "ndjson"):
+        operation = client.export(entity="employees", fileFormat=file_format)
+        document = client.document(operation["jobs"][0]["jobId"]).decode()
+        assert email in document and notes.strip() in document
+    killed = clients.of(NORTHWIND)
+    started = killed.start(entity="payslips")
+    eventually(lambda: platform.parts(killed.prefix), within=60, what="a part was stored")
     platform.kill("ExportRange")
-    client.ended(started["operationId"])
+    killed.ended(started["operationId"])
+
+    wrong = f"hr_{secrets.token_urlsafe(32)}"
+    bad = f"eyJhbGciOiJub25lIn0.{secrets.token_urlsafe(20)}."
+    form = {"grant_type": "client_credentials"}
+    refusals = [
+        platform.call("POST", "/connect/token", data=form, auth=(client.client_id, wrong)),
+        platform.call("GET", f"/data/v1/metadata?access_token={bad}"),
+        *(
+            platform.call("GET", "/data/v1/metadata", headers={"Authorization": f"{kind} {bad}"})
+            for kind in ("Bearer", "Basic")
+        ),
+    ]
+    assert [reply.status_code for reply in refusals] == [401] * 4
 
     platform.save_state()
+    tables = ("OperationsTableName", "CatalogTableName", "CredentialsTableName")
+    signature = client.token().rpartition(".")[2]
+    return Traces(
+        [email, notes.strip(), account],
+        [client.client_secret, client.token(), signature, wrong, bad],
+        platform.log_text(),
+        json.dumps([platform.items(platform.outputs[name]) for name in tables], default=str),
+    )
 
+
+def test_rows_lie_in_the_documents_and_nowhere_else(platform: Platform, traces: Traces) -> None:
+    canaries = [row.encode() for row in traces.rows]
     stored = platform.home.objects / "000000000000" / platform.outputs["FilesBucketName"]
-    assert any(_holds(path, canaries) for path in stored.rglob("*.csv")), "the search finds it"
+    for canary in canaries:
+        assert any(_holds(path, [canary]) for path in stored.rglob("*.csv")), "the search finds it"
     assert _holders(platform, canaries) == []
-    words = [canary.decode() for canary in canaries]
-    logs = platform.log_text()
-    items = json.dumps([platform.items(platform.outputs[name]) for name in _TABLES], default=str)
-    for word in words:
-        assert word not in logs
-        assert word not in items
-
-
-_TABLES = ("OperationsTableName", "CatalogTableName", "CredentialsTableName")
+    for row in traces.rows:
+        assert row not in traces.logs
+        assert row not in traces.items
 
 
 @pytest.mark.abuse(140)
-def test_no_secret_and_no_token_is_kept_or_logged(platform: Platform, clients: Clients) -> None:
-    client = clients.of(NORTHWIND)
-    client.export(entity="cost_centres")
-    client.get("/data/v1/metadata")
-    wrong = f"hr_{secrets.token_urlsafe(32)}"
-    refused = platform.call(
-        "POST",
-        "/connect/token",
-        data={"grant_type": "client_credentials"},
-        auth=(client.client_id, wrong),
-    )
-    assert refused.status_code == 401
-    bad = f"eyJhbGciOiJub25lIn0.{secrets.token_urlsafe(20)}."
-    for headers in ({"Authorization": f"Bearer {bad}"}, {"Authorization": f"Basic {bad}"}):
-        assert platform.call("GET", "/data/v1/metadata", headers=headers).status_code == 401
-    assert platform.call("GET", f"/data/v1/metadata?access_token={bad}").status_code == 401
-    signature = client.token().rpartition(".")[2]
-
-    platform.save_state()
-
-    needles = [client.client_secret, client.token(), signature, wrong, bad]
-    assert _holders(platform, [needle.encode() for needle in needles]) == []
-    logs = platform.log_text()
-    assert re.search(r'"(code|message)"', logs), "the search finds what is logged"
-    items = json.dumps([platform.items(platform.outputs[name]) for name in _TABLES], default=str)
-    for needle in needles:
-        assert needle not in logs
-        assert needle not in items
+def test_no_secret_and_no_token_is_kept_or_logged(platform: Platform, traces: Traces) -> None:
+    assert _holders(platform, [needle.encode() for needle in traces.credentials]) == []
+    assert re.search(r'"(code|message)"', traces.logs), "the search finds what is logged"
+    for needle in traces.credentials:
+        assert needle not in traces.logs
+        assert needle not in traces.items

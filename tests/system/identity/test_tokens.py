@@ -29,6 +29,12 @@ MANAGE, READ, DESCRIBE = (
 )
 
 
+@pytest.fixture(scope="module")
+def integrator(clients: Clients) -> Integrator:
+    """One client for all of these: what they start, they end."""
+    return clients.of(NORTHWIND)
+
+
 def test_a_token_is_what_rfc_6749_says(integrator: Integrator) -> None:
     reply = integrator.asks_for_token()
     assert reply.status_code == 200
