@@ -339,6 +339,7 @@ def test_ranges_too_small_for_an_upload_are_exported_again_in_one(world: World) 
     assert world.open_uploads() == 0
 
 
+@pytest.mark.abuse(212)
 def test_files_expire_with_the_clock_whether_swept_or_not(world: World) -> None:
     done = world.run(world.start())
     job_id = done.jobs[0].job_id
@@ -448,6 +449,7 @@ def test_another_tenants_operation_and_job_are_as_if_they_never_were(world: Worl
     assert foreign_job.value.detail == other_client.value.detail == never_job.value.detail
 
 
+@pytest.mark.abuse(203)
 def test_a_table_that_is_no_longer_granted_is_not_handed_out(world: World) -> None:
     done = world.run(world.start())
     world.configurations.publish(a_configuration("absences"))

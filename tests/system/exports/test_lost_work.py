@@ -19,6 +19,7 @@ from tests.system.exports import columns
 pytestmark = pytest.mark.system
 
 
+@pytest.mark.abuse(207)
 def test_a_worker_killed_in_mid_export_costs_a_retry_and_no_row(
     platform: Platform, integrator: Integrator
 ) -> None:
@@ -38,6 +39,7 @@ def test_a_worker_killed_in_mid_export_costs_a_retry_and_no_row(
     integrator.leaves(documents=1)
 
 
+@pytest.mark.abuse(207)
 @pytest.mark.parametrize("task", ["PlanExport", "PlanJob", "CompleteJob", "EndExport"])
 def test_a_task_killed_at_its_work_is_done_again(
     platform: Platform, integrator: Integrator, task: str
@@ -144,6 +146,7 @@ def test_a_task_of_an_earlier_attempt_changes_nothing(
     integrator.leaves(documents=2)
 
 
+@pytest.mark.abuse(209)
 def test_an_operation_that_was_recorded_and_never_begun_is_begun_by_the_sweeper(
     platform: Platform, integrator: Integrator
 ) -> None:

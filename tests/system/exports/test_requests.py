@@ -71,6 +71,7 @@ def test_a_body_over_one_mebibyte_is_too_large(integrator: Integrator) -> None:
     problem(over, 413, "body_too_large")
 
 
+@pytest.mark.abuse(210)
 @pytest.mark.parametrize(
     "body",
     [

@@ -146,6 +146,7 @@ def test_a_download_can_be_taken_up_again_anywhere(done: tuple[Integrator, Json]
     assert past.status_code == 416
 
 
+@pytest.mark.abuse(204)
 def test_a_link_works_for_a_while_and_only_as_it_is(done: tuple[Integrator, Json]) -> None:
     client, operation = done
     [job] = operation["jobs"]
@@ -164,6 +165,7 @@ def test_a_link_works_for_a_while_and_only_as_it_is(done: tuple[Integrator, Json
     assert http.get(link).status_code == 200
 
 
+@pytest.mark.abuse(204)
 def test_a_link_that_is_too_old_is_refused(
     platform: Platform, done: tuple[Integrator, Json]
 ) -> None:
@@ -208,6 +210,7 @@ def test_a_document_whose_key_is_disabled_is_unavailable_until_it_is_enabled(
     assert client.document(operation["jobs"][0]["jobId"])
 
 
+@pytest.mark.abuse(212)
 def test_expired_documents_are_gone_and_said_to_be(platform: Platform, clients: Clients) -> None:
     client = clients.of(HARBOUR)
     operation = client.export(entity="cost_centres")
@@ -324,6 +327,7 @@ def traces(platform: Platform, clients: Clients) -> Traces:
     )
 
 
+@pytest.mark.abuse(205)
 def test_rows_lie_in_the_documents_and_nowhere_else(platform: Platform, traces: Traces) -> None:
     canaries = [row.encode() for row in traces.rows]
     stored = platform.home.objects / "000000000000" / platform.outputs["FilesBucketName"]
@@ -335,7 +339,7 @@ def test_rows_lie_in_the_documents_and_nowhere_else(platform: Platform, traces: 
         assert row not in traces.items
 
 
-@pytest.mark.abuse(140)
+@pytest.mark.abuse(206)
 def test_no_secret_and_no_token_is_kept_or_logged(platform: Platform, traces: Traces) -> None:
     assert _holders(platform, [needle.encode() for needle in traces.credentials]) == []
     assert re.search(r'"(code|message)"', traces.logs), "the search finds what is logged"

@@ -54,6 +54,7 @@ def test_an_export_keeps_the_catalog_that_it_was_started_under(
     assert file["schemaHash"] == table["schemaHash"]
 
 
+@pytest.mark.abuse(203)
 def test_what_is_no_longer_granted_is_no_longer_handed_out(
     clients: Clients, integrator: Integrator
 ) -> None:
@@ -77,6 +78,7 @@ def test_what_is_no_longer_granted_is_no_longer_handed_out(
     assert integrator.starts(entity="departments").status_code == 404
 
 
+@pytest.mark.abuse(202)
 def test_a_client_that_is_unpublished_is_out_at_once(clients: Clients) -> None:
     client = clients.special(NORTHWIND, "cost_centres")
     client.export()
@@ -89,6 +91,7 @@ def test_a_client_that_is_unpublished_is_out_at_once(clients: Clients) -> None:
     assert client.asks_for_token().json()["error"] == "invalid_client"
 
 
+@pytest.mark.abuse(211)
 def test_all_tables_show_one_state_while_a_loader_writes(
     platform: Platform, clients: Clients
 ) -> None:

@@ -32,6 +32,7 @@ def test_a_job_that_cannot_succeed_fails_alone_and_is_refunded_once(
     poisoned.leaves(documents=1)
 
 
+@pytest.mark.abuse(208)
 @pytest.mark.abuse(84)
 def test_work_that_nobody_ends_is_ended_by_the_sweeper_in_time(
     platform: Platform, left_behind: LeftBehind

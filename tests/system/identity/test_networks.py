@@ -32,6 +32,7 @@ def test_a_client_may_call_from_its_networks(confined: Integrator, address: str)
     assert confined.get("/data/v1/operations", headers=here).status_code == 200
 
 
+@pytest.mark.abuse(201)
 @pytest.mark.parametrize(
     "address",
     ["192.0.2.128", "198.51.100.7", "10.0.0.1", "2001:db8:2::1", "::1", "::ffff:192.0.2.200"],
@@ -53,6 +54,7 @@ def test_a_client_may_not_call_from_anywhere_else(confined: Integrator, address:
     assert "access_token" not in token.json()
 
 
+@pytest.mark.abuse(201)
 def test_a_stolen_token_is_of_no_use_elsewhere(confined: Integrator) -> None:
     done = confined.export()
     path = f"/data/v1/jobs/{done['jobs'][0]['jobId']}"
@@ -61,6 +63,7 @@ def test_a_stolen_token_is_of_no_use_elsewhere(confined: Integrator) -> None:
     assert (reply.status_code, reply.json()["code"]) == (403, "network_not_allowed")
 
 
+@pytest.mark.abuse(202)
 def test_a_network_that_is_taken_away_is_closed_at_once(clients: Clients) -> None:
     client = clients.special(NORTHWIND, "cost_centres", allowed_networks=NETWORKS)
     assert client.get("/data/v1/operations").status_code == 200

@@ -127,7 +127,6 @@ def denied(reply: httpx.Response, *, error: str | None) -> None:
         assert challenge.startswith(f'Bearer realm="headrace", error="{error}"')
 
 
-@pytest.mark.abuse(1)
 @pytest.mark.abuse(19)
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic dXNlcjpzZWNyZXQ="}], ids=str)
 def test_a_call_without_credentials_gets_a_bare_challenge(
@@ -234,6 +233,7 @@ def _under_a_secret(header: dict[str, Any], claims: dict[str, Any], secret: byte
     return f"{text}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
+@pytest.mark.abuse(1)
 @pytest.mark.abuse(2)
 @pytest.mark.abuse(3)
 def test_a_token_that_others_signed_is_refused(platform: Platform, integrator: Integrator) -> None:
@@ -312,6 +312,7 @@ def test_a_scope_that_only_looks_like_it_is_not_enough(
     assert (reply.status_code, reply.json()["code"]) == (403, "insufficient_scope")
 
 
+@pytest.mark.abuse(202)
 def test_a_scope_that_is_taken_from_a_client_is_gone_from_its_tokens(clients: Clients) -> None:
     client = clients.special(NORTHWIND, "cost_centres")
     assert client.get("/data/v1/operations").status_code == 200
