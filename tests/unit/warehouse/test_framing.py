@@ -1,6 +1,7 @@
 """Chunks become documents, wherever the chunks are cut."""
 
 import gzip
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -61,6 +62,17 @@ def unpacked(stored: bytes, compression: Compression) -> bytes:
 def test_an_empty_chunk_goes_on_as_a_sign_of_life() -> None:
     for compression in Compression:
         assert next(iter(compressed(iter([b"", b"x"]), compression))) == b""
+
+
+@pytest.mark.parametrize("compression", Compression)
+def test_what_is_compressed_is_the_same_however_it_came_in_chunks(compression: Compression) -> None:
+    lines = (f"{i},{hashlib.md5(str(i).encode()).hexdigest()}\n" for i in range(50_000))
+    text = "".join(lines).encode()
+    made = {
+        b"".join(compressed(cut(text, list(range(0, len(text) + step, step))), compression))
+        for step in (len(text), 300_000, 65_536, 777)
+    }
+    assert len(made) == 1
 
 
 def test_gzip_carries_no_time() -> None:

@@ -172,10 +172,29 @@ def framed(
         yield b"]\n"
 
 
+_BLOCK_BYTES = 256 * 1024
+
+
+def _in_blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in blocks of one size, the last of what is left; empty ones in between."""
+    gathered = bytearray()
+    for chunk in chunks:
+        gathered += chunk
+        if len(gathered) < _BLOCK_BYTES:
+            yield b""
+        while len(gathered) >= _BLOCK_BYTES:
+            yield bytes(memoryview(gathered)[:_BLOCK_BYTES])
+            del gathered[:_BLOCK_BYTES]
+    yield bytes(gathered)
+
+
 def compressed(chunks: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
     """The chunks as one gzip member or one zstd frame, the same bytes every time.
 
-    An empty chunk goes on as one: whoever reads can see to other things meanwhile.
+    Two workers of one range may write the same parts, and what one of them recorded must hold of
+    what the other wrote. What isal makes depends on how its input is cut, so it is cut to blocks
+    of one size, however it came through the pipe. An empty chunk goes on as one: whoever reads
+    can see to other things meanwhile.
     """
     match compression:
         case Compression.NONE:
@@ -194,7 +213,7 @@ def compressed(chunks: Iterator[bytes], compression: Compression) -> Iterator[by
                 }
             )
             compress, finish = frame.compress, frame.flush
-    for chunk in chunks:
-        yield compress(chunk)
+    for block in _in_blocks(chunks):
+        yield compress(block)
     if out := finish():
         yield out
