@@ -40,17 +40,22 @@ class S3Files:
     def open_upload(
         self, key: str, request: ExportRequest, file_name: str, kms_key: str | None
     ) -> str:
-        """Begins a multipart upload, encrypted; returns its id."""
-        reply = self.client.create_multipart_upload(
-            Bucket=self.bucket,
-            Key=key,
-            ContentType=request.content_type,
-            ContentDisposition=f'attachment; filename="{file_name}"',
-            ServerSideEncryption="aws:kms",
-            SSEKMSKeyId=kms_key or self.default_key,
-            BucketKeyEnabled=True,
-            ChecksumAlgorithm="SHA256",
-        )
+        """Begins a multipart upload, encrypted; returns its id. Raises FileUnavailable."""
+        try:
+            reply = self.client.create_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                ContentType=request.content_type,
+                ContentDisposition=f'attachment; filename="{file_name}"',
+                ServerSideEncryption="aws:kms",
+                SSEKMSKeyId=kms_key or self.default_key,
+                BucketKeyEnabled=True,
+                ChecksumAlgorithm="SHA256",
+            )
+        except ClientError as error:
+            if error_code(error).startswith("KMS."):
+                raise FileUnavailable("The documents' key cannot be used now.") from error
+            raise
         return str(reply["UploadId"])
 
     @answer_of(_SERVICE)
