@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from headrace.catalog.model import Tenant
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Json, Platform, eventually
 
@@ -18,11 +19,14 @@ class LeftBehind:
     abandoned_id: str
     poisoned: Integrator
     poisoned_runs: Future[tuple[Json, Json]]
+    keyless: Integrator
+    keyless_id: str
+    key: str
 
 
 @pytest.fixture(scope="session", autouse=True)
 def left_behind(platform: Platform, clients: Clients) -> Iterator[LeftBehind]:
-    """An operation whose execution somebody stopped, and one with a table that cannot be read."""
+    """Operations whose execution somebody stopped, whose table cannot be read, whose key is off."""
     abandoned = clients.special(NORTHWIND, "absences", "payslips")
     clients.keep(abandoned)
     operation_id = abandoned.start(fileFormat="json")["operationId"]
@@ -45,5 +49,16 @@ def left_behind(platform: Platform, clients: Clients) -> Iterator[LeftBehind]:
         assert poisoned.retry(first["operationId"]).status_code == 202
         return first, poisoned.ended(first["operationId"])
 
+    kms = platform.aws("kms")
+    key: str = kms.create_key(Description="a key that is off")["KeyMetadata"]["Arn"]
+    kms.disable_key(KeyId=key)
+    tenant = Tenant(f"keyless-{clients.run}", "Keyless", "UTC", kms_key=key)
+    clients.add_tenant(tenant, like=NORTHWIND)
+    keyless = clients.special(tenant.tenant_id, "cost_centres")
+    clients.keep(keyless)
+    keyless_id = keyless.start()["operationId"]
+
     with ThreadPoolExecutor(1) as pool:
-        yield LeftBehind(abandoned, operation_id, poisoned, pool.submit(run_twice))
+        runs = pool.submit(run_twice)
+        yield LeftBehind(abandoned, operation_id, poisoned, runs, keyless, keyless_id, key)
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)

@@ -1,11 +1,12 @@
 """What may be done with an operation, and when."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.system.conftest import NORTHWIND, Clients
-from tests.system.deployed import Integrator, Json, eventually
+from tests.system.deployed import Integrator, Json, at_once, eventually
 
 pytestmark = pytest.mark.system
 
@@ -225,3 +226,27 @@ def test_a_download_beside_a_deletion_is_whole_or_not_there(integrator: Integrat
         assert status in (200, 404, 410), seen
         assert status != 200 or size == job["bytes"], seen
     assert download() == (404, 0)
+
+
+def test_of_many_who_cancel_retry_or_delete_at_once_one_does_it(integrator: Integrator) -> None:
+    operation_id = integrator.start(fileFormat="json")["operationId"]
+    cancelled = at_once(8, lambda _: integrator.cancel(operation_id))
+    assert [reply.status_code for reply in cancelled] == [200] * 8
+    assert len({reply.json()["endedAt"] for reply in cancelled}) == 1
+
+    retried = at_once(8, lambda _: integrator.retry(operation_id))
+    assert Counter(reply.status_code for reply in retried) == {202: 1, 409: 7}
+    assert integrator.status(operation_id)["attempt"] == 2
+    blocked = integrator.starts()
+    assert blocked.json()["blockingOperationId"] == operation_id
+    integrator.cancel(operation_id)
+
+    other = integrator.start(fileFormat="json")["operationId"]
+    refused = integrator.retry(operation_id)
+    assert (refused.status_code, refused.json()["code"]) == (409, "operation_active")
+    assert refused.json()["blockingOperationId"] == other
+    integrator.cancel(other)
+
+    deleted = at_once(8, lambda _: integrator.delete(operation_id))
+    assert Counter(reply.status_code for reply in deleted) == {204: 1, 404: 7}
+    assert integrator.quota()["used"] == 2

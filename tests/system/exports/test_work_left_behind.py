@@ -1,6 +1,6 @@
-"""What nobody ends, and what cannot succeed: both come to an end, with nothing left.
+"""What nobody ends, and what cannot succeed: it comes to an end, with nothing left.
 
-Both were begun before the first test of this folder (conftest.py), as both take their time.
+All of it was begun before the first test of this folder (conftest.py), as it takes its time.
 """
 
 from datetime import datetime, timedelta
@@ -55,3 +55,23 @@ def test_work_that_nobody_ends_is_ended_by_the_sweeper_in_time(
     again = client.ended(operation_id)
     assert (again["status"], again["attempt"], again["quota"]["used"]) == ("succeeded", 2, 0)
     client.leaves(documents=2)
+
+
+@pytest.mark.abuse(104)
+def test_an_export_under_a_disabled_key_fails_until_the_key_is_enabled(
+    platform: Platform, left_behind: LeftBehind
+) -> None:
+    client = left_behind.keyless
+    failed = client.ended(left_behind.keyless_id)
+    assert failed["status"] == "failed"
+    [job] = failed["jobs"]
+    assert (job["status"], job["error"]["code"]) == ("failed", "unavailable")
+    assert left_behind.key not in str(failed)
+    assert failed["quota"]["used"] == 0
+    client.leaves(documents=0)
+
+    platform.aws("kms").enable_key(KeyId=left_behind.key)
+
+    assert client.retry(left_behind.keyless_id).status_code == 202
+    assert client.ended(left_behind.keyless_id)["status"] == "succeeded"
+    client.leaves(documents=1)
