@@ -150,7 +150,6 @@ def _runs(pid: int) -> bool:
     return state != "Z"
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def test_no_function_s_process_outlives_its_platform(home: Home, end: signal.Signals) -> None:
     functions = _function(_start(home))
