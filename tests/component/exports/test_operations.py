@@ -12,8 +12,10 @@ from headrace.adapters.dynamodb.table import Table
 from headrace.exports.model import Failure, Job, Operation, RangeResult, Status, UploadedPart
 from headrace.kernel.errors import (
     Fenced,
+    NotFound,
     OperationActive,
     OperationNotRetryable,
+    OperationRunning,
     QuotaExhausted,
     Unavailable,
 )
@@ -215,3 +217,19 @@ def test_a_quota_of_none_lets_nothing_start(world: World) -> None:
     world.configurations.rule = a_rule(limit=0)
     with pytest.raises(QuotaExhausted):
         world.start()
+
+
+def test_of_two_deletions_the_second_finds_nothing(world: World) -> None:
+    done = ended(world, world.start())
+    world.operations.delete(done, world.clock.now())
+
+    with pytest.raises(NotFound):
+        world.operations.delete(done, world.clock.now())
+
+
+def test_a_deletion_that_a_retry_came_before_is_refused(world: World) -> None:
+    done = ended(world, world.start())
+    world.operations.reset(done, world.clock.now())
+
+    with pytest.raises(OperationRunning):
+        world.operations.delete(done, world.clock.now())

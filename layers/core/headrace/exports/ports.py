@@ -123,7 +123,7 @@ class Operations(Protocol):
         ...
 
     def delete(self, operation: Operation, moment: datetime) -> None:
-        """Hides it for good. Raises OperationRunning."""
+        """Hides it for good. Raises OperationRunning, NotFound."""
         ...
 
     def look_again(self, operation: Operation, moment: datetime | None) -> None:

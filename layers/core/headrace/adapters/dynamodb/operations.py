@@ -292,7 +292,10 @@ class DynamoOperations:
         )
 
     def delete(self, operation: Operation, moment: datetime) -> None:
-        """Hides it; the sweeper sees it until its files are gone. Raises OperationRunning."""
+        """Hides it; the sweeper sees it until its files are gone.
+
+        Raises OperationRunning; NotFound if another call has hidden it meanwhile.
+        """
         try:
             self._move(
                 operation,
@@ -302,6 +305,7 @@ class DynamoOperations:
                 **self._due(operation, moment, now=True),
             )
         except Fenced:
+            self.get(operation.tenant, operation.client_id, operation.operation_id)
             raise OperationRunning(
                 "The operation was retried meanwhile; cancel it first, then delete it."
             ) from None
