@@ -9,12 +9,15 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
+from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.catalog.model import Catalog, Client, Publication, Tenant
 from headrace.catalog.usecases import PublishCatalog
 from headrace.exports.model import Configuration, Source
@@ -69,7 +72,7 @@ class Clients:
     def of(self, tenant: str) -> Integrator:
         """A client nobody used before, with plenty of quota and every table of the tenant."""
         if not self.ready.get(tenant):
-            self._make_ready(tenant, 20)
+            self._make_ready(tenant, 10)
         self._publish_if_needed()
         return self._integrator(self.ready[tenant].pop(), tenant)
 
@@ -115,9 +118,19 @@ class Clients:
 
     def restore(self) -> None:
         """Publishes the catalog that was there before the tests."""
-        PublishCatalog(self.platform.deployment.catalogs(), SystemClock())(self.base)
+        PublishCatalog(self.catalogs, SystemClock())(self.base)
 
     # --- pieces -----------------------------------------------------------------------------
+
+    @cached_property
+    def catalogs(self) -> DynamoCatalogs:
+        """The published catalogs; made once, as a client of AWS takes a while to make."""
+        return self.platform.deployment.catalogs()
+
+    @cached_property
+    def secrets(self) -> DynamoClientSecrets:
+        """The hashes of the clients' secrets."""
+        return self.platform.deployment.client_secrets()
 
     _like: dict[str, str] = field(default_factory=dict)
     _published: int | None = None
@@ -148,20 +161,19 @@ class Clients:
         return client
 
     def _publish_if_needed(self) -> None:
-        current = self.platform.deployment.catalogs().current()
+        current = self.catalogs.current()
         if current is None or current.version != self._published:
             self._publish()
 
     def _publish(self) -> Publication:
         """All of ours beside whatever else is current."""
-        catalogs = self.platform.deployment.catalogs()
-        current = catalogs.current()
+        current = self.catalogs.current()
         assert current is not None
-        theirs = catalogs.read(current.version)
+        theirs = self.catalogs.read(current.version)
         ours = f"test-{self.run}-"
         mine = {tenant.tenant_id for tenant in self.tenants}
         read = {source.name for source in self.sources}
-        publication = PublishCatalog(catalogs, SystemClock())(
+        publication = PublishCatalog(self.catalogs, SystemClock())(
             replace(
                 theirs,
                 tenants=(
@@ -186,9 +198,7 @@ class Clients:
         return publication
 
     def _integrator(self, client: Client, tenant: str) -> Integrator:
-        create = CreateClientSecret(
-            self.platform.deployment.client_secrets(), SystemClock(), RandomIds()
-        )
+        create = CreateClientSecret(self.secrets, SystemClock(), RandomIds())
         return Integrator(self.platform, client.client_id, create(client.client_id)[1], tenant)
 
 
