@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -16,8 +16,9 @@ from headrace.exports.model import (
     RowRange,
     Source,
     Table,
+    TableRange,
 )
-from headrace.exports.ports import SourceColumn
+from headrace.exports.ports import HeldSnapshot, SourceColumn
 from headrace.kernel.errors import NotFound, SourceChanged
 from tests.builders import a_configuration, a_rule, a_source
 
@@ -159,12 +160,14 @@ class FakeWarehouse:
         source: Source,
         version: str,
         table: Table,
-        row_range: RowRange | None,
+        row_range: TableRange | None,
         file_format: FileFormat,
         compression: Compression,
         position: PartPosition,
+        snapshot: str | None = None,
     ) -> Iterator[FakeStream]:
         """See the port."""
+        assert isinstance(row_range, RowRange | None)
         if self.failure is not None:
             raise self.failure
         if version in self.dropped:
@@ -173,6 +176,10 @@ class FakeWarehouse:
         yield FakeStream(
             [self.line(version, table, row) for row in range(wanted.first, wanted.last + 1)]
         )
+
+    def hold(self, source: Source) -> AbstractContextManager[HeldSnapshot]:
+        """Its snapshots need nobody to hold them."""
+        raise AssertionError("there is nothing to hold")
 
 
 def with_quota(configurations: FakeConfigurations, limit: int) -> FakeConfigurations:

@@ -15,6 +15,7 @@ from headrace.exports.model import (
     ColumnType,
     Configuration,
     RowFilter,
+    SnapshotScope,
     Source,
     Table,
 )
@@ -81,6 +82,7 @@ def configuration_to_json(configuration: Configuration) -> Json:
         "clientId": configuration.client_id,
         "default": configuration.default,
         "source": configuration.source,
+        "snapshot": configuration.snapshot.value,
         "tables": [_table_to_json(table) for table in configuration.tables],
     }
 
@@ -94,6 +96,7 @@ def configuration_from_json(value: Json) -> Configuration:
         default=value["default"],
         source=value["source"],
         tables=tuple(_table_from_json(table) for table in value["tables"]),
+        snapshot=SnapshotScope(value.get("snapshot", SnapshotScope.JOB)),
     )
 
 
@@ -104,6 +107,7 @@ def _table_to_json(table: Table) -> Json:
         "primaryKey": list(table.primary_key),
         "rowEstimate": table.row_estimate,
         "escapeFormulas": table.escape_formulas,
+        "ordered": table.ordered,
         "columns": [
             {
                 "name": column.name,
@@ -112,6 +116,7 @@ def _table_to_json(table: Table) -> Json:
                 "nullable": column.nullable,
                 "precision": column.precision,
                 "scale": column.scale,
+                "textOf": column.text_of,
             }
             for column in table.columns
         ],
@@ -138,6 +143,7 @@ def _table_from_json(value: Json) -> Table:
                 nullable=column["nullable"],
                 precision=column["precision"],
                 scale=column["scale"],
+                text_of=column.get("textOf"),
             )
             for column in value["columns"]
         ),
@@ -150,6 +156,7 @@ def _table_from_json(value: Json) -> Table:
         ),
         row_estimate=value["rowEstimate"],
         escape_formulas=value.get("escapeFormulas", False),
+        ordered=value.get("ordered", False),
     )
 
 

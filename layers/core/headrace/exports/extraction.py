@@ -21,6 +21,7 @@ from headrace.exports.model import (
     Source,
     Status,
     Table,
+    TableRange,
     part_numbers,
     parts_fit,
 )
@@ -153,7 +154,7 @@ class PlanJob:
 
     def _ranges(
         self, operation: Operation, source: Source, table: Table, *, split: bool
-    ) -> tuple[RowRange, ...]:
+    ) -> tuple[TableRange, ...]:
         version = operation.sync_version or ""
         limits, request = self.extraction.limits, operation.request
         if split and request.file_format.splittable:
@@ -219,7 +220,8 @@ class ExportRange:
                 iter(stream),
                 lambda: not self.extraction.operations.may_continue(operation, job),
             )
-            if row_range != WHOLE and stream.rows != row_range.rows:
+            exact = isinstance(row_range, RowRange) and row_range != WHOLE
+            if exact and stream.rows != row_range.rows:
                 raise HeadraceError("A range of the table does not hold the rows it was cut for.")
             return RangeResult(index, stream.rows, parts, digest)
 

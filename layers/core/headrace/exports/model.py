@@ -41,11 +41,16 @@ class ColumnType(StrEnum):
     UUID = "uuid"
     BINARY = "binary"
     JSON = "json"
+    INTERVAL = "interval"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A configured column: ``name`` is what callers see, ``source`` the column that it reads."""
+    """A configured column: ``name`` is what callers see, ``source`` the column that it reads.
+
+    ``text_of``: the source's own type, if what is carried is the text that the source writes of
+    it, for want of a canonical form (a range of PostgreSQL's, say).
+    """
 
     name: str
     source: str
@@ -53,6 +58,7 @@ class Column:
     nullable: bool
     precision: int | None = None
     scale: int | None = None
+    text_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ class Table:
 
     ``escape_formulas``: in CSV, texts that a spreadsheet would run are written behind an
     apostrophe. By default they are data like all other (RFC 4180 knows no formulas).
+    ``ordered``: rows come in the order of the primary key, as the source compares its values.
     """
 
     name: str
@@ -79,6 +86,7 @@ class Table:
     filters: tuple[RowFilter, ...] = ()
     row_estimate: int = 0
     escape_formulas: bool = False
+    ordered: bool = False
 
     @property
     def schema_hash(self) -> str:
@@ -86,12 +94,23 @@ class Table:
         shape = {
             "columns": [
                 [column.name, column.type, column.nullable, column.precision, column.scale]
+                + ([column.text_of] if column.text_of is not None else [])
                 for column in self.columns
             ],
             "primaryKey": list(self.primary_key),
         }
         text = json.dumps(shape, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+class SnapshotScope(StrEnum):
+    """What is read in one snapshot, of a source that keeps no versions (PostgreSQL).
+
+    A source that keeps versions (DuckLake) shows all tables of an operation at one anyway.
+    """
+
+    JOB = "job"
+    OPERATION = "operation"
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,7 @@ class Configuration:
     default: bool
     source: str
     tables: tuple[Table, ...]
+    snapshot: SnapshotScope = SnapshotScope.JOB
 
     def table(self, name: str) -> Table:
         """The table with this public name. Raises NotFound."""
@@ -117,13 +137,20 @@ class Configuration:
 class Source:
     """Where tables are read.
 
-    Options by kind: ``ducklake``: ``catalog`` (``sqlite:FILE``), ``data_path``; ``duckdb``:
-    ``path``; ``parquet``: ``path`` of a folder of ``TABLE.parquet`` files or ``TABLE/`` folders.
+    The options of each kind are those of ``catalog.schema.OPTIONS``.
     """
 
     name: str
     kind: str
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def keeps_versions(self) -> bool:
+        """Can a version be read at any time, by anyone who names it.
+
+        Of PostgreSQL it cannot: what several workers are to see alike, somebody must hold open.
+        """
+        return self.kind != "postgresql"
 
 
 # --- how it is asked for --------------------------------------------------------------------
@@ -252,6 +279,24 @@ class RowRange:
 
 
 @dataclass(frozen=True)
+class KeyRange:
+    """Rows whose key lies beyond ``after`` and not beyond ``upto``; None is open.
+
+    A bound has a text for each column of the key, as the source writes its values. How many rows
+    a range holds is known when it was read: they come and go between the plan and the snapshot.
+    ``rows`` is the plan's guess.
+    """
+
+    after: tuple[str, ...] | None
+    upto: tuple[str, ...] | None
+    rows: int
+
+
+type TableRange = RowRange | KeyRange
+"""A part of a table, in whatever way its source is split."""
+
+
+@dataclass(frozen=True)
 class PartPosition:
     """Where in its document a range stands: whether it opens it, whether it closes it."""
 
@@ -296,7 +341,7 @@ class Job:
     table: str
     status: Status = Status.SCHEDULED
     attempt: int = 0
-    ranges: tuple[RowRange, ...] = ()
+    ranges: tuple[TableRange, ...] = ()
     ranges_done: int = 0
     rows: int | None = None
     size: int | None = None

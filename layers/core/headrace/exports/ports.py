@@ -19,10 +19,10 @@ from headrace.exports.model import (
     Quota,
     QuotaRule,
     RangeResult,
-    RowRange,
     Source,
     Status,
     Table,
+    TableRange,
     UploadedPart,
 )
 
@@ -260,6 +260,8 @@ class SourceColumn:
     precision: int | None = None
     scale: int | None = None
     reason: str | None = None
+    text_of: str | None = None
+    """See ``Column``."""
 
 
 class RowStream(Protocol):
@@ -275,6 +277,24 @@ class RowStream(Protocol):
     @property
     def rows(self) -> int:
         """How many rows there were; known after the last chunk."""
+        ...
+
+
+class HeldSnapshot(Protocol):
+    """A snapshot of a source, held open."""
+
+    @property
+    def name(self) -> str:
+        """What other workers find it by."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The version that it shows."""
+        ...
+
+    def check(self) -> None:
+        """Raises SnapshotLost if it is held no longer."""
         ...
 
 
@@ -311,7 +331,7 @@ class Warehouse(Protocol):
         target_bytes: int,
         max_ranges: int,
         compression: Compression = Compression.NONE,
-    ) -> tuple[RowRange, ...]:
+    ) -> tuple[TableRange, ...]:
         """Disjoint ranges, none empty, that together hold every row; () of an empty table.
 
         ``target_bytes`` is what a range aims at before compression; with ``compression`` known,
@@ -324,10 +344,21 @@ class Warehouse(Protocol):
         source: Source,
         version: str,
         table: Table,
-        row_range: RowRange | None,
+        row_range: TableRange | None,
         file_format: FileFormat,
         compression: Compression,
         position: PartPosition,
+        snapshot: str | None = None,
     ) -> AbstractContextManager[RowStream]:
-        """The rows of the range (None: of the whole table) as part of a document."""
+        """The rows of the range (None: of the whole table) as part of a document.
+
+        ``snapshot``: what to read, where somebody holds it open. Raises SnapshotLost.
+        """
+        ...
+
+    def hold(self, source: Source) -> AbstractContextManager["HeldSnapshot"]:
+        """A snapshot that other workers can read in, for as long as this is not left.
+
+        Only of a source that keeps no versions. Raises SourceUnavailable.
+        """
         ...

@@ -32,6 +32,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     └── Unavailable               a part we depend on does not answer; trying again may help
         ├── SourceUnavailable
         ├── SourceChanged
+        ├── SnapshotLost          nobody holds the snapshot open any more that a worker is to read
         └── FileUnavailable
 """
 
@@ -246,6 +247,13 @@ class SourceChanged(Unavailable):
 
     code = "source_changed"
     title = "The source changed while it was read"
+
+
+class SnapshotLost(Unavailable):
+    """The snapshot that a worker is to read in is not held (any more): the job begins anew."""
+
+    code = "snapshot_lost"
+    title = "The snapshot is not held any more"
 
 
 class FileUnavailable(Unavailable):

@@ -19,6 +19,7 @@ type Event = Mapping[str, Any]
 _SENTENCES = {
     "source_unavailable": "The source could not be read; retry the operation later.",
     "source_changed": "The source changed while it was read; retry the operation.",
+    "snapshot_lost": "The source was not held still for long enough; retry the operation.",
     "unavailable": "A service that the work needs did not answer; retry the operation.",
 }
 
@@ -60,6 +61,7 @@ def failure_of(event: Event) -> Failure:
     code = {
         "SourceUnavailable": "source_unavailable",
         "SourceChanged": "source_changed",
+        "SnapshotLost": "snapshot_lost",
         "FileUnavailable": "unavailable",
         "Unavailable": "unavailable",
         "States.Timeout": "timed_out",

@@ -29,12 +29,14 @@ from headrace.exports.model import (
     Failure,
     FileFormat,
     Job,
+    KeyRange,
     Operation,
     Quota,
     QuotaRule,
     RangeResult,
     RowRange,
     Status,
+    TableRange,
     UploadedPart,
     origins,
 )
@@ -581,7 +583,7 @@ def _job_item(job: Job) -> Item:
         "job_id": job.job_id,
         "status": str(job.status),
         "attempt": job.attempt,
-        "ranges": [[r.first, r.last, r.rows] for r in job.ranges],
+        "ranges": [_table_range_item(one) for one in job.ranges],
         "key": job.key,
         "upload_id": job.upload_id,
         "schema_hash": job.schema_hash,
@@ -603,7 +605,7 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             table=table,
             status=Status(item["status"]),
             attempt=item["attempt"],
-            ranges=tuple(RowRange(*numbers) for numbers in item["ranges"]),
+            ranges=tuple(map(_table_range, item["ranges"])),
             ranges_done=len(item.get("ranges_done", ())),
             rows=item.get("rows"),
             size=item.get("size"),
@@ -624,6 +626,30 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
                 upload_id=job.upload_id,
             )
     return job.within(operation.status, operation.failure)
+
+
+def _table_range_item(table_range: TableRange) -> list[Any] | dict[str, Any]:
+    if isinstance(table_range, RowRange):
+        return [table_range.first, table_range.last, table_range.rows]
+    return {
+        "after": _listed(table_range.after),
+        "upto": _listed(table_range.upto),
+        "rows": table_range.rows,
+    }
+
+
+def _listed(bound: tuple[str, ...] | None) -> list[str] | None:
+    return None if bound is None else list(bound)
+
+
+def _table_range(kept: list[Any] | dict[str, Any]) -> TableRange:
+    if isinstance(kept, list):
+        return RowRange(*kept)
+    return KeyRange(_bound(kept["after"]), _bound(kept["upto"]), kept["rows"])
+
+
+def _bound(kept: list[str] | None) -> tuple[str, ...] | None:
+    return None if kept is None else tuple(kept)
 
 
 def _range_item(job: Job, result: RangeResult) -> Item:

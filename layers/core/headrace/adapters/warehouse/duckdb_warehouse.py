@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from headrace.adapters.warehouse import sources
@@ -31,8 +31,9 @@ from headrace.exports.model import (
     RowRange,
     Source,
     Table,
+    TableRange,
 )
-from headrace.exports.ports import SourceColumn
+from headrace.exports.ports import HeldSnapshot, SourceColumn
 from headrace.kernel.errors import HeadraceError, SourceChanged
 
 WHOLE = PartPosition(first=True, last=True)
@@ -158,10 +159,11 @@ class DuckdbWarehouse:
         source: Source,
         version: str,
         table: Table,
-        row_range: RowRange | None,
+        row_range: TableRange | None,
         file_format: FileFormat,
         compression: Compression,
         position: PartPosition,
+        snapshot: str | None = None,
     ) -> Iterator[_Rows]:
         """The rows of the range (None: of the whole table) as part of a document.
 
@@ -169,6 +171,8 @@ class DuckdbWarehouse:
         """
         if not file_format.splittable and position != WHOLE:
             raise HeadraceError(f"A part of a {file_format} document cannot be written by itself.")
+        if not isinstance(row_range, RowRange | None):
+            raise HeadraceError("Tables of this source are split by position, not by key.")
         if row_range is not None and row_range.first <= 0 and row_range.last >= LAST_POSITION:
             row_range = None
         with (
@@ -189,6 +193,10 @@ class DuckdbWarehouse:
             with CopyStream(pipe, reader.connection, query.text, query.parameters, options) as copy:
                 checked = _checked(copy, reader, row_range, position)
                 yield _Rows(_encoded(checked, file_format, compression, position), copy)
+
+    def hold(self, source: Source) -> AbstractContextManager[HeldSnapshot]:
+        """Sources here keep their versions: there is nothing to hold."""
+        raise HeadraceError(f"A version of the source {source.name} needs nobody to hold it.")
 
 
 def _fields(table: Table, columns: dict[str, SourceColumn]) -> tuple[Field, ...]:
