@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
+from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.model import Catalog
@@ -71,7 +71,7 @@ def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:
         digest.update(path.read_bytes())
     if current is None or home.recall("catalog") != digest.hexdigest():
         variables = {"HEADRACE_WAREHOUSE": str(home.warehouse)}
-        compiled = compile_catalog(read_folder(CATALOG), variables, DuckdbWarehouse())
+        compiled = compile_catalog(read_folder(CATALOG), variables, WarehouseByKind())
         current = PublishCatalog(catalogs, SystemClock())(compiled)
         home.remember("catalog", digest.hexdigest())
     said.append(f"version {current.version}")

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
+from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.model import Catalog
@@ -102,7 +102,7 @@ def _variables(assignments: tuple[str, ...], target: Target) -> Mapping[str, str
 
 
 def _compiled(folder: Path, variables: Mapping[str, str]) -> Catalog:
-    return compile_catalog(read_folder(folder), variables, DuckdbWarehouse())
+    return compile_catalog(read_folder(folder), variables, WarehouseByKind())
 
 
 # --- catalog --------------------------------------------------------------------------------

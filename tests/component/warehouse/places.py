@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from backports import zstd
 
+from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import literal, load_extension
 from headrace.exports.model import (
@@ -23,12 +24,12 @@ from headrace.exports.model import (
     FileFormat,
     PartPosition,
     RowFilter,
-    RowRange,
     Source,
     Table,
+    TableRange,
 )
 
-WAREHOUSE = DuckdbWarehouse()
+WAREHOUSE = WarehouseByKind()
 SPLITTING = DuckdbWarehouse(least_range_bytes=1)
 """Splits small tables too."""
 PLAIN = Compression.NONE
@@ -103,7 +104,7 @@ def a_table_of(
         name="things",
         source=table,
         columns=tuple(
-            Column(c.name, c.name, c.type, c.nullable, c.precision, c.scale)
+            Column(c.name, c.name, c.type, c.nullable, c.precision, c.scale, c.text_of)
             for c in described
             if c.type is not None and (not columns or c.name in columns)
         ),
@@ -126,7 +127,7 @@ def part(
     source: Source,
     version: str,
     table: Table,
-    row_range: RowRange | None = None,
+    row_range: TableRange | None = None,
     file_format: FileFormat = FileFormat.CSV,
     compression: Compression = PLAIN,
     position: PartPosition = ONLY,
@@ -146,7 +147,7 @@ def document(
     compression: Compression = PLAIN,
     *,
     version: str | None = None,
-    ranges: tuple[RowRange, ...] | None = None,
+    ranges: tuple[TableRange, ...] | None = None,
 ) -> Document:
     """The whole table as one document: in one part, or in one part per range."""
     version = WAREHOUSE.current_version(source) if version is None else version

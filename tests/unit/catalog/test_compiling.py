@@ -1,7 +1,7 @@
 """A catalog against what its sources hold, with a source that is a dictionary."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -294,9 +294,10 @@ def test_all_rows_are_handed_out_only_if_that_is_written() -> None:
     assert configuration.tables[0].filters == ()
 
 
-def test_files_that_cannot_say_not_null_may_have_keys() -> None:
+def test_what_cannot_say_not_null_may_have_keys() -> None:
     key = TABLE.replace("primary_key: [id]", "primary_key: [id, pay]")
-    [configuration] = compiled(key, kind="parquet")
+    unpromised = tuple(replace(column, promised=False) for column in EMPLOYEES)
+    [configuration] = compiled(key, FakeSchemas({"hr.employees": unpromised}), kind="parquet")
     assert configuration.tables[0].primary_key == ("id", "pay")
 
 

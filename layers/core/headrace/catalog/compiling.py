@@ -17,7 +17,15 @@ from headrace.catalog.model import Catalog, CatalogRefused, Client, Problem, Ten
 from headrace.catalog.ports import SourceSchemas
 from headrace.catalog.schema import ConfigurationEntry, RowsEntry, TableEntry
 from headrace.catalog.suggestions import did_you_mean
-from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
+from headrace.exports.model import (
+    Column,
+    ColumnType,
+    Configuration,
+    RowFilter,
+    SnapshotScope,
+    Source,
+    Table,
+)
 from headrace.exports.ports import SourceColumn
 from headrace.kernel.errors import HeadraceError
 
@@ -32,9 +40,6 @@ FILTERABLE = frozenset(
     }
 )
 """Types whose equality means the same in every source."""
-
-_WITHOUT_CONSTRAINTS = frozenset({"parquet"})
-"""Kinds of sources that cannot say that a column is never NULL."""
 
 
 def compile_catalog(
@@ -115,6 +120,7 @@ class _Compiler:
                 entry.default,
                 entry.source,
                 tuple(table for table in tables if table is not None),
+                SnapshotScope(entry.snapshot),
             )
 
     def _open(self, name: str) -> _Opened | None:
@@ -162,6 +168,7 @@ class _Compiler:
                         nullable=column.nullable,
                         precision=column.precision,
                         scale=column.scale,
+                        text_of=column.text_of,
                     )
                 )
             elif column is not None:
@@ -185,6 +192,7 @@ class _Compiler:
             primary_key=tuple(entry.primary_key),
             filters=filters,
             escape_formulas=configuration.entry.escape_formulas,
+            ordered=entry.ordered,
         )
 
     def _find_table(
@@ -238,9 +246,12 @@ class _Compiler:
         source_table: str,
         columns: list[Column],
     ) -> None:
-        if opened.source.kind in _WITHOUT_CONSTRAINTS:
-            return
-        nullable = {column.name: column.source for column in columns if column.nullable}
+        unpromised = {c.name for c in opened.tables[source_table] if not c.promised}
+        nullable = {
+            column.name: column.source
+            for column in columns
+            if column.nullable and column.source not in unpromised
+        }
         for index, key in enumerate(entry.primary_key):
             if key in nullable:
                 self.problems.append(

@@ -200,6 +200,34 @@ OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {
             "The folder or `s3://` prefix of the data files; without one, what the catalog says.",
         ),
     },
+    "postgresql": {
+        "host": (
+            False,
+            "The server's name or address, or the folder of its Unix socket; without one, the "
+            "secret's `host`.",
+        ),
+        "port": (False, "Its port; without one, the secret's `port`, else 5432."),
+        "database": (False, "The database; without one, the secret's `dbname`."),
+        "secret": (
+            False,
+            "The name or ARN of a secret in Secrets Manager, in the form that RDS gives them: a "
+            "JSON object with `username` and `password`.",
+        ),
+        "user": (False, "The role, where there is no secret: a server that asks for no password."),
+        "replica_host": (False, "A replica that is read instead of `host`."),
+        "tls": (
+            False,
+            "`verify-full` (the default), `verify-ca`, `require` or `disable`; a Unix socket has "
+            "none.",
+        ),
+        "tls_ca": (False, "A file of certificates that the server's must descend from."),
+        "statement_timeout": (False, "Seconds after which the server ends a query of ours."),
+        "lock_timeout": (False, "Seconds that a query waits for a lock."),
+        "max_connections": (
+            False,
+            "Workers that read from it at once, over all operations and clients; 4 without it.",
+        ),
+    },
     "duckdb": {"path": (True, "The database file. Its views are not offered, only its tables.")},
     "parquet": {
         "path": (
@@ -216,7 +244,7 @@ class SourceEntry(Entry):
     """Where tables are read from."""
 
     name: Id64 = Field(description="The name that configurations refer to.")
-    kind: Literal["ducklake", "duckdb", "parquet"] = Field(description="What it is.")
+    kind: Literal["ducklake", "postgresql", "duckdb", "parquet"] = Field(description="What it is.")
     options: dict[str, str] = Field(description="Where it is; see below, by kind.")
 
     @model_validator(mode="after")
@@ -292,6 +320,12 @@ class TableEntry(Entry):
         description="Further choices of rows; all of them must hold. Use them alone where the "
         "source knows the tenant by another id.",
     )
+    ordered: bool = Field(
+        default=False,
+        description="Write rows in the order of the primary key, as the source compares its "
+        "values. It costs the source a sort; a DuckLake, DuckDB or Parquet table is then not "
+        "split, and must fit into a worker's memory.",
+    )
     all_rows: bool = Field(
         default=False, description="Yes, this table has no other tenant's rows: hand out all."
     )
@@ -304,6 +338,8 @@ class TableEntry(Entry):
                 "says nothing of whose rows to hand out: add tenant_column, or rows, "
                 "or all_rows: true if the table holds this tenant's rows only"
             )
+        if self.ordered and not self.primary_key:
+            raise ValueError("says ordered: true and has no primary_key to be ordered by")
         if chosen and self.all_rows:
             raise ValueError("says all_rows: true and chooses rows as well; take one of them out")
         return self
@@ -320,6 +356,12 @@ class ConfigurationEntry(Entry):
         description="Is it meant when a call names none. At most one per client and tenant.",
     )
     source: Id64 = Field(description="The source that its tables are read from.")
+    snapshot: Literal["job", "operation"] = Field(
+        default="job",
+        description="Of a `postgresql` source: whether each table is read in a snapshot of its "
+        "own, or all tables of an operation in one, which is held open in the database until the "
+        "last table has been read. Other sources show all tables at one version anyway.",
+    )
     escape_formulas: bool = Field(
         default=False,
         description="In CSV, write texts that begin with `=`, `+`, `-`, `@` or a control character "

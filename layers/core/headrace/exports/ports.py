@@ -262,6 +262,8 @@ class SourceColumn:
     reason: str | None = None
     text_of: str | None = None
     """See ``Column``."""
+    promised: bool = True
+    """Can the source promise that a column is never NULL (a view of PostgreSQL's cannot)."""
 
 
 class RowStream(Protocol):

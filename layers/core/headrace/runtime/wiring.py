@@ -98,10 +98,10 @@ def workflows() -> "StepFunctionsWorkflows":
 
 @cache
 def warehouse() -> "Warehouse":
-    """The sources, read by DuckDB."""
-    from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
+    """The sources."""
+    from headrace.adapters.warehouse.by_kind import WarehouseByKind
 
-    return DuckdbWarehouse()
+    return WarehouseByKind()
 
 
 def export() -> usecases.Export:

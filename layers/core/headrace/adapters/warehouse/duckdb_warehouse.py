@@ -137,6 +137,8 @@ class DuckdbWarehouse:
         ``target_bytes`` is what a range encodes to before compression, on average; whatever it
         is, none is planned to be stored in less than ``least_range_bytes``.
         """
+        if table.ordered:
+            max_ranges = 1  # positions are not in the order of the key
         with opened(source, version, self.limits) as reader:
             columns = _columns(reader, table)
             buckets = _count_by_position(reader, table, columns)
@@ -182,15 +184,18 @@ class DuckdbWarehouse:
                 version,
                 self.limits,
                 (pipe.path,),
-                # Only so can the engine bound a row group by its bytes.
-                ordered=file_format is not FileFormat.PARQUET,
+                # Only without can the engine bound a row group by its bytes.
+                ordered=table.ordered or file_format is not FileFormat.PARQUET,
             ) as reader,
         ):
             columns = _columns(reader, table)
             scans = reader.scans(table.source, row_range)
             query = _query(select_list(_fields(table, columns), file_format), scans, table, columns)
-            options = copy_options(file_format, compression, header=position.first)
-            with CopyStream(pipe, reader.connection, query.text, query.parameters, options) as copy:
+            options = copy_options(
+                file_format, compression, header=position.first, ordered=table.ordered
+            )
+            text = query.text + _in_order(table)
+            with CopyStream(pipe, reader.connection, text, query.parameters, options) as copy:
                 checked = _checked(copy, reader, row_range, position)
                 yield _Rows(_encoded(checked, file_format, compression, position), copy)
 
@@ -271,8 +276,15 @@ def _query(
             parameters.extend(row_filter.values)
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         # All pieces are SQL of ours: names quoted, values bound.
-        texts.append(f"SELECT {select} FROM {scan.relation}{where}")  # noqa: S608
+        texts.append(f"SELECT {select} FROM {scan.relation} AS t{where}")  # noqa: S608
     return _Query(" UNION ALL ".join(texts), parameters)
+
+
+def _in_order(table: Table) -> str:
+    """Behind a query of the table's only scan: the order of its primary key, if it has one."""
+    sources = {column.name: column.source for column in table.columns}
+    names = ", ".join(f"t.{identifier(sources[name])}" for name in table.primary_key)
+    return f" ORDER BY {names}" if table.ordered and names else ""
 
 
 def _condition(row_filter: RowFilter, column: SourceColumn) -> str:

@@ -19,7 +19,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -352,7 +352,10 @@ class _Folder:
             return ()
         rows = self.connection.execute(f"DESCRIBE FROM {self._relation(table)}").fetchall()
         return tuple(
-            classify(row[0], self.connection.sqltype(row[1]), nullable=True) for row in rows
+            replace(
+                classify(row[0], self.connection.sqltype(row[1]), nullable=True), promised=False
+            )
+            for row in rows
         )
 
     def position(self, table: str) -> str | None:

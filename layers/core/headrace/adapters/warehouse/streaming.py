@@ -31,17 +31,23 @@ _RAW_LINES = "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER ''"
 _CODECS = {Compression.NONE: "snappy", Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 
 
-def copy_options(file_format: FileFormat, compression: Compression, *, header: bool) -> str:
-    """The options of a COPY whose SELECT has ``values.select_list(…, file_format)``."""
+def copy_options(
+    file_format: FileFormat, compression: Compression, *, header: bool, ordered: bool = False
+) -> str:
+    """The options of a COPY whose SELECT has ``values.select_list(…, file_format)``.
+
+    ``ordered``: the rows' order is kept by the engine, which then cannot bound a row group by
+    bytes.
+    """
     match file_format:
         case FileFormat.CSV:
             return f"FORMAT csv, HEADER {str(header).lower()}"
         case FileFormat.PARQUET:
             # Row groups of the default size, 122,880 rows, cost 50 MB more memory; wide rows are
             # bounded by bytes as well.
+            bounded = "" if ordered else ", ROW_GROUP_SIZE_BYTES '32MB'"
             return (
-                f"FORMAT parquet, COMPRESSION {_CODECS[compression]}, "
-                "ROW_GROUP_SIZE 65536, ROW_GROUP_SIZE_BYTES '32MB'"
+                f"FORMAT parquet, COMPRESSION {_CODECS[compression]}, ROW_GROUP_SIZE 65536{bounded}"
             )
         case _:
             return _RAW_LINES

@@ -43,6 +43,18 @@ _PLAIN = {
 _WIDE_INTEGERS = {"UBIGINT": 20, "HUGEINT": 39, "UHUGEINT": 39}
 """Integers beyond 64 bits with sign: decimals of this many digits."""
 
+NUMBER_TEXT = "VARCHAR OF A NUMBER"
+CHECKED_JSON = "VARCHAR OF JSON"
+WRAPPED_TIMESTAMP = "TIMESTAMP THAT WRAPS"
+WRAPPED_TIMESTAMPTZ = "TIMESTAMP WITH TIME ZONE THAT WRAPS"
+"""Types that columns of another database have when they come to the engine: decimals and JSON as
+texts that are right as they are; timestamps of which those beyond the engine's range (after
+294247-01-10) come as ones before the first that the other database can have (4714 BC)."""
+
+_WRAPS = (WRAPPED_TIMESTAMP, WRAPPED_TIMESTAMPTZ)
+_FOUR_CENTURIES_US = 146_097 * 86_400_000_000
+"""The calendar repeats itself after so many microseconds."""
+
 _REASONS = {
     "TIMESTAMP_NS": "it has nanoseconds, and timestamps are carried with microseconds",
     "TIME_NS": "it has nanoseconds, and times are carried with microseconds",
@@ -179,8 +191,11 @@ def json_value(column: SourceColumn) -> str:
             )
         case ColumnType.DATE | ColumnType.TIMESTAMP | ColumnType.TIMESTAMPTZ:
             return _calendar(column, source, '"')
-        case ColumnType.TIME | ColumnType.UUID | ColumnType.BINARY:
+        case ColumnType.TIME | ColumnType.UUID | ColumnType.BINARY | ColumnType.INTERVAL:
             return f"'\"' || {_text(column, source)} || '\"'"
+        case ColumnType.DECIMAL if column.engine_type == NUMBER_TEXT:
+            special = f"{source} >= 'A' OR {source} = '-Infinity'"
+            return f"CASE WHEN {special} THEN '\"' || {source} || '\"' ELSE {source} END"
         case _:
             return f"CAST({_text(column, source)} AS VARCHAR)"
 
@@ -197,13 +212,20 @@ def parquet_value(column: SourceColumn) -> str:
             return f"CAST({source} AS INTEGER)"
         case ColumnType.BIGINT:
             return f"CAST({source} AS BIGINT)"
+        case ColumnType.DECIMAL if column.engine_type == NUMBER_TEXT:
+            if column.precision is None or column.precision > 38:
+                return source
+            refusal = _refusal(column, "NaN, which Parquet's decimals have no value for")
+            decimal = f"DECIMAL({column.precision},{column.scale})"
+            return f"CASE WHEN {source} = 'NaN' THEN {refusal} ELSE CAST({source} AS {decimal}) END"
         case ColumnType.DECIMAL if column.engine_type in _WIDE_INTEGERS:
             digits = min(38, _WIDE_INTEGERS[column.engine_type])
             return f"CAST({source} AS DECIMAL({digits},0))"
         case ColumnType.DATE | ColumnType.TIMESTAMPTZ:
             return _finite(column, source, source)
         case ColumnType.TIMESTAMP:
-            return _finite(column, source, f"CAST({source} AS TIMESTAMP)")
+            kept = source if column.engine_type in _WRAPS else f"CAST({source} AS TIMESTAMP)"
+            return _finite(column, source, kept)
         case ColumnType.TIME:
             refusal = _refusal(column, "24:00:00, which Parquet has no value for")
             return f"CASE WHEN {source} >= TIME '24:00:00' THEN {refusal} ELSE {source} END"
@@ -217,6 +239,9 @@ def _refusal(column: SourceColumn, holds: str) -> str:
 
 def _finite(column: SourceColumn, source: str, value: str) -> str:
     refusal = _refusal(column, "an infinite date, which Parquet has no value for")
+    if column.engine_type in _WRAPS:
+        beyond = _refusal(column, "a date after 294247-01-10, which Parquet has no value for")
+        value = f"CASE WHEN {_wrapped(source)} THEN {beyond} ELSE {value} END"
     return f"CASE WHEN isinf({source}) THEN {refusal} ELSE {value} END"
 
 
@@ -241,6 +266,8 @@ def _text(column: SourceColumn, source: str) -> str:
             return _calendar(column, source, "")
         case ColumnType.BINARY:
             return f"base64({source})"
+        case ColumnType.JSON if column.engine_type == CHECKED_JSON:
+            return source
         case ColumnType.JSON if column.engine_type != "JSON":
             return f"CAST(to_json({source}) AS VARCHAR)"
         case _:
@@ -249,7 +276,7 @@ def _text(column: SourceColumn, source: str) -> str:
 
 def _decimal(column: SourceColumn, source: str) -> str:
     precision, scale = column.precision or 0, column.scale or 0
-    if column.engine_type in _WIDE_INTEGERS:
+    if column.engine_type in _WIDE_INTEGERS or column.engine_type == NUMBER_TEXT:
         return source
     text = f"CAST({source} AS VARCHAR)"
     if precision == scale:
@@ -279,10 +306,18 @@ def _calendar(column: SourceColumn, source: str, quote: str) -> str:
             # Not AT TIME ZONE 'UTC': it costs twice as much and is the same.
             local, rest = f"make_timestamp(epoch_us({source}))", f"{rest}Z"
             first, last = f"{first}+00", f"{last}+00"
-        elif column.engine_type != "TIMESTAMP":
+        elif column.engine_type not in ("TIMESTAMP", WRAPPED_TIMESTAMP):
             local = f"CAST({source} AS TIMESTAMP)"
+    wrapped = ""
+    if column.engine_type in _WRAPS:
+        unwound = (
+            f"make_timestamp(CAST(CAST(epoch_us({source}) AS HUGEINT) + {2**64} "
+            f"- {_FOUR_CENTURIES_US} AS BIGINT))"
+        )
+        year = f"CAST(year({unwound}) + 400 AS VARCHAR)"
+        wrapped = f"WHEN {_wrapped(source)} THEN '+' || {year} || strftime({unwound}, '{rest}') "
     far = (
-        f"CASE WHEN isinf({source}) THEN CAST({source} AS VARCHAR) "
+        f"CASE WHEN isinf({source}) THEN CAST({source} AS VARCHAR) {wrapped}"
         f"ELSE {_far_year(local)} || strftime({local}, '{rest}') END"
     )
     if quote:
@@ -291,6 +326,10 @@ def _calendar(column: SourceColumn, source: str, quote: str) -> str:
         f"CASE WHEN {source} BETWEEN {kind} '{first}' AND {kind} '{last}' "
         f"THEN strftime({local}, '{quote}%Y{rest}{quote}') ELSE {far} END"
     )
+
+
+def _wrapped(source: str) -> str:
+    return f"{source} < TIMESTAMP '4720-01-01 (BC)'"
 
 
 def _far_year(date: str) -> str:
@@ -310,6 +349,8 @@ _LENIENCY = rf"(?i)nan|inf|{_TRAILING}"
 
 def _json(column: SourceColumn, source: str, *, one_line: bool) -> str:
     """JSON text, proven to be JSON: the type's name is no promise in every source."""
+    if column.engine_type == CHECKED_JSON:
+        return _on_one_line(source) if one_line else source
     if column.engine_type != "JSON":
         return f"CAST(to_json({source}) AS VARCHAR)"
     text = f"CAST({source} AS VARCHAR)"
@@ -321,12 +362,14 @@ def _json(column: SourceColumn, source: str, *, one_line: bool) -> str:
     outside = f"regexp_replace({text}, {literal(_STRING)}, '', 'g')"
     lenient = f"regexp_matches({outside}, {literal(_LENIENCY)})"
     strict = f"json_valid({text}) AND (NOT ({suspect}) OR NOT {lenient})"
-    shown = text
-    if one_line:
-        # In JSON a line break stands between tokens only; a blank says the same.
-        shown = (
-            f"CASE WHEN contains({text}, chr(10)) OR contains({text}, chr(13)) "
-            f"THEN translate({text}, chr(10) || chr(13), '  ') ELSE {text} END"
-        )
+    shown = _on_one_line(text) if one_line else text
     refusal = _refusal(column, "text that is not JSON")
     return f"CASE WHEN {source} IS NULL THEN NULL WHEN {strict} THEN {shown} ELSE {refusal} END"
+
+
+def _on_one_line(text: str) -> str:
+    # In JSON a line break stands between tokens only; a blank says the same.
+    return (
+        f"CASE WHEN contains({text}, chr(10)) OR contains({text}, chr(13)) "
+        f"THEN translate({text}, chr(10) || chr(13), '  ') ELSE {text} END"
+    )

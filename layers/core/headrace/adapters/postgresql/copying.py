@@ -1,0 +1,76 @@
+"""The server's own COPY as a stream of bytes: nothing is faster, and nothing touches a value."""
+
+import select
+from collections.abc import Iterator
+
+import psycopg
+from psycopg.pq import ExecStatus
+
+from headrace.adapters.postgresql.session import Connection, errors_translated
+from headrace.adapters.warehouse.streaming import CHUNK
+
+_PATIENCE_MS = 1000
+
+
+class CopyOut:
+    """The bytes of ``COPY (select) TO STDOUT (options)``, then ``rows``: iterate it once.
+
+    It asks libpq for row after row itself: psycopg's own iteration costs half as much CPU again
+    (measured, 1,000,000 rows: 1.2 s beside 0.83, of which libpq has the most).
+    """
+
+    def __init__(self, connection: Connection, select: str, options: str, *, header: bool) -> None:
+        self._connection = connection
+        self._statement = f"COPY ({select}) TO STDOUT ({options})"
+        self._lines = -1 if header else 0
+        self._ended = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Chunks of one size, but for the last; an empty one says that a second went by.
+
+        Raises SourceUnavailable, SourceChanged, ValueNotExportable: the end means complete.
+        """
+        with errors_translated():
+            yield from self._chunks()
+
+    def _chunks(self) -> Iterator[bytes]:
+        server = self._connection.pgconn
+        result = server.exec_(self._statement.encode())
+        if result.status != ExecStatus.COPY_OUT:
+            raise psycopg.errors.error_from_result(result)
+        poll = select.poll()
+        poll.register(server.socket, select.POLLIN)
+        gathered = bytearray()
+        next_row = server.get_copy_data
+        while True:
+            size, row = next_row(1)
+            if size > 0:
+                gathered += row
+                self._lines += 1
+                while len(gathered) >= CHUNK:
+                    yield bytes(memoryview(gathered)[:CHUNK])
+                    del gathered[:CHUNK]
+            elif size == 0:
+                if not poll.poll(_PATIENCE_MS):
+                    yield b""
+                server.consume_input()
+            else:
+                break
+        while (ending := server.get_result()) is not None:
+            if ending.status != ExecStatus.COMMAND_OK:
+                raise psycopg.errors.error_from_result(ending)
+        if gathered:
+            yield bytes(gathered)
+        self._ended = True
+
+    @property
+    def rows_so_far(self) -> int:
+        """Rows that have come."""
+        return max(self._lines, 0)
+
+    @property
+    def rows(self) -> int:
+        """Rows copied. Raises ValueError before the end."""
+        if not self._ended:
+            raise ValueError("The rows are known at the end of the stream.")
+        return self.rows_so_far

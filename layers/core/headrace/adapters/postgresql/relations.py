@@ -1,0 +1,138 @@
+"""What the server's catalog says of tables, views and foreign tables."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from headrace.adapters.postgresql.session import Connection
+from headrace.adapters.postgresql.types import PgColumn, PgType, column_of
+from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.warehouse.sources import split_name
+from headrace.exports.model import RowFilter, Table
+from headrace.kernel.errors import SourceChanged
+
+_TABLES = ("r", "p")
+"""``relkind`` of tables and partitioned tables: they can promise that a column is never NULL, and
+the server samples them by blocks."""
+
+_TYPES = """
+SELECT oid, typname, typtype::text, typbasetype, typtypmod, typelem, typcategory = 'A',
+       format_type(oid, NULL)
+FROM pg_type
+"""
+
+_COLUMNS = """
+SELECT n.nspname || '.' || c.relname, c.oid, c.relkind::text,
+       a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'
+  AND position('.' IN n.nspname) = 0
+  AND has_schema_privilege(n.oid, 'USAGE')
+  AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+  AND (%(schema)s::text IS NULL OR (n.nspname = %(schema)s AND c.relname = %(name)s))
+ORDER BY 1, a.attnum
+"""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table, view or foreign table with the columns of it that may be read, in order."""
+
+    name: str
+    oid: int
+    kind: str
+    columns: Mapping[str, PgColumn]
+
+    @property
+    def is_table(self) -> bool:
+        """Not a view, a materialized one, or a foreign table."""
+        return self.kind in _TABLES
+
+    @property
+    def sql(self) -> str:
+        """What stands behind FROM: its quoted name, and ``t`` for short.
+
+        Behind ORDER BY a bare name would mean a column of the result first, and so its text.
+        """
+        schema, name = split_name(self.name)
+        return f"{identifier(schema)}.{identifier(name)} AS t"
+
+
+def relations(connection: Connection, table: str | None = None) -> dict[str, Relation]:
+    """All relations by ``schema.table``, or the one of this name if it is there."""
+    schema, name = split_name(table) if table is not None else (None, None)
+    rows = connection.execute(_COLUMNS, {"schema": schema, "name": name}).fetchall()
+    types = {row[0]: PgType(*row) for row in connection.execute(_TYPES)} if rows else {}
+    found: dict[str, tuple[int, str, dict[str, PgColumn]]] = {}
+    for relation, oid, kind, column, type_oid, modifier, written, nullable in rows:
+        columns = found.setdefault(relation, (oid, kind, {}))[2]
+        columns[column] = column_of(
+            column,
+            type_oid,
+            modifier,
+            written,
+            types,
+            nullable=nullable,
+            promised=kind in _TABLES,
+        )
+    return {relation: Relation(relation, *facts) for relation, facts in found.items()}
+
+
+def relation_of(connection: Connection, table: Table) -> Relation:
+    """The table's relation, as it was when the table was published. Raises SourceChanged."""
+    relation = relations(connection, table.source).get(table.source)
+    if relation is None:
+        raise SourceChanged(f"The source has no table for {table.name} any more.")
+    for column in table.columns:
+        found = relation.columns.get(column.source)
+        if found is None:
+            raise SourceChanged(
+                f"The source has no column for {table.name}.{column.name} any more."
+            )
+        given = found.described
+        promised = (column.type, column.precision, column.scale, column.text_of)
+        if promised != (given.type, given.precision, given.scale, given.text_of):
+            raise SourceChanged(
+                f"The type of {table.name}.{column.name} has changed in the source; "
+                "publish the catalog again."
+            )
+    for row_filter in table.filters:
+        if row_filter.column not in relation.columns:
+            raise SourceChanged(f"The source lacks a column that rows of {table.name} are told by.")
+    return relation
+
+
+def key_columns(table: Table, relation: Relation) -> tuple[PgColumn, ...]:
+    """The source's columns of the primary key, in its order; () if the table has none."""
+    sources = {column.name: column.source for column in table.columns}
+    return tuple(relation.columns[sources[name]] for name in table.primary_key)
+
+
+def conditions(table: Table, relation: Relation) -> list[str]:
+    """The table's filters as SQL. A COPY takes no parameters, so values are literals."""
+    return [_condition(row_filter, relation) for row_filter in table.filters]
+
+
+def _condition(row_filter: RowFilter, relation: Relation) -> str:
+    if not row_filter.values:
+        return "false"
+    column = relation.columns[row_filter.column]
+    source, kind = identifier(row_filter.column), column.compared_as
+    if column.is_carried_as_text:
+        # An enum refuses words that it does not have, where no row is the answer.
+        source, kind = f"{source}::text", "text"
+    values = ", ".join(_value(value, kind) for value in row_filter.values)
+    return f"{source} IN ({values})"
+
+
+def _value(value: str | int | bool, kind: str) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{literal(text)}::{kind}"
+
+
+def where(parts: Iterator[str] | list[str]) -> str:
+    """The conditions as a WHERE clause; empty without any."""
+    listed = list(parts)
+    return f" WHERE {' AND '.join(listed)}" if listed else ""

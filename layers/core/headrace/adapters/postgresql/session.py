@@ -1,0 +1,153 @@
+"""A session with the server: read-only, in one snapshot, with settings that give exact texts."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from headrace.adapters.postgresql.connection import connection_parameters, secret_was_renewed
+from headrace.adapters.warehouse.engine import literal
+from headrace.exports.model import Source
+from headrace.kernel.errors import (
+    HeadraceError,
+    SnapshotLost,
+    SourceChanged,
+    SourceUnavailable,
+    ValueNotExportable,
+)
+
+_log = logging.getLogger(__name__)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "iso_8601",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    # To compile a query of many expressions costs a second, and the rows of a range less.
+    "jit": "off",
+    # A snapshot that is held is idle for most of its life; its holder bounds that life.
+    "idle_in_transaction_session_timeout": "0",
+}
+"""What texts, and so values, depend on; set in each transaction, as poolers pass nothing on."""
+
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+def settings_sql() -> str:
+    """The statement that gives the present transaction ``SETTINGS``."""
+    return "; ".join(f"SET LOCAL {name} = {literal(value)}" for name, value in SETTINGS.items())
+
+
+def snapshot_sql(name: str) -> str:
+    """The statement that makes the present transaction see the exported snapshot."""
+    return f"SET TRANSACTION SNAPSHOT {literal(name)}"
+
+
+def translated(error: psycopg.Error) -> HeadraceError:
+    """What the server's error means. Its text may quote values, so it is not passed on."""
+    match error:
+        case errors.UndefinedTable() | errors.UndefinedColumn() | errors.UndefinedObject():
+            return SourceChanged("A table or column is no longer as it was when it was published.")
+        case errors.InsufficientPrivilege():
+            return SourceUnavailable("The source does not let Headrace read this table.")
+        case errors.QueryCanceled():
+            return SourceUnavailable("The source took longer than its statement_timeout allows.")
+        case errors.LockNotAvailable():
+            return SourceUnavailable("A lock in the source was not freed within lock_timeout.")
+        case errors.DataError():
+            return ValueNotExportable("A value of the source cannot be written as text.")
+        case _:
+            return SourceUnavailable("The source cannot be read now.")
+
+
+@contextmanager
+def errors_translated() -> Iterator[None]:
+    """Errors of the server or of the way to it become ours. Their kinds are logged, no texts."""
+    try:
+        yield
+    except psycopg.Error as error:
+        _log.warning("the source ended a query: %s %s", type(error).__name__, error.sqlstate)
+        raise translated(error) from None
+
+
+def connect(source: Source) -> Connection:
+    """A connection in autocommit. Raises SourceUnavailable, naming no host and no user."""
+    try:
+        return _connect(source)
+    except psycopg.OperationalError:
+        # A password that was rotated a moment ago is in the secret already.
+        if not secret_was_renewed(source):
+            raise SourceUnavailable(_REFUSED) from None
+    try:
+        return _connect(source)
+    except psycopg.OperationalError:
+        raise SourceUnavailable(_REFUSED) from None
+
+
+_REFUSED = "The source does not accept a connection now."
+
+
+def _connect(source: Source) -> Connection:
+    return psycopg.connect(
+        autocommit=True,
+        prepare_threshold=None,
+        client_encoding="UTF8",
+        keepalives_idle=15,
+        keepalives_interval=5,
+        keepalives_count=3,
+        **connection_parameters(source),  # type: ignore[arg-type]
+    )
+
+
+@contextmanager
+def session(source: Source, snapshot: str | None = None) -> Iterator[Connection]:
+    """A connection in a read-only transaction of one snapshot: ``snapshot``, or one of its own.
+
+    What is asked of it within is stopped when this is left. Raises SourceUnavailable,
+    SourceChanged, SnapshotLost.
+    """
+    connection = connect(source)
+    try:
+        with errors_translated():
+            connection.execute(BEGIN)
+            if snapshot is not None:
+                try:
+                    connection.execute(snapshot_sql(snapshot))
+                except (psycopg.ProgrammingError, psycopg.DataError):
+                    raise SnapshotLost("Nobody holds the snapshot any more.") from None
+            connection.execute(settings_sql())
+            yield connection
+    finally:
+        if connection.info.transaction_status is psycopg.pq.TransactionStatus.ACTIVE:
+            _cancel(connection)
+        connection.close()
+
+
+def _cancel(connection: Connection) -> None:
+    """Tells the server to stop: it does not notice by itself that nobody listens any more."""
+    try:
+        connection.cancel_safe(timeout=5)
+    except psycopg.Error as error:
+        _log.warning("a query could not be cancelled: %s", type(error).__name__)
+
+
+def version_of(connection: Connection) -> str:
+    """The version that the present snapshot shows: the cluster, and which transactions it sees.
+
+    Two snapshots with the same version show the same rows. The transaction ids of a cluster start
+    again after a dump is restored, so they are told apart by the cluster's identifier.
+    """
+    row = connection.execute(
+        "SELECT system_identifier::text, txid_current_snapshot()::text FROM pg_control_system()"
+    ).fetchone()
+    if row is None:
+        raise SourceUnavailable("The source does not say which version it shows.")
+    cluster, snapshot = row
+    return f"{cluster}:{snapshot}"

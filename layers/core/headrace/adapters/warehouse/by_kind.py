@@ -1,0 +1,121 @@
+"""The Warehouse port for every kind of source: each is handed to what reads it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from headrace.catalog.ports import SourceSchemas
+from headrace.exports.model import (
+    Compression,
+    FileFormat,
+    PartPosition,
+    Source,
+    Table,
+    TableRange,
+)
+from headrace.exports.ports import HeldSnapshot, RowStream, SourceColumn, Warehouse
+
+
+class Reader(Warehouse, SourceSchemas, Protocol):
+    """What reads a kind of source, for exports and for the catalog."""
+
+
+def _duckdb() -> Reader:
+    from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse  # noqa: PLC0415
+
+    return DuckdbWarehouse()
+
+
+def _postgresql() -> Reader:
+    from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse  # noqa: PLC0415
+
+    return PostgresqlWarehouse()
+
+
+_READERS: Mapping[str, Callable[[], Reader]] = {"postgresql": _postgresql}
+"""By kind; DuckDB reads all others. Imported when first needed: a worker reads one kind."""
+
+
+@dataclass(frozen=True)
+class WarehouseByKind:
+    """The port, for every kind of source."""
+
+    _readers: dict[str, Reader] = field(default_factory=dict)
+
+    def reader(self, source: Source) -> Reader:
+        """What reads the source."""
+        kind = source.kind if source.kind in _READERS else "duckdb"
+        if kind not in self._readers:
+            self._readers[kind] = _READERS.get(kind, _duckdb)()
+        return self._readers[kind]
+
+    def current_version(self, source: Source) -> str:
+        """See the port."""
+        return self.reader(source).current_version(source)
+
+    def holds_version(self, source: Source, version: str) -> bool:
+        """See the port."""
+        return self.reader(source).holds_version(source, version)
+
+    def tables(self, source: Source) -> tuple[str, ...]:
+        """See the port."""
+        return self.reader(source).tables(source)
+
+    def describe(self, source: Source, table: str) -> tuple[SourceColumn, ...]:
+        """See the port."""
+        return self.reader(source).describe(source, table)
+
+    def schema(self, source: Source) -> Mapping[str, tuple[SourceColumn, ...]]:
+        """See the catalog's port."""
+        return self.reader(source).schema(source)
+
+    def count(self, source: Source, version: str, table: Table) -> int:
+        """See the port."""
+        return self.reader(source).count(source, version, table)
+
+    def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:
+        """See the catalog's port."""
+        return self.reader(source).counts(source, version, tables)
+
+    def plan(
+        self,
+        source: Source,
+        version: str,
+        table: Table,
+        file_format: FileFormat,
+        *,
+        target_bytes: int,
+        max_ranges: int,
+        compression: Compression = Compression.NONE,
+    ) -> tuple[TableRange, ...]:
+        """See the port."""
+        return self.reader(source).plan(
+            source,
+            version,
+            table,
+            file_format,
+            target_bytes=target_bytes,
+            max_ranges=max_ranges,
+            compression=compression,
+        )
+
+    def stream(
+        self,
+        source: Source,
+        version: str,
+        table: Table,
+        row_range: TableRange | None,
+        file_format: FileFormat,
+        compression: Compression,
+        position: PartPosition,
+        snapshot: str | None = None,
+    ) -> AbstractContextManager[RowStream]:
+        """See the port."""
+        return self.reader(source).stream(
+            source, version, table, row_range, file_format, compression, position, snapshot
+        )
+
+    def hold(self, source: Source) -> AbstractContextManager[HeldSnapshot]:
+        """See the port."""
+        return self.reader(source).hold(source)

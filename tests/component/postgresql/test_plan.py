@@ -1,0 +1,261 @@
+"""A table is cut into ranges of keys that hold every row once, whoever writes meanwhile."""
+
+import threading
+from dataclasses import replace
+from itertools import pairwise
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from headrace.adapters.postgresql.connection import connection_parameters
+from headrace.adapters.postgresql.planning import KeySample, cut
+from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
+from headrace.exports.model import (
+    ColumnType,
+    Compression,
+    FileFormat,
+    KeyRange,
+    PartPosition,
+    RowFilter,
+    Source,
+    Table,
+    TableRange,
+)
+from tests.component.postgresql.server import Server
+from tests.component.warehouse.places import ONLY, a_table_of, document, rows_of
+
+SPLITTING = PostgresqlWarehouse(least_range_bytes=1, split_from_bytes=1)
+"""Splits small tables too."""
+
+
+def planned(
+    source: Source, table: Table, *, max_ranges: int = 8, target_bytes: int = 1
+) -> tuple[KeyRange, ...]:
+    ranges = SPLITTING.plan(
+        source, "", table, FileFormat.CSV, target_bytes=target_bytes, max_ranges=max_ranges
+    )
+    assert all(isinstance(one, KeyRange) for one in ranges)
+    return ranges  # type: ignore[return-value]
+
+
+def rows_in(source: Source, table: Table, ranges: tuple[TableRange, ...]) -> list[list[str]]:
+    """The keys of each range, as the source writes them, in the document's order."""
+    found = []
+    for one in ranges:
+        with SPLITTING.stream(
+            source, "", table, one, FileFormat.CSV, Compression.NONE, ONLY
+        ) as stream:
+            stored = b"".join(stream)
+        rows = rows_of(stored, FileFormat.CSV)
+        assert len(rows) == stream.rows
+        found.append([row[table.primary_key[0]] for row in rows])
+    return found
+
+
+@given(
+    keys=st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(1, 50)),
+        min_size=1,
+        max_size=300,
+        unique_by=lambda k: k[0],
+    ),
+    ranges=st.integers(1, 60),
+)
+def test_cuts_are_disjoint_complete_and_as_even_as_the_sample_allows(
+    keys: list[tuple[int, int]], ranges: int
+) -> None:
+    ordered = sorted(keys)
+    weights = tuple(weight for _, weight in ordered)
+    sample = KeySample(tuple((str(key),) for key, _ in ordered), weights, 0.5)
+    made = cut(sample, ranges)
+    assert 1 <= len(made) <= ranges
+    assert made[0].after is None
+    assert made[-1].upto is None
+    for one, other in pairwise(made):
+        assert one.upto == other.after
+        assert one.upto is not None
+    bounds = [int(one.upto[0]) for one in made if one.upto is not None]
+    assert bounds == sorted(set(bounds))
+    held = [0] * len(made)
+    for key, weight in ordered:
+        held[sum(key > bound for bound in bounds)] += weight
+    assert all(held)
+    fair = sum(weights) / len(made)
+    assert max(held) <= fair + max(weights)
+
+
+KEYS = {
+    "bigint": st.integers(-(2**63), 2**63 - 1).map(str),
+    "text": st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8),
+    "uuid": st.uuids().map(str),
+    "numeric": st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str),
+    "timestamptz": st.datetimes().map(lambda value: f"{value.isoformat()}+00"),
+    "bytea": st.binary(max_size=6).map(lambda value: f"\\x{value.hex()}"),
+    "double precision": st.floats(allow_nan=False).map(repr),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_every_row_is_in_exactly_one_range_whatever_its_key(postgresql: Server, kind: str) -> None:
+    database = postgresql.new_database()
+    source = postgresql.source(database)
+    parameters = connection_parameters(source)
+
+    @settings(max_examples=12, deadline=None)
+    @given(st.sets(KEYS[kind], min_size=1, max_size=60), st.integers(2, 6))
+    def check(keys: set[str], wanted: int) -> None:
+        with psycopg.connect(**parameters, autocommit=True) as connection:  # type: ignore[arg-type]
+            connection.execute("DROP TABLE IF EXISTS t")
+            connection.execute(
+                sql.SQL("CREATE TABLE t(k {} PRIMARY KEY, n int)").format(sql.SQL(kind))
+            )
+            for key in keys:
+                connection.execute(
+                    sql.SQL("INSERT INTO t VALUES ({}::{}, 1) ON CONFLICT DO NOTHING").format(
+                        sql.Literal(key),
+                        sql.SQL(kind),
+                    )
+                )
+            (count,) = connection.execute("SELECT count(*) FROM t").fetchone()  # type: ignore[misc]
+            all_keys = [row[0] for row in connection.execute("SELECT k::text FROM t ORDER BY t.k")]
+        table = replace(a_table_of(source, "public.t"), primary_key=("k",))
+        # Cuts at every so many of the keys there are, as a sample would give them.
+        step = max(1, len(all_keys) // wanted)
+        cuts = [None, *((key,) for key in all_keys[step - 1 : -1 : step]), None]
+        ranges = tuple(KeyRange(after, upto, 0) for after, upto in pairwise(cuts))
+        parts = rows_in(source, table, ranges)
+        assert sum(map(len, parts)) == count
+        ordered = replace(table, ordered=True)
+        whole = [key for part in rows_in(source, ordered, ranges) for key in part]
+        assert whole == [
+            key for part in rows_in(source, ordered, (KeyRange(None, None, 0),)) for key in part
+        ]
+        assert sorted(whole) == sorted(key for part in parts for key in part)
+
+    check()
+
+
+@pytest.fixture(scope="module")
+def skewed(postgresql: Server) -> Source:
+    """A table of which one tenant owns half, in one corner of the keys, and others little."""
+    database = postgresql.new_database()
+    postgresql.run(
+        """
+        CREATE TABLE jobs(
+            tenant text NOT NULL, region int NOT NULL, code text NOT NULL, note text,
+            PRIMARY KEY (region, code)
+        );
+        INSERT INTO jobs
+        SELECT CASE WHEN n > 20000 THEN 'big' WHEN n % 100 = 0 THEN 'tiny' ELSE 'other' END,
+               n / 1000, 'c' || lpad((n * 7919 % 100000)::text, 6, '0'), repeat('x', n % 90)
+        FROM generate_series(1, 40000) n;
+        CREATE VIEW seen AS SELECT * FROM jobs;
+        CREATE TABLE keyless AS SELECT * FROM jobs;
+        CREATE TABLE parted(id int NOT NULL, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+        CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (5000);
+        CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (5000) TO (10000);
+        INSERT INTO parted SELECT n, repeat('y', 50) FROM generate_series(0, 9999) n;
+        ANALYZE;
+        """,
+        database,
+    )
+    return postgresql.source(database)
+
+
+def of_tenant(source: Source, tenant: str, table: str = "public.jobs") -> Table:
+    return replace(
+        a_table_of(source, table, RowFilter("tenant", (tenant,), ColumnType.STRING)),
+        primary_key=("region", "code"),
+    )
+
+
+@pytest.mark.parametrize("tenant", ["big", "other", "tiny"])
+def test_a_tenant_is_cut_by_its_own_rows_and_by_a_composite_key(
+    skewed: Source, tenant: str
+) -> None:
+    table = of_tenant(skewed, tenant)
+    total = SPLITTING.count(skewed, "", table)
+    ranges = planned(skewed, table, max_ranges=4)
+    parts = [len(keys) for keys in rows_in(skewed, table, ranges)]
+    assert sum(parts) == total
+    assert len(parts) == (2 if tenant == "tiny" else 4), "a hundred sampled rows each at least"
+    assert max(parts) < 1.6 * total / len(parts)
+    assert sum(one.rows for one in ranges) == pytest.approx(total, rel=0.2)
+
+
+def test_what_has_no_sure_key_goes_in_one_part(skewed: Source) -> None:
+    for name in ("public.seen", "public.keyless"):
+        table = of_tenant(skewed, "big", name)
+        assert [(one.after, one.upto) for one in planned(skewed, table)] == [(None, None)], name
+    unkeyed = replace(of_tenant(skewed, "big"), primary_key=())
+    [only] = planned(skewed, unkeyed)
+    assert only.rows == pytest.approx(20000, rel=0.2)
+
+
+def test_a_partitioned_table_is_cut_over_all_its_partitions(skewed: Source) -> None:
+    table = replace(a_table_of(skewed, "public.parted"), primary_key=("id",))
+    ranges = planned(skewed, table, max_ranges=4)
+    parts = rows_in(skewed, table, ranges)
+    assert sorted(int(key) for part in parts for key in part) == list(range(10000))
+    assert len(parts) == 4
+
+
+def test_no_range_is_planned_to_be_stored_too_small(skewed: Source) -> None:
+    table = of_tenant(skewed, "big")
+    careful = PostgresqlWarehouse(split_from_bytes=1)
+    ranges = careful.plan(skewed, "", table, FileFormat.CSV, target_bytes=1, max_ranges=40)
+    assert len(ranges) == 1
+    as_usual = PostgresqlWarehouse()
+    assert len(as_usual.plan(skewed, "", table, FileFormat.CSV, target_bytes=1, max_ranges=9)) == 1
+
+
+def test_ranges_of_one_held_snapshot_are_one_document_while_others_write(
+    postgresql: Server, skewed: Source
+) -> None:
+    table = replace(of_tenant(skewed, "big"), ordered=True)
+    stop = threading.Event()
+    parameters = connection_parameters(skewed)
+
+    def write() -> None:
+        with psycopg.connect(**parameters, autocommit=True) as connection:  # type: ignore[arg-type]
+            number = 0
+            while not stop.is_set():
+                number += 1
+                connection.execute(
+                    "UPDATE jobs SET region = region + 1000 WHERE code = %s", [f"c{number:06d}"]
+                )
+                connection.execute(
+                    "INSERT INTO jobs VALUES ('big', %s, 'new', NULL)", [10_000 + number]
+                )
+
+    writer = threading.Thread(target=write)
+    with SPLITTING.hold(skewed) as held:
+        writer.start()
+        try:
+            ranges = planned(skewed, table, max_ranges=6)
+            held.check()
+
+            def whole(ranges: tuple[TableRange, ...]) -> bytes:
+                parts = []
+                for index, one in enumerate(ranges):
+                    with SPLITTING.stream(
+                        skewed,
+                        "",
+                        table,
+                        one,
+                        FileFormat.CSV,
+                        Compression.NONE,
+                        PartPosition(first=index == 0, last=index == len(ranges) - 1),
+                        held.name,
+                    ) as stream:
+                        parts.append(b"".join(stream))
+                return b"".join(parts)
+
+            assert whole(ranges) == whole((KeyRange(None, None, 0),))
+        finally:
+            stop.set()
+            writer.join()
+    assert document(skewed, table, FileFormat.CSV).rows > 20_000
