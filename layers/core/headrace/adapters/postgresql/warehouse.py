@@ -378,18 +378,8 @@ def _engine(
     try:
         with sources.errors_translated():
             engine.load_extension(connection, "postgres_scanner")
-            # A secret, as what is in an ATTACH may be shown.
-            parameters = connection_parameters(source)
-            kept = ", ".join(
-                f"{'database' if name == 'dbname' else name} {literal(parameters.pop(name))}"
-                for name in ("host", "port", "dbname", "user", "password")
-                if name in parameters
-            )
-            connection.execute(f"CREATE SECRET source (TYPE postgres, {kept})")
-            rest = " ".join(f"{key}={_quoted(value)}" for key, value in parameters.items())
-            connection.execute(
-                f"ATTACH {literal(rest)} AS source (TYPE postgres, READ_ONLY, SECRET source)"
-            )
+            rest = engine.keep_secret(connection, connection_parameters(source))
+            connection.execute(f"ATTACH {literal(rest)} AS source (TYPE postgres, READ_ONLY)")
             engine.lock_down(connection, [], [pipe])
             connection.execute("BEGIN")
             if snapshot is not None:
@@ -405,8 +395,3 @@ def _engine(
 
 def _tell(connection: engine.Connection, statement: str) -> None:
     connection.execute("CALL postgres_execute('source', ?)", [statement])
-
-
-def _quoted(value: str) -> str:
-    """A value of a libpq connection string."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

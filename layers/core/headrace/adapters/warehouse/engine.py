@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -127,6 +127,36 @@ def allow_s3(connection: Connection) -> None:
     # An engine lives for one call and sees one version: no need to ask for a file's size twice.
     connection.execute("SET enable_http_metadata_cache = true")
     connection.execute("SET parquet_metadata_cache = true")
+
+
+_IN_A_SECRET = {
+    "host": "HOST",
+    "port": "PORT",
+    "dbname": "DATABASE",
+    "user": "USER",
+    "password": "PASSWORD",
+}
+"""The parameters of libpq that DuckDB's secrets have; they stand in no text of its own then."""
+
+
+def keep_secret(connection: Connection, parameters: Mapping[str, str]) -> str:
+    """Keeps what is secret of libpq's parameters; the rest, as the text to attach a database by."""
+    secret = ", ".join(
+        f"{_IN_A_SECRET[name]} {literal(value)}"
+        for name, value in parameters.items()
+        if name in _IN_A_SECRET
+    )
+    connection.execute(f"CREATE OR REPLACE SECRET (TYPE postgres, {secret})")
+    return " ".join(
+        f"{name}={_libpq_value(value)}"
+        for name, value in parameters.items()
+        if name not in _IN_A_SECRET
+    )
+
+
+def _libpq_value(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def lock_down(connection: Connection, directories: Iterable[str], files: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ by ``rowid`` costs a fifth of a full scan of four columns, 20 of 94 ms of CPU, m
 
 import hashlib
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from typing import Protocol
 
 import duckdb
 
+from headrace.adapters.postgresql.connection import connection_parameters, secret_was_renewed
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.engine import Connection, Limits, identifier, literal
 from headrace.adapters.warehouse.values import REFUSAL, classify
@@ -259,34 +261,91 @@ def _open_ducklake(
     connection: Connection, source: Source, version: str | None, files: tuple[str, ...]
 ) -> OpenSource:
     kind, _, place = _option(source, "catalog").partition(":")
-    options = ["READ_ONLY"]
-    match kind:
-        case "sqlite":
-            engine.load_extension(connection, "sqlite_scanner")
-            options.append(f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}")
-        case "duckdb":
-            pass
-        case _:
-            raise SourceUnavailable(
-                f"The source {source.name} has a catalog of kind {kind}: use sqlite or duckdb."
-            )
+    attach = _CATALOGS.get(kind)
+    if attach is None:
+        raise SourceUnavailable(
+            f"The source {source.name} has a catalog of kind {kind}: "
+            f"use one of {', '.join(_CATALOGS)}."
+        )
     engine.load_extension(connection, "ducklake")
+    options = ["READ_ONLY"]
     data_path = source.options.get("data_path", "")
-    if engine.is_remote(data_path) or engine.is_remote(place):
-        engine.allow_s3(connection)
     if data_path:
         options.append(f"DATA_PATH {literal(_folder(data_path))}, OVERRIDE_DATA_PATH true")
     if version is not None:
         if not version.isdecimal():
             raise SourceChanged("The source no longer holds the version asked for.")
         options.append(f"SNAPSHOT_VERSION {int(version)}")
-    target = literal(f"ducklake:{kind}:{place}" if kind == "sqlite" else f"ducklake:{place}")
-    connection.execute(f"ATTACH {target} AS source ({', '.join(options)})")
+    remote = engine.is_remote(data_path) or engine.is_remote(place)
+    if remote:
+        engine.allow_s3(connection)
+    elif not data_path:  # It is the catalog that says where they are: perhaps in S3.
+        engine.load_extension(connection, "httpfs")
+    attach(connection, source, place, options)
     if kind == "sqlite" and version is None:
         _warn_unless_wal(connection, source)
     data = connection.execute("SELECT data_path FROM ducklake_settings('source')").fetchone()
+    if data and engine.is_remote(data[0]) and not remote:
+        engine.allow_s3(connection)
     engine.lock_down(connection, [_folder(data[0])] if data else [], files)
     return _Attached(connection, lambda: None)
+
+
+def _attach_lake(connection: Connection, target: str, options: list[str]) -> None:
+    place = literal(f"ducklake:{target}")
+    connection.execute(f"ATTACH {place} AS source ({', '.join(options)})")
+
+
+def _attach_over_duckdb(
+    connection: Connection, _source: Source, place: str, options: list[str]
+) -> None:
+    _attach_lake(connection, place, options)
+
+
+def _attach_over_sqlite(
+    connection: Connection, _source: Source, place: str, options: list[str]
+) -> None:
+    engine.load_extension(connection, "sqlite_scanner")
+    busy_timeout = f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}"
+    _attach_lake(connection, f"sqlite:{place}", [*options, busy_timeout])
+
+
+def _attach_over_postgresql(
+    connection: Connection, source: Source, database: str, options: list[str]
+) -> None:
+    if re.search(r"[^\w-]", database):
+        raise SourceUnavailable(
+            f"The source {source.name} has a catalog postgres: with more than a database's name "
+            "behind it; host, port and secret are options of their own."
+        )
+    if database:
+        source = replace(source, options={**source.options, "database": database})
+    if schema := source.options.get("metadata_schema"):
+        options = [*options, f"META_SCHEMA {literal(schema)}"]
+    engine.load_extension(connection, "postgres_scanner")
+
+    def attach() -> None:
+        rest = engine.keep_secret(connection, connection_parameters(source))
+        _attach_lake(connection, f"postgres:{rest}", options)
+
+    try:
+        attach()
+    except duckdb.Error as error:
+        if "authentication failed" not in str(error):
+            raise
+        if not secret_was_renewed(source):
+            raise SourceUnavailable(
+                f"The database of the source {source.name} refuses its user or password."
+            ) from None
+        attach()
+
+
+_CATALOGS: Mapping[str, Callable[[Connection, Source, str, list[str]], None]] = {
+    "sqlite": _attach_over_sqlite,
+    "postgres": _attach_over_postgresql,
+    "duckdb": _attach_over_duckdb,
+}
+"""The kinds of database that a DuckLake has its catalog in: how each is attached."""
 
 
 def _warn_unless_wal(connection: Connection, source: Source) -> None:
