@@ -16,6 +16,7 @@ from pathlib import Path
 from local import platform
 from local.deployment import Deployment, outputs
 from local.home import CHECKOUT, Home, LocalFailure
+from local.sample.roster import Roster
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def up(home: Home) -> None:
             with step("deployment"):
                 deployment.deploy()
         deployed = outputs(port) or {}
-        from local import provision  # noqa: PLC0415  (needs the product; down and logs do not)
+        from local import provision  # noqa: PLC0415  (needs the product; logs do not)
 
         provision.provide(home, port, deployed, step)
         platform.save(home)
@@ -65,14 +66,18 @@ def up(home: Home) -> None:
 
 def down(home: Home) -> None:
     """Stop the platform; its state is saved."""
-    with home.alone(), step("platform") as said:
-        said.append("stopped, state saved" if platform.stop(home) else "was not running")
+    with home.alone():
+        with step("platform") as said:
+            said.append("stopped, state saved" if platform.stop(home) else "was not running")
+        with step("roster") as said:
+            said.append("stopped" if Roster(home.roster).stop() else "was not running")
 
 
 def clean(home: Home) -> None:
     """Stop the platform and forget everything it knew."""
     with home.alone():
         platform.stop(home)
+        Roster(home.roster).stop()
         for entry in home.root.iterdir():
             if entry.name != "command.lock":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -95,6 +100,7 @@ def system_tests(arguments: list[str]) -> int:
             return done.returncode
         finally:
             platform.stop(home)
+            Roster(home.roster).stop()
 
 
 def main() -> int:

@@ -51,6 +51,11 @@ class Home:
         return self.root / "warehouse"
 
     @property
+    def roster(self) -> Path:
+        """The sample's operational database."""
+        return self.root / "roster"
+
+    @property
     def temporary(self) -> Path:
         """TMPDIR of the platform and of the functions' processes; emptied at every start."""
         return self.root / "tmp"

@@ -17,14 +17,17 @@ from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
-from local.deployment import STACK, api_url
+from local.deployment import STACK, api_url, client
 from local.home import CHECKOUT, Home, write_whole
 from local.platform import REGION, endpoint
+from local.sample.roster import DATABASE, ROLE, Roster
+from local.sample.roster import GENERATOR as ROSTER_GENERATOR
 from local.sample.warehouse import GENERATOR, build
 
 Step = Callable[[str], AbstractContextManager[list[str]]]
 
 CATALOG = CHECKOUT / "catalog"
+ROSTER_SECRET = f"headrace/{DATABASE}"
 LISTED_FIRST = ("demo-integrator", "payroll-bureau", "harbour-analytics")
 """How headrace.json begins: the demonstration's client, one with three a day, another tenant's."""
 
@@ -33,7 +36,13 @@ def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> N
     """Build the sample warehouse, publish the sample catalog, write headrace.json."""
     with step("warehouse") as said:
         said.append(str(build(home.root)))
+    with step("roster") as said:
+        said.append(_roster(home, port))
     about = _recorded(home) | {
+        "catalog_variables": {
+            "HEADRACE_WAREHOUSE": str(home.warehouse),
+            "HEADRACE_ROSTER": str(Roster(home.roster).socket_folder),
+        },
         "api_url": api_url(port),
         "aws_endpoint_url": endpoint(port),
         "region": REGION,
@@ -59,6 +68,28 @@ def _recorded(home: Home) -> dict[str, Any]:
     return recorded
 
 
+def _roster(home: Home, port: int) -> str:
+    """The operational database started and filled, and its reader's password kept as a secret."""
+    roster = Roster(home.roster)
+    roster.start()
+    password = roster.build()
+    manager = client("secretsmanager", port)
+    try:
+        kept = json.loads(manager.get_secret_value(SecretId=ROSTER_SECRET)["SecretString"])
+    except manager.exceptions.ResourceNotFoundException:
+        kept = {}
+    # The state of one may be forgotten and that of the other not.
+    if password is None and not kept:
+        password = roster.new_password()
+    if password is not None:
+        text = json.dumps({"username": ROLE, "password": password})
+        if kept:
+            manager.put_secret_value(SecretId=ROSTER_SECRET, SecretString=text)
+        else:
+            manager.create_secret(Name=ROSTER_SECRET, SecretString=text)
+    return f"PostgreSQL at {roster.socket_folder}"
+
+
 def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:
     """The current catalog, published anew when its files or the warehouse changed.
 
@@ -66,12 +97,15 @@ def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:
     """
     catalogs = deployment.catalogs()
     current = catalogs.current()
-    digest = hashlib.sha256(str(GENERATOR).encode())
+    roster = Roster(home.roster).socket_folder
+    digest = hashlib.sha256(f"{GENERATOR} {ROSTER_GENERATOR} {roster}".encode())
     for path in sorted(CATALOG.glob("*.yaml")):
         digest.update(path.read_bytes())
     if current is None or home.recall("catalog") != digest.hexdigest():
-        variables = {"HEADRACE_WAREHOUSE": str(home.warehouse)}
-        compiled = compile_catalog(read_folder(CATALOG), variables, WarehouseByKind())
+        with deployment.surroundings():
+            compiled = compile_catalog(
+                read_folder(CATALOG), deployment.catalog_variables, WarehouseByKind()
+            )
         current = PublishCatalog(catalogs, SystemClock())(compiled)
         home.remember("catalog", digest.hexdigest())
     said.append(f"version {current.version}")
@@ -91,24 +125,24 @@ def _with_secrets(
     secrets = deployment.client_secrets()
     entries = []
     first = {name: place for place, name in enumerate(LISTED_FIRST)}
-    for client in sorted(catalog.clients, key=lambda one: first.get(one.client_id, len(first))):
-        stored = secrets.of(client.client_id)
-        if not secret_matches(known.get(client.client_id, ""), stored):
-            if stored and client.client_id not in sample:
+    for entry in sorted(catalog.clients, key=lambda one: first.get(one.client_id, len(first))):
+        stored = secrets.of(entry.client_id)
+        if not secret_matches(known.get(entry.client_id, ""), stored):
+            if stored and entry.client_id not in sample:
                 continue
             for one in stored:
-                secrets.revoke(client.client_id, one.secret_id)
+                secrets.revoke(entry.client_id, one.secret_id)
             create = CreateClientSecret(secrets, SystemClock(), RandomIds())
-            known[client.client_id] = create(client.client_id)[1]
+            known[entry.client_id] = create(entry.client_id)[1]
         entries += [
             {
-                "client_id": client.client_id,
-                "client_secret": known[client.client_id],
+                "client_id": entry.client_id,
+                "client_secret": known[entry.client_id],
                 "tenant": one.tenant,
                 "configuration_id": one.configuration_id,
-                "daily_quota": client.daily_quota,
+                "daily_quota": entry.daily_quota,
             }
             for one in catalog.configurations
-            if one.client_id == client.client_id and one.default
+            if one.client_id == entry.client_id and one.default
         ]
     return entries

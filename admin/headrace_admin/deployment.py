@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ class Deployment:
     outputs: Mapping[str, str]
     session: boto3.Session
     endpoint: str | None = None
+    catalog_variables: Mapping[str, str] = field(default_factory=dict)
+    """What catalog files may name by ``${NAME}``, as far as the local platform says."""
 
     @classmethod
     def on_aws(cls, stack: str) -> "Deployment":
@@ -95,7 +98,11 @@ class Deployment:
                 region_name=about["region"],
             )
             return cls(
-                f"local platform {home}", about["outputs"], session, about["aws_endpoint_url"]
+                f"local platform {home}",
+                about["outputs"],
+                session,
+                about["aws_endpoint_url"],
+                about.get("catalog_variables", {}),
             )
         except FileNotFoundError:
             raise DeploymentNotFound(
@@ -106,6 +113,29 @@ class Deployment:
             raise DeploymentNotFound(
                 f"{place} does not describe a platform ({error!r}); make up writes it anew."
             ) from None
+
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """Within, what finds AWS by the environment, as sources do, finds this deployment's."""
+        if self.endpoint is None:
+            yield
+            return
+        before = dict(os.environ)
+        for name in [name for name in before if name.startswith(("AWS_", "BOTO_"))]:
+            del os.environ[name]
+        os.environ |= {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": _DUMMY,
+            "AWS_SECRET_ACCESS_KEY": _DUMMY,
+            "AWS_DEFAULT_REGION": str(self.session.region_name),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     def catalogs(self) -> DynamoCatalogs:
         """The published catalogs."""

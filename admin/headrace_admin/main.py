@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
@@ -92,7 +93,7 @@ def _variables(assignments: tuple[str, ...], target: Target) -> Mapping[str, str
     """The environment, over what the local platform knows, under what was given by --set."""
     variables = dict(os.environ)
     if target.local:
-        variables.setdefault("HEADRACE_WAREHOUSE", str(target.folder / "warehouse"))
+        variables = {**target.deployment().catalog_variables, **variables}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not name or not equals:
@@ -101,8 +102,9 @@ def _variables(assignments: tuple[str, ...], target: Target) -> Mapping[str, str
     return variables
 
 
-def _compiled(folder: Path, variables: Mapping[str, str]) -> Catalog:
-    return compile_catalog(read_folder(folder), variables, WarehouseByKind())
+def _compiled(folder: Path, variables: Mapping[str, str], target: Target) -> Catalog:
+    with target.deployment().surroundings() if target.local else nullcontext():
+        return compile_catalog(read_folder(folder), variables, WarehouseByKind())
 
 
 # --- catalog --------------------------------------------------------------------------------
@@ -137,7 +139,7 @@ def check(
                 lambda out: out.print("The files are right in themselves; no source was asked."),
             )
             return Exit.OK
-        compiled = _compiled(folder, known)
+        compiled = _compiled(folder, known, target)
         printer.result(
             {"ok": True, "sourcesChecked": True},
             lambda out: out.print(f"All right: {views.summary(compiled)}."),
@@ -159,7 +161,7 @@ def publish(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        compiled = _compiled(folder, _variables(variables, target))
+        compiled = _compiled(folder, _variables(variables, target), target)
         deployment = target.deployment()
         publication = PublishCatalog(deployment.catalogs(), SystemClock())(compiled)
 

