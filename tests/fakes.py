@@ -32,6 +32,7 @@ class FakeConfigurations:
     )
     rule: QuotaRule = field(default_factory=a_rule)
     key: str | None = None
+    origin: Source = field(default_factory=a_source)
 
     def publish(self, *configurations: Configuration) -> None:
         """Makes these the current ones."""
@@ -57,7 +58,7 @@ class FakeConfigurations:
 
     def source(self, version: int, name: str) -> Source:
         """See the port."""
-        return a_source(name=name)
+        return replace(self.origin, name=name)
 
     def quota_rule(self, tenant: str, client_id: str) -> QuotaRule:
         """See the port."""

@@ -1,7 +1,12 @@
-"""Task: splits a table into ranges and opens the upload of its document."""
+"""Task: splits a table into ranges and opens the upload of its document.
+
+Rows of some sources have to be unloaded first: then the answer is the query to run, and the task
+is called again when it has run.
+"""
 
 from typing import Any
 
+from headrace.exports.ports import Unload
 from headrace.runtime import wiring
 from headrace.runtime.task import Event, Task, attempt_of
 
@@ -10,8 +15,26 @@ wiring.prepare(wiring.plan_job)
 
 @Task
 def handler(event: Event) -> dict[str, Any]:
-    """One item per range, for the workflow to fan out."""
+    """One item per range, for the workflow to fan out; or a query."""
+    attempt, job_id = attempt_of(event), event["job_id"]
+    if "unloaded" not in event:
+        unload = wiring.plan_unload()(attempt, job_id)
+        if unload is not None:
+            return {"unload": _asked(unload), "staging": unload.staging.prefix}
+    staging = event["plan"]["staging"] if "unloaded" in event else None
     job_attempt, ranges = wiring.plan_job()(
-        attempt_of(event), event["job_id"], split=event.get("split", True)
+        attempt, job_id, split=event.get("split", True), staging=staging
     )
-    return {"job_attempt": job_attempt, "ranges": list(range(ranges))}
+    return {"job_attempt": job_attempt, "ranges": list(range(ranges)), "staging": staging}
+
+
+def _asked(unload: Unload) -> dict[str, Any]:
+    return {
+        "query": unload.query,
+        "parameters": list(unload.parameters),
+        "database": unload.database,
+        "workgroup": unload.workgroup,
+        "token": unload.token,
+        "results": unload.results,
+        "kms_key": unload.staging.kms_key,
+    }

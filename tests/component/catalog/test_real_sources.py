@@ -1,15 +1,22 @@
-"""Catalogs against real sources: the sample's DuckLake, a DuckDB file, a folder of Parquet."""
+"""Catalogs against real sources: the sample's own, a DuckDB file, a folder of Parquet."""
 
+import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import duckdb
 import pytest
+from moto import mock_aws
 
-from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
+from headrace.adapters.postgresql import connection
+from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText, read_folder
 from headrace.catalog.model import Catalog, CatalogRefused
 from headrace.exports.model import ColumnType
+from local.sample.roster import ROLE, Roster
 from local.sample.warehouse import build
 
 SAMPLE = Path(__file__).parents[3] / "catalog"
@@ -29,15 +36,34 @@ configurations:
 
 def compiled(place: Path, kind: str, tables: str) -> Catalog:
     text = HEAD.replace("KIND", kind) + tables
-    return compile_catalog([CatalogText("c.yaml", text)], {"PLACE": str(place)}, DuckdbWarehouse())
+    return compile_catalog([CatalogText("c.yaml", text)], {"PLACE": str(place)}, WarehouseByKind())
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    warehouse = build(tmp_path_factory.mktemp("home"))
-    return compile_catalog(
-        read_folder(SAMPLE), {"HEADRACE_WAREHOUSE": str(warehouse)}, DuckdbWarehouse()
-    )
+def roster() -> Iterator[Roster]:
+    """The sample's database, and a secret to read it with."""
+    # Not under pytest's folders, which are root's alone: a server does not run as root.
+    with tempfile.TemporaryDirectory(prefix="headrace-roster-") as folder, mock_aws():
+        roster = Roster(Path(folder) / "data")
+        connection._secrets.clear()
+        try:
+            roster.start()
+            boto3.client("secretsmanager").create_secret(
+                Name="headrace/roster",
+                SecretString=json.dumps({"username": ROLE, "password": roster.build()}),
+            )
+            yield roster
+        finally:
+            roster.stop()
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory, roster: Roster) -> Catalog:
+    places = {
+        "HEADRACE_WAREHOUSE": str(build(tmp_path_factory.mktemp("home"))),
+        "HEADRACE_ROSTER": str(roster.socket_folder),
+    }
+    return compile_catalog(read_folder(SAMPLE), places, WarehouseByKind())
 
 
 def test_the_sample_catalog_is_right(sample: Catalog) -> None:
@@ -61,8 +87,7 @@ def test_the_sample_has_every_type_and_hides_what_is_not_configured(sample: Cata
         for table in configuration.tables
         for column in table.columns
     ]
-    # Only PostgreSQL's intervals can be carried.
-    assert {column.type for column in columns} == set(ColumnType) - {ColumnType.INTERVAL}
+    assert {column.type for column in columns} == set(ColumnType)
     assert "national_id" not in {column.source for column in columns}
 
 

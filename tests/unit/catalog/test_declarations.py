@@ -175,7 +175,8 @@ def test_defaults() -> None:
         (
             "kind: ducklake",
             "kind: ducklak",
-            '13: sources[0].kind: "ducklak" is none of ducklake, postgresql, duckdb or parquet',
+            '13: sources[0].kind: "ducklak" is none of ducklake, postgresql, duckdb, parquet or '
+            "athena",
         ),
         (
             "options: {catalog:",

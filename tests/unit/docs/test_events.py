@@ -119,6 +119,7 @@ def test_a_task_hands_its_event_to_its_use_case(name: str, monkeypatch: pytest.M
         told.extend((*values, *options.values()))
         return answers[snake_case(name)]
 
+    monkeypatch.setattr(wiring, "plan_unload", lambda: lambda *_: None)
     monkeypatch.setattr(wiring, snake_case(name), lambda: use_case)
     assert handler_of(name)(event, None)["outcome"] == "done"
     assert told[0] == Attempt("northwind-care", "payroll-bureau", event["operation_id"], 1)

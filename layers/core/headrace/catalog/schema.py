@@ -236,6 +236,10 @@ OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {
             "folder `NAME/` of Parquet files.",
         )
     },
+    "athena": {
+        "database": (True, "The database in the account's Glue Data Catalog."),
+        "workgroup": (False, "The workgroup that queries run in; `primary` if none is given."),
+    },
 }
 """The options of each kind of source: whether it must be given, and what it means."""
 
@@ -244,7 +248,9 @@ class SourceEntry(Entry):
     """Where tables are read from."""
 
     name: Id64 = Field(description="The name that configurations refer to.")
-    kind: Literal["ducklake", "postgresql", "duckdb", "parquet"] = Field(description="What it is.")
+    kind: Literal["ducklake", "postgresql", "duckdb", "parquet", "athena"] = Field(
+        description="What it is."
+    )
     options: dict[str, str] = Field(description="Where it is; see below, by kind.")
 
     @model_validator(mode="after")

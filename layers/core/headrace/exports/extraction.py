@@ -6,6 +6,7 @@ that the work no longer counts; they are no failures.
 """
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from headrace.exports.model import (
     TableRange,
     part_numbers,
     parts_fit,
+    staged,
 )
 from headrace.exports.ports import (
     Configurations,
@@ -33,10 +35,12 @@ from headrace.exports.ports import (
     OpenUpload,
     Operations,
     PartUploads,
+    Unload,
+    Unloads,
     Warehouse,
     Workflows,
 )
-from headrace.exports.usecases import discard_all, discard_unfinished
+from headrace.exports.usecases import discard_all, discard_unfinished, discard_work
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import Fenced, HeadraceError, Stopped, Unavailable
 
@@ -87,6 +91,25 @@ class Extraction:
         source = self.configurations.source(operation.catalog_version, configuration.source)
         return source, configuration.table(job.table)
 
+    def reading(self, operation: Operation, job: Job) -> tuple[Source, str, Table]:
+        """Where the job's rows are read, at which version, and as which table.
+
+        Raises Fenced if they were to be unloaded and are not.
+        """
+        source, table = self.table(operation, job)
+        if not source.unloads:
+            return source, operation.sync_version or "", table
+        if job.staging is None:
+            raise Fenced("The job's rows are not there to be read.")
+        source, table = staged(self.files.staged_rows(job.staging), table)
+        return source, job.staged_version or "", table
+
+    def unstage(self, job: Job) -> None:
+        """Removes the unloaded rows of a job that has ended; if not now, the sweeper does."""
+        if job.staging is not None:
+            with suppress(Unavailable):
+                self.files.discard_staged(job.staging)
+
     def end_job(self, operation: Operation, job: Job, **result: object) -> Job:
         """Ends the job with this result."""
         ended = replace(job, ended_at=self.clock.now(), **result)  # type: ignore[arg-type]
@@ -115,14 +138,49 @@ class PlanExport:
 
 
 @dataclass(frozen=True)
+class PlanUnload:
+    """Claims a job whose rows an engine of the source's own is to leave in our storage."""
+
+    extraction: Extraction
+    unloads: Unloads
+
+    def __call__(self, attempt: Attempt, job_id: str) -> Unload | None:
+        """The query that the workflow has to run first; None of a source that workers can read.
+
+        Each attempt has a folder of its own, so that rows of two queries never meet.
+        Raises Fenced, Unavailable.
+        """
+        extraction = self.extraction
+        operation = extraction.operation(attempt)
+        before = operation.job(job_id)
+        if before.status not in (Status.SCHEDULED, Status.RUNNING):
+            raise Fenced("The job has ended.")
+        source, table = extraction.table(operation, before)
+        if not source.unloads:
+            return None
+        discard_work(extraction.files, before)
+        job = Job(job_id, before.table, Status.RUNNING, before.attempt + 1)
+        kms_key = extraction.configurations.kms_key(operation.tenant)
+        staging = extraction.files.staging(operation, job, kms_key)
+        unload = self.unloads.unload(source, operation.sync_version or "", table, staging)
+        extraction.operations.claim_job(operation, replace(job, staging=staging.prefix))
+        return unload
+
+
+@dataclass(frozen=True)
 class PlanJob:
     """Splits a table into ranges and claims the job, with an upload of its own."""
 
     extraction: Extraction
     warehouse: Warehouse
 
-    def __call__(self, attempt: Attempt, job_id: str, *, split: bool = True) -> tuple[int, int]:
-        """The job's attempt and how many ranges it has. Raises Fenced, Unavailable."""
+    def __call__(
+        self, attempt: Attempt, job_id: str, *, split: bool = True, staging: str | None = None
+    ) -> tuple[int, int]:
+        """The job's attempt and how many ranges it has. Raises Fenced, Unavailable.
+
+        ``staging`` is the folder that the job's rows were unloaded to, if they had to be.
+        """
         extraction = self.extraction
         operation = extraction.operation(attempt)
         before = operation.job(job_id)
@@ -131,11 +189,16 @@ class PlanJob:
         if before.key is not None:
             extraction.files.discard(before.key, before.upload_id)
         source, table = extraction.table(operation, before)
+        if source.unloads:
+            if staging is None or staging != before.staging:
+                raise Fenced("Another attempt owns the job: its rows are unloaded elsewhere.")
+            place, _, _ = extraction.reading(operation, before)
+            before = replace(before, staged_version=self.warehouse.current_version(place))
         job = replace(
             before,
             status=Status.RUNNING,
             attempt=before.attempt + 1,
-            ranges=self._ranges(operation, source, table, split=split),
+            ranges=self._ranges(operation, before, split=split),
             ranges_done=0,
             schema_hash=table.schema_hash,
         )
@@ -152,10 +215,8 @@ class PlanJob:
             raise
         return job.attempt, len(job.ranges)
 
-    def _ranges(
-        self, operation: Operation, source: Source, table: Table, *, split: bool
-    ) -> tuple[TableRange, ...]:
-        version = operation.sync_version or ""
+    def _ranges(self, operation: Operation, job: Job, *, split: bool) -> tuple[TableRange, ...]:
+        source, version, table = self.extraction.reading(operation, job)
         limits, request = self.extraction.limits, operation.request
         if split and request.file_format.splittable:
             ranges = self.warehouse.plan(
@@ -197,16 +258,17 @@ class ExportRange:
         except HeadraceError as error:
             failure = Failure(error.code, error.detail)
             extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
+            extraction.unstage(job)
             return
         extraction.operations.record_range(operation, job, result)
 
     def _run(self, operation: Operation, job: Job, index: int) -> RangeResult:
-        source, table = self.extraction.table(operation, job)
+        source, version, table = self.extraction.reading(operation, job)
         row_range, last = job.ranges[index], len(job.ranges) - 1
         request: ExportRequest = operation.request
         with self.warehouse.stream(
             source,
-            operation.sync_version or "",
+            version,
             table,
             None if row_range == WHOLE else row_range,
             request.file_format,
@@ -261,6 +323,7 @@ class CompleteJob:
         except Fenced:
             extraction.files.discard(job.key, None)
             raise
+        extraction.unstage(job)
         return True
 
 
@@ -281,8 +344,7 @@ class FailJob:
         elif job.status is not Status.RUNNING:
             raise Fenced("The job has ended.")
         self.extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
-        if job.key is not None:
-            self.extraction.files.discard(job.key, job.upload_id)
+        discard_work(self.extraction.files, job)
 
 
 @dataclass(frozen=True)
@@ -316,13 +378,14 @@ class EndExport:
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep did, in operations and uploads."""
+    """What a sweep did, in operations, uploads and folders of unloaded rows."""
 
     restarted: int = 0
     failed: int = 0
     cleaned: int = 0
     expired: int = 0
     aborted: int = 0
+    unstaged: int = 0
 
 
 @dataclass(frozen=True)
@@ -330,8 +393,9 @@ class Sweep:
     """Closes what nobody else will.
 
     An active operation whose workflow is gone ends as failed (one whose workflow never began is
-    begun); what an ended one left behind goes at once, its files when they expire; uploads that
-    belong to no running job are aborted. Running it twice, or two at once, changes nothing more.
+    begun); what an ended one left behind goes at once, its files when they expire; uploads and
+    unloaded rows that belong to no running job go. Running it twice, or two at once, changes
+    nothing more.
     """
 
     extraction: Extraction
@@ -354,6 +418,7 @@ class Sweep:
             except Exception as trouble:
                 troubles.append(trouble)
         counts["aborted"] = self._abort_orphans(now)
+        counts["unstaged"] = self._unstage_orphans()
         counts.pop("", None)
         if troubles:
             raise ExceptionGroup(f"{len(troubles)} operations could not be looked at", troubles)
@@ -408,13 +473,27 @@ class Sweep:
         return aborted
 
     def _owned(self, upload: OpenUpload) -> bool:
-        owner = upload.owner
+        return any(
+            job.upload_id == upload.upload_id
+            # An engine that unloads rows writes them in uploads of its own.
+            or (job.staging is not None and upload.key.startswith(job.staging))
+            for job in self._running_jobs(upload.owner)
+        )
+
+    def _unstage_orphans(self) -> int:
+        """Removes unloaded rows that no running job reads: a crash left them, or a late query."""
+        unstaged = 0
+        for folder in self.extraction.files.staged_folders():
+            if all(job.staging != folder.prefix for job in self._running_jobs(folder.owner)):
+                self.extraction.files.discard_staged(folder.prefix)
+                unstaged += 1
+        return unstaged
+
+    def _running_jobs(self, owner: DueOperation | None) -> tuple[Job, ...]:
         if owner is None:
-            return False
+            return ()
         operation = self.extraction.operations.find(
             owner.tenant, owner.client_id, owner.operation_id
         )
-        return operation is not None and any(
-            job.upload_id == upload.upload_id and job.status is Status.RUNNING
-            for job in operation.jobs
-        )
+        jobs = operation.jobs if operation is not None else ()
+        return tuple(job for job in jobs if job.status is Status.RUNNING)

@@ -89,6 +89,14 @@ class Table:
     ordered: bool = False
 
     @property
+    def read_columns(self) -> tuple[Column, ...]:
+        """One column for each that is read: two public ones may show the same of the source."""
+        read: dict[str, Column] = {}
+        for column in self.columns:
+            read.setdefault(column.source, column)
+        return tuple(read.values())
+
+    @property
     def schema_hash(self) -> str:
         """SHA-256 (hex) over names, types, nullability and primary key, as callers see them."""
         shape = {
@@ -151,6 +159,25 @@ class Source:
         Of PostgreSQL it cannot: what several workers are to see alike, somebody must hold open.
         """
         return self.kind != "postgresql"
+
+    @property
+    def unloads(self) -> bool:
+        """Does an engine of its own leave the rows in our storage, where workers read them."""
+        return self.kind == "athena"
+
+
+def staged(location: str, table: Table) -> tuple[Source, Table]:
+    """Where and as what the rows of a table are read that were unloaded to ``location``.
+
+    The files' columns are ``c0``, ``c1``, … in the order of ``Table.read_columns``; the filters
+    have been applied.
+    """
+    columns = [
+        {"name": c.source, "type": c.type.value, "precision": c.precision, "scale": c.scale}
+        for c in table.read_columns
+    ]
+    options = {"path": location, "columns": json.dumps(columns, ensure_ascii=False)}
+    return Source("staged", "staged", options), replace(table, source="main.rows", filters=())
 
 
 # --- how it is asked for --------------------------------------------------------------------
@@ -334,7 +361,9 @@ class Job:
     """The extraction of one table.
 
     ``attempt`` rises with each claim by a workflow; only its owner may write. ``key`` and
-    ``upload_id`` are where that attempt writes; no two attempts share a key.
+    ``upload_id`` are where that attempt writes; no two attempts share a key. ``staging`` is the
+    folder that its rows were unloaded to, and ``staged_version`` what was in there when the job
+    was planned.
     """
 
     job_id: str
@@ -349,6 +378,8 @@ class Job:
     schema_hash: str | None = None
     key: str | None = None
     upload_id: str | None = None
+    staging: str | None = None
+    staged_version: str | None = None
     failure: Failure | None = None
     ended_at: datetime | None = None
 

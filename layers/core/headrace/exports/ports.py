@@ -1,5 +1,6 @@
 """What the exports product needs of the world. Adapters answer these; tests have fakes."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -178,6 +179,26 @@ class OpenUpload:
     """The operation that the key names, if it is one of ours."""
 
 
+@dataclass(frozen=True)
+class Staging:
+    """A folder of ours for rows that another engine writes: its prefix, its URL, its key.
+
+    The URL ends with a slash; ``kms_key`` encrypts what is written there.
+    """
+
+    prefix: str
+    location: str
+    kms_key: str
+
+
+@dataclass(frozen=True)
+class StagedFolder:
+    """A folder of unloaded rows that lies in storage, and whose it is."""
+
+    prefix: str
+    owner: DueOperation
+
+
 class Files(Protocol):
     """Encrypted documents in storage. Keys start with the tenant."""
 
@@ -208,6 +229,22 @@ class Files(Protocol):
 
     def discard(self, key: str, upload_id: str | None) -> None:
         """Aborts the upload and removes the document, whatever is there."""
+        ...
+
+    def staging(self, operation: Operation, job: Job, kms_key: str | None) -> Staging:
+        """Where this attempt of the job has its rows unloaded to; no other attempt ever does."""
+        ...
+
+    def staged_rows(self, prefix: str) -> str:
+        """The URL of the folder of rows in the staging folder with this prefix."""
+        ...
+
+    def discard_staged(self, prefix: str) -> None:
+        """Removes all that was unloaded there; again is harmless."""
+        ...
+
+    def staged_folders(self) -> Iterator[StagedFolder]:
+        """All folders of unloaded rows."""
         ...
 
     def link(self, key: str) -> str:
@@ -264,6 +301,38 @@ class SourceColumn:
     """See ``Column``."""
     promised: bool = True
     """Can the source promise that a column is never NULL (a view of PostgreSQL's cannot)."""
+
+
+@dataclass(frozen=True)
+class Unload:
+    """What an engine is asked to run so that a table's rows lie in our storage.
+
+    ``parameters`` are SQL literals for the statement's question marks, never none. ``results`` is
+    the URL of the folder for what the engine notes about the query.
+    """
+
+    query: str
+    parameters: tuple[str, ...]
+    database: str
+    workgroup: str
+    results: str
+    staging: Staging
+
+    @property
+    def token(self) -> str:
+        """Makes it one query, however often it is asked for: no two have a folder in common."""
+        return hashlib.sha256(self.staging.prefix.encode()).hexdigest()
+
+
+class Unloads(Protocol):
+    """Sources whose own engine leaves the rows in our storage."""
+
+    def unload(self, source: Source, version: str, table: Table, staging: Staging) -> Unload:
+        """The query for the table's rows after its filters, as ``exports.model.staged`` reads them.
+
+        Raises SourceUnavailable, SourceChanged.
+        """
+        ...
 
 
 class RowStream(Protocol):

@@ -261,15 +261,22 @@ def begin(workflows: Workflows, operation: Operation) -> None:
 def discard_unfinished(files: Files, operation: Operation) -> None:
     """Removes what jobs without a document have left in storage."""
     for job in operation.jobs:
-        if job.status is not Status.SUCCEEDED and job.key is not None:
-            files.discard(job.key, job.upload_id)
+        if job.status is not Status.SUCCEEDED:
+            discard_work(files, job)
+
+
+def discard_work(files: Files, job: Job) -> None:
+    """Removes the document, the upload and the unloaded rows of a job, whatever is there."""
+    if job.key is not None:
+        files.discard(job.key, job.upload_id)
+    if job.staging is not None:
+        files.discard_staged(job.staging)
 
 
 def discard_all(files: Files, operation: Operation) -> None:
     """Removes all that the operation's jobs have in storage."""
     for job in operation.jobs:
-        if job.key is not None:
-            files.discard(job.key, job.upload_id)
+        discard_work(files, job)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,9 @@ def failure_of(event: Event) -> Failure:
         "SnapshotLost": "snapshot_lost",
         "FileUnavailable": "unavailable",
         "Unavailable": "unavailable",
+        # What Step Functions calls a query that failed; no other task of ours ends so.
+        "States.TaskFailed": "source_unavailable",
+        "Athena.TooManyRequestsException": "source_unavailable",
         "States.Timeout": "timed_out",
         "Sandbox.Timedout": "timed_out",
     }.get(name, "worker_failed")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headrace.adapters.s3.files import S3Files
     from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
     from headrace.exports import extraction
-    from headrace.exports.ports import Configurations, Warehouse
+    from headrace.exports.ports import Configurations, Unloads, Warehouse
 
 
 def prepare(factory: Callable[[], object]) -> None:
@@ -104,6 +104,14 @@ def warehouse() -> "Warehouse":
     return WarehouseByKind()
 
 
+@cache
+def unloads() -> "Unloads":
+    """Sources whose own engine leaves the rows in the files bucket."""
+    from headrace.adapters.athena.athena_tables import AthenaTables
+
+    return AthenaTables(lambda: client("glue"), clock())
+
+
 def export() -> usecases.Export:
     """What the API's use cases share."""
     return usecases.Export(configurations(), operations(), clock())
@@ -165,6 +173,13 @@ def plan_export() -> "extraction.PlanExport":
     from headrace.exports.extraction import PlanExport
 
     return PlanExport(_extraction(), warehouse())
+
+
+def plan_unload() -> "extraction.PlanUnload":
+    """Task of the workflow, of sources that workers cannot read."""
+    from headrace.exports.extraction import PlanUnload
+
+    return PlanUnload(_extraction(), unloads())
 
 
 def plan_job() -> "extraction.PlanJob":

@@ -586,6 +586,8 @@ def _job_item(job: Job) -> Item:
         "ranges": [_table_range_item(one) for one in job.ranges],
         "key": job.key,
         "upload_id": job.upload_id,
+        "staging": job.staging,
+        "staged_version": job.staged_version,
         "schema_hash": job.schema_hash,
     }
 
@@ -613,6 +615,8 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             schema_hash=item.get("schema_hash"),
             key=item.get("key"),
             upload_id=item.get("upload_id"),
+            staging=item.get("staging"),
+            staged_version=item.get("staged_version"),
             failure=_failure(item),
             ended_at=_moment(item, "ended_at"),
         )
@@ -624,6 +628,7 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
                 attempt=job.attempt,
                 key=job.key,
                 upload_id=job.upload_id,
+                staging=job.staging,
             )
     return job.within(operation.status, operation.failure)
 

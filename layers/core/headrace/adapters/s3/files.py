@@ -2,6 +2,10 @@
 
 Keys: ``TENANT/CLIENT/OPERATION_ID/JOB_ID/ATTEMPT/FILE_NAME``. An attempt has a key of its own, so a
 late writer of an older one can at most write what nobody looks at.
+
+Rows that another engine unloads: ``-staging/TENANT/CLIENT/OPERATION_ID/JOB_ID/ATTEMPT/``, in it
+``data/`` with the rows and ``results/`` with what the engine notes. No tenant's id begins with a
+hyphen.
 """
 
 import base64
@@ -15,10 +19,11 @@ from botocore.exceptions import ClientError
 
 from headrace.adapters.answers import answer_of, error_code
 from headrace.exports.model import ExportRequest, Job, Operation, UploadedPart
-from headrace.exports.ports import DueOperation, OpenUpload
+from headrace.exports.ports import DueOperation, OpenUpload, StagedFolder, Staging
 from headrace.kernel.errors import Fenced, FileExpired, FileUnavailable
 
 _SERVICE = "The storage"
+_STAGING = "-staging/"
 _GONE = frozenset({"NoSuchUpload", "NoSuchKey", "404", "NotFound"})
 
 
@@ -104,6 +109,47 @@ class S3Files:
                 if upload["Initiated"] < before:
                     yield OpenUpload(upload["Key"], upload["UploadId"], _owner(upload["Key"]))
 
+    def staging(self, operation: Operation, job: Job, kms_key: str | None) -> Staging:
+        """Where this attempt of the job has its rows unloaded to."""
+        owner = f"{operation.tenant}/{operation.client_id}/{operation.operation_id}"
+        prefix = f"{_STAGING}{owner}/{job.job_id}/{job.attempt}/"
+        return Staging(prefix, f"s3://{self.bucket}/{prefix}", kms_key or self.default_key)
+
+    def staged_rows(self, prefix: str) -> str:
+        """The URL of the folder of rows in the staging folder with this prefix."""
+        return f"s3://{self.bucket}/{prefix}data/"
+
+    @answer_of(_SERVICE)
+    def discard_staged(self, prefix: str) -> None:
+        """Removes all that was unloaded there."""
+        pages = self.client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+            keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
+            if keys:
+                self.client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True}
+                )
+
+    def staged_folders(self) -> Iterator[StagedFolder]:
+        """All folders of unloaded rows."""
+        pages = iter(
+            self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=_STAGING
+            )
+        )
+        seen: set[str] = set()
+        while True:
+            with answer_of(_SERVICE):
+                page = next(pages, None)
+            if page is None:
+                return
+            for item in page.get("Contents", []):
+                prefix = "/".join(item["Key"].split("/")[:6]) + "/"
+                owner = _owner(item["Key"])
+                if owner is not None and prefix not in seen:
+                    seen.add(prefix)
+                    yield StagedFolder(prefix, owner)
+
     @answer_of(_SERVICE)
     def link(self, key: str) -> str:
         """A short-lived URL of the document. Raises FileExpired, FileUnavailable.
@@ -140,8 +186,8 @@ class S3Files:
 
 
 def _owner(key: str) -> DueOperation | None:
-    match key.split("/"):
-        case [tenant, client_id, operation_id, _, _, _]:
+    match key.removeprefix(_STAGING).split("/"):
+        case [tenant, client_id, operation_id, _, _, *_]:
             return DueOperation(tenant, client_id, operation_id)
     return None
 

@@ -33,7 +33,13 @@ def _postgresql() -> Reader:
     return PostgresqlWarehouse()
 
 
-_READERS: Mapping[str, Callable[[], Reader]] = {"postgresql": _postgresql}
+def _athena() -> Reader:
+    from headrace.adapters.athena.athena_tables import AthenaTables  # noqa: PLC0415
+
+    return AthenaTables()
+
+
+_READERS: Mapping[str, Callable[[], Reader]] = {"postgresql": _postgresql, "athena": _athena}
 """By kind; DuckDB reads all others. Imported when first needed: a worker reads one kind."""
 
 

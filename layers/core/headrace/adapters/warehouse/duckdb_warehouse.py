@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+from headrace.adapters.published import as_published
 from headrace.adapters.warehouse import sources
 from headrace.adapters.warehouse.engine import Limits, identifier
 from headrace.adapters.warehouse.sources import (
@@ -238,29 +239,7 @@ def _encoded(
 
 
 def _columns(reader: OpenSource, table: Table) -> dict[str, SourceColumn]:
-    """The source's columns by name, when they are as they were when the table was published."""
-    columns = {column.name: column for column in reader.columns(table.source)}
-    if not columns:
-        raise SourceChanged(f"The source has no table for {table.name} any more.")
-    for column in table.columns:
-        found = columns.get(column.source)
-        if found is None:
-            raise SourceChanged(
-                f"The source has no column for {table.name}.{column.name} any more."
-            )
-        promised = (column.type, column.precision, column.scale)
-        given = (found.type, found.precision, found.scale)
-        if column.precision is None and column.scale is None:
-            promised, given = (column.type, None, None), (found.type, None, None)
-        if promised != given:
-            raise SourceChanged(
-                f"The type of {table.name}.{column.name} has changed in the source; "
-                "publish the catalog again."
-            )
-    for row_filter in table.filters:
-        if row_filter.column not in columns:
-            raise SourceChanged(f"The source lacks a column that rows of {table.name} are told by.")
-    return columns
+    return as_published(reader.columns(table.source), table)
 
 
 def _query(

@@ -1,0 +1,138 @@
+"""Runs states of the workflow as Step Functions would, as far as the workflow uses its language."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.world import ROOT
+
+type Json = dict[str, Any]
+type Machine = Mapping[str, Any]
+
+
+class TaskError(Exception):
+    """A task ended with an error of this name."""
+
+    def __init__(self, name: str, cause: str = "") -> None:
+        super().__init__(name)
+        self.name, self.cause = name, cause
+
+
+def definition() -> Json:
+    """The workflow; numbers that the template puts in are 1, all else is the parameter's name."""
+    text = (ROOT / "statemachines" / "export.asl.json").read_text()
+    text = re.sub(r"(?<!\")\$\{(\w+)\}(?![\w\":])", "1", text)
+    loaded: Json = json.loads(re.sub(r"\$\{(\w+)\}", r"\1", text))
+    return loaded
+
+
+def machine_with(state: str) -> Machine:
+    """The innermost machine of the workflow that has a state of this name."""
+    return next(machine for machine in _machines(definition()) if state in machine["States"])
+
+
+def _machines(value: Any) -> Iterator[Machine]:
+    if isinstance(value, dict):
+        if "StartAt" in value and "States" in value:
+            yield value
+        for inner in value.values():
+            yield from _machines(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _machines(inner)
+
+
+@dataclass
+class Execution:
+    """Runs a machine; ``tasks`` does what a resource is asked to, by the resource's name."""
+
+    tasks: Mapping[str, Callable[[Any], Any]]
+
+    def run(self, machine: Machine, value: Any) -> Any:
+        """The output for this input. Raises TaskError where nothing catches it."""
+        name: str | None = machine["StartAt"]
+        while name is not None:
+            value, name = self._step(machine["States"][name], value)
+        return value
+
+    def _step(self, state: Json, value: Any) -> tuple[Any, str | None]:
+        following = state.get("Next")
+        match state["Type"]:
+            case "Choice":
+                for choice in state["Choices"]:
+                    if _holds(choice, value):
+                        return value, choice["Next"]
+                return value, state["Default"]
+            case "Pass":
+                result = state.get("Result", value)
+                return _placed(state, value, result), following
+            case "Task" | "Map" as kind:
+                try:
+                    result = self._task(state, value) if kind == "Task" else self._map(state, value)
+                except TaskError as error:
+                    [handler] = state.get("Catch") or [None]
+                    if handler is None:
+                        raise
+                    caught = {"Error": error.name, "Cause": error.cause}
+                    return _placed(handler, value, caught), handler["Next"]
+                return _placed(state, value, result), following
+            case other:
+                raise AssertionError(f"states of type {other} are not run here")
+
+    def _task(self, state: Json, value: Any) -> Any:
+        asked = _selected(state["Parameters"], value) if "Parameters" in state else value
+        # What passes between states is JSON.
+        result = json.loads(json.dumps(self.tasks[state["Resource"]](asked)))
+        selector = state.get("ResultSelector")
+        return result if selector is None else _selected(selector, result)
+
+    def _map(self, state: Json, value: Any) -> list[Any]:
+        return [
+            self.run(state["ItemProcessor"], _selected(state["ItemSelector"], value, item))
+            for item in _at(state["ItemsPath"], value)
+        ]
+
+
+def _at(path: str, value: Any) -> Any:
+    for name in path.removeprefix("$").split(".")[1:]:
+        value = value[name]
+    return value
+
+
+def _selected(template: Any, value: Any, item: Any = None) -> Any:
+    if not isinstance(template, dict):
+        return template
+    chosen = {}
+    for name, what in template.items():
+        if name.endswith(".$"):
+            context = what == "$$.Map.Item.Value"
+            chosen[name.removesuffix(".$")] = item if context else _at(what, value)
+        else:
+            chosen[name] = _selected(what, value, item)
+    return chosen
+
+
+def _placed(state: Json, value: Any, result: Any) -> Any:
+    path = state.get("ResultPath", "$")
+    if path is None:
+        return value
+    if path == "$":
+        return result
+    return {**value, path.removeprefix("$."): result}
+
+
+def _holds(choice: Json, value: Any) -> bool:
+    if "And" in choice:
+        return all(_holds(inner, value) for inner in choice["And"])
+    try:
+        found = _at(choice["Variable"], value)
+    except (KeyError, TypeError):
+        # Without the presence being asked for, Step Functions fails here as well.
+        assert "IsPresent" in choice, choice
+        return not choice["IsPresent"]
+    if "IsPresent" in choice:
+        return bool(choice["IsPresent"])
+    [wanted] = [choice[test] for test in ("StringEquals", "BooleanEquals") if test in choice]
+    return bool(found == wanted)
