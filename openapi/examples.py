@@ -16,8 +16,8 @@ from headrace.exports.model import (
     Job,
     Operation,
     Quota,
-    RangeResult,
     RowRange,
+    SliceResult,
     Status,
     Table,
     UploadedPart,
@@ -85,8 +85,9 @@ def _succeeded() -> Operation:
     job: Job = replace(
         operation.jobs[0],
         status=Status.SUCCEEDED,
-        ranges=(RowRange(0, 47, 48),),
-        ranges_done=1,
+        slices=(RowRange(0, 47, 48),),
+        ranges=1,
+        slices_done=frozenset({0}),
         rows=48,
         size=1_403,
         sha256=_DIGEST,
@@ -124,7 +125,7 @@ def _retried() -> Operation:
 
 def _manifest() -> views.ManifestView:
     operation = _succeeded()
-    written = RangeResult(0, 48, (UploadedPart(1, 1_403, _DIGEST, ""),), _DIGEST)
+    written = SliceResult(0, 48, (UploadedPart(1, 1_403, _DIGEST, ""),), _DIGEST)
     file = views.FileView.of(operation, operation.jobs[0], (written,), EXAMPLE_URL)
     return views.ManifestView(
         operation_id=operation.operation_id,

@@ -1,6 +1,6 @@
 """The exports product in one process: real use cases and adapters over moto, fakes elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -137,11 +137,16 @@ class World:
         return task(self.attempt(operation), job_id, split=split)
 
     def export_range(
-        self, operation: Operation, job_id: str, job_attempt: int, index: int = 0
-    ) -> None:
-        """The task that streams a range."""
+        self,
+        operation: Operation,
+        job_id: str,
+        job_attempt: int,
+        index: int = 0,
+        time_left: Callable[[], float] = lambda: 900.0,
+    ) -> bool:
+        """The task that streams a range; whether it has to be called again."""
         task = extraction.ExportRange(self.extraction, self.warehouse, self.upload)
-        task(self.attempt(operation), job_id, job_attempt, index)
+        return task(self.attempt(operation), job_id, job_attempt, index, time_left)
 
     def complete_job(self, operation: Operation, job_id: str, job_attempt: int) -> bool:
         """The task that makes the document."""
@@ -171,7 +176,8 @@ class World:
         while True:
             job_attempt, ranges = self.plan_job(operation, job_id, split=split)
             for index in range(ranges):
-                self.export_range(operation, job_id, job_attempt, index)
+                while self.export_range(operation, job_id, job_attempt, index):
+                    pass
             if self.complete_job(operation, job_id, job_attempt):
                 return
             split = False

@@ -163,8 +163,8 @@ def _job_json(job: Job) -> Json:
         "status": str(job.status),
         "percent": job.percent,
         "attempt": job.attempt,
-        "ranges": len(job.ranges),
-        "rangesDone": job.ranges_done,
+        "slices": len(job.slices),
+        "slicesDone": len(job.slices_done),
         "rows": job.rows,
         "bytes": job.size,
         "sha256": job.sha256,
@@ -202,7 +202,7 @@ def print_operation(out: Console, operation: Operation) -> None:
         _say(out, f"failed: {operation.failure.code}: {operation.failure.detail}")
     _print_grid(
         out,
-        ("job", "table", "status", "attempt", "rows", "bytes", "ranges", "error"),
+        ("job", "table", "status", "attempt", "rows", "bytes", "slices", "error"),
         [
             (
                 job.job_id[-4:],
@@ -211,7 +211,7 @@ def print_operation(out: Console, operation: Operation) -> None:
                 str(job.attempt),
                 "" if job.rows is None else f"{job.rows:,}",
                 "" if job.size is None else f"{job.size:,}",
-                f"{job.ranges_done}/{len(job.ranges)}",
+                f"{len(job.slices_done)}/{len(job.slices)}",
                 f"{job.failure.code}: {job.failure.detail}" if job.failure else "",
             )
             for job in operation.jobs

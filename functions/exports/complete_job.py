@@ -1,4 +1,4 @@
-"""Task: makes the document of a job whose ranges are all there."""
+"""Task: makes the document of a job whose slices are all there."""
 
 from typing import Any
 

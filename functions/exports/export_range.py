@@ -1,12 +1,17 @@
-"""Task: streams one range of a table into the upload of its document."""
+"""Task: streams the slices of one range of a table into the upload of its document."""
+
+from typing import Any
 
 from headrace.runtime import wiring
-from headrace.runtime.task import Event, Task, attempt_of
+from headrace.runtime.task import Event, TimedTask, TimeLeft, attempt_of
 
 wiring.prepare(wiring.export_range)
 
 
-@Task
-def handler(event: Event) -> None:
-    """Exports the range."""
-    wiring.export_range()(attempt_of(event), event["job_id"], event["job_attempt"], event["range"])
+@TimedTask
+def handler(event: Event, time_left: TimeLeft) -> dict[str, Any]:
+    """``again`` is true if the range is to be gone on with by another invocation."""
+    again = wiring.export_range()(
+        attempt_of(event), event["job_id"], event["job_attempt"], event["range"], time_left
+    )
+    return {"again": again}

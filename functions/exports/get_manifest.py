@@ -29,7 +29,7 @@ def handler(call: Call) -> Reply:
         compression=operation.request.compression,
         created_at=operation.created_at,
         files=tuple(
-            FileView.of(operation, document.job, document.ranges, call.base_url)
+            FileView.of(operation, document.job, document.slices, call.base_url)
             for document in documents
         ),
     )

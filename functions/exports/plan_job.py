@@ -1,4 +1,4 @@
-"""Task: splits a table into ranges and opens the upload of its document.
+"""Task: cuts a table into slices, shares them out to ranges, and opens the upload of its document.
 
 Rows of some sources have to be unloaded first: then the answer is the query to run, and the task
 is called again when it has run.

@@ -213,6 +213,18 @@ class Platform:
         return killed
 
     @contextmanager
+    def configured(self, function: str, **variables: str) -> Iterator[None]:
+        """Gives the function these settings in place of the deployment's until the block ends."""
+        functions, name = self.aws("lambda"), self.functions[function]
+        deployed = functions.get_function_configuration(FunctionName=name)["Environment"]
+        changed = {"Variables": {**deployed["Variables"], **variables}}
+        functions.update_function_configuration(FunctionName=name, Environment=changed)
+        try:
+            yield
+        finally:
+            functions.update_function_configuration(FunctionName=name, Environment=deployed)
+
+    @contextmanager
     def frozen(self, *functions: str) -> Iterator["Frozen"]:
         """Holds the functions' processes: what they are given waits until the block ends."""
         pids = [pid for function in functions for pid in self.workers(function)]

@@ -112,10 +112,10 @@ def test_values_are_bound_and_what_is_written_is_under_the_tenants_key(
     assert (request["WorkGroup"], request["QueryExecutionContext"]["Database"]) == ("exports", "hr")
 
 
-def test_a_table_that_is_split_where_its_ranges_are_too_small_goes_in_one(
+def test_a_table_that_is_split_where_its_slices_are_too_small_goes_in_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with deployed(monkeypatch, Limits(range_bytes=20_000, max_ranges=4)) as deployment:
+    with deployed(monkeypatch, Limits(range_bytes=40_000)) as deployment:
         rows = "SELECT i AS id, md5(i::VARCHAR) AS name FROM range(5000) r(i)"
         deployment.create("people", {"id": "bigint", "name": "string"}, rows)
         deployment.publish(published(deployment.tables, "people"))
@@ -126,11 +126,11 @@ def test_a_table_that_is_split_where_its_ranges_are_too_small_goes_in_one(
         assert len(deployment.athena.requests) == 1
         [job] = deployment.world.operations.page("north", "bureau", 1, None)
         jobs = deployment.world.operations.get("north", "bureau", job.operation_id).jobs
-        assert (jobs[0].attempt, len(jobs[0].ranges)) == (3, 1)
+        assert (jobs[0].attempt, len(jobs[0].slices)) == (3, 1)
 
 
 def test_a_table_that_is_large_enough_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    with deployed(monkeypatch, Limits(range_bytes=6 * 1024 * 1024, max_ranges=3)) as deployment:
+    with deployed(monkeypatch, Limits(range_bytes=6 * 1024 * 1024)) as deployment:
         rows = "SELECT i AS id, repeat(md5(i::VARCHAR), 8) AS name FROM range(60000) r(i)"
         deployment.create("people", {"id": "bigint", "name": "string"}, rows)
         deployment.publish(published(deployment.tables, "people"))
@@ -138,7 +138,7 @@ def test_a_table_that_is_large_enough_is_split(monkeypatch: pytest.MonkeyPatch) 
         assert {int(row["id"]) for row in rows_of(stored, FileFormat.CSV)} == set(range(60000))
         [operation] = deployment.world.operations.page("north", "bureau", 1, None)
         [job] = deployment.world.operations.get("north", "bureau", operation.operation_id).jobs
-        assert (job.attempt, len(job.ranges)) == (2, 3)
+        assert (job.attempt, len(job.slices)) == (2, 3)
 
 
 def test_a_query_that_fails_fails_the_job_and_what_it_wrote_is_removed(

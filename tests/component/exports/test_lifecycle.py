@@ -325,7 +325,7 @@ def test_ranges_of_one_table_become_one_document_in_order(world: World) -> None:
     [body] = world.stored().values()
     assert [json.loads(line)["row"] for line in body.splitlines()] == list(range(26))
     assert done.jobs[0].sha256 is None
-    assert len(done.jobs[0].ranges) == 3
+    assert len(done.jobs[0].slices) == 3
 
 
 def test_ranges_too_small_for_an_upload_are_exported_again_in_one(world: World) -> None:

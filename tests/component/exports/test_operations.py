@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.table import Table
-from headrace.exports.model import Failure, Job, Operation, RangeResult, Status, UploadedPart
+from headrace.exports.model import Failure, Job, Operation, SliceResult, Status, UploadedPart
 from headrace.kernel.errors import (
     Fenced,
     NotFound,
@@ -45,7 +45,7 @@ def ended(world: World, operation: Operation, status: Status = Status.CANCELLED)
     )
 
 
-RESULT = RangeResult(0, 3, (UploadedPart(1, 10, "ab", "etag"),), "ab")
+RESULT = SliceResult(0, 3, (UploadedPart(1, 10, "ab", "etag"),), "ab")
 
 LATE_WRITES: list[tuple[str, Callable[[DynamoOperations, Operation, Job, World], Any]]] = [
     ("plan", lambda ops, op, job, w: ops.plan(replace(op, attempt=0), "9", w.clock.now())),
@@ -98,20 +98,20 @@ def test_no_write_of_an_earlier_attempt_touches_a_later_one(
     assert world.status(operation) == retried
 
 
-def test_a_range_of_an_earlier_claim_is_not_recorded(world: World) -> None:
+def test_a_slice_of_an_earlier_claim_is_not_recorded(world: World) -> None:
     operation, job = a_running_job(world)
     world.plan_job(operation, job.job_id)
     with pytest.raises(Fenced):
-        world.operations.record_range(operation, job, RESULT)
-    assert world.status(operation).job(job.job_id).ranges_done == 0
+        world.operations.record_slice(operation, job, RESULT)
+    assert world.status(operation).job(job.job_id).slices_done == frozenset()
 
 
-def test_a_range_recorded_twice_counts_once(world: World) -> None:
+def test_a_slice_recorded_twice_counts_once(world: World) -> None:
     operation, job = a_running_job(world)
-    world.operations.record_range(operation, job, RESULT)
-    world.operations.record_range(operation, job, RESULT)
-    assert world.status(operation).job(job.job_id).ranges_done == 1
-    assert world.operations.ranges(operation, job) == (RESULT,)
+    world.operations.record_slice(operation, job, RESULT)
+    world.operations.record_slice(operation, job, RESULT)
+    assert world.status(operation).job(job.job_id).slices_done == {0}
+    assert world.operations.slices(operation, job) == (RESULT,)
 
 
 def test_a_second_claim_of_the_same_attempt_loses(world: World) -> None:

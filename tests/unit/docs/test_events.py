@@ -15,7 +15,7 @@ from headrace.kernel.ids import JOB_ID, OPERATION_ID
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Endpoint
 from headrace.runtime.authorizer import Authorizer
-from headrace.runtime.task import Task
+from headrace.runtime.task import Task, TimedTask
 from tests.unit.docs.checkout import ROOT, functions, snake_case, template
 
 EVENTS = ROOT / "events"
@@ -38,7 +38,8 @@ def of_kind(kind: type) -> list[str]:
     return sorted(name for name in functions() if isinstance(handler_of(name), kind))
 
 
-ENDPOINTS, TASKS, AUTHORIZERS = of_kind(Endpoint), of_kind(Task), of_kind(Authorizer)
+ENDPOINTS, AUTHORIZERS = of_kind(Endpoint), of_kind(Authorizer)
+TASKS = [*of_kind(Task), *of_kind(TimedTask)]
 
 
 def test_every_function_has_an_event_and_no_event_is_left_over() -> None:
@@ -108,7 +109,7 @@ def test_a_task_hands_its_event_to_its_use_case(name: str, monkeypatch: pytest.M
     answers: dict[str, Any] = {
         "plan_export": (f"{event['operation_id']}-0001",),
         "plan_job": (1, 3),
-        "export_range": None,
+        "export_range": False,
         "complete_job": True,
         "fail_job": None,
         "end_export": Status.SUCCEEDED,

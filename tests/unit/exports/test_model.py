@@ -10,15 +10,21 @@ from hypothesis import strategies as st
 
 from headrace.exports.model import (
     MAX_PARTS,
+    MAX_SLICES,
     MIN_PART_BYTES,
     MOVES,
+    WHOLE,
     Compression,
     Failure,
     FileFormat,
     Job,
-    RangeResult,
+    KeyRange,
+    Limits,
+    RowRange,
+    SliceResult,
     Status,
     UploadedPart,
+    coarser,
     origins,
     part_numbers,
     parts_fit,
@@ -86,18 +92,82 @@ def test_an_unknown_table_of_a_configuration_is_not_found() -> None:
 
 
 @given(st.integers(1, 1000))
-def test_the_part_numbers_of_ranges_are_disjoint_equal_and_allowed(ranges: int) -> None:
-    blocks = [part_numbers(index, ranges) for index in range(ranges)]
-    assert {len(block) for block in blocks} == {MAX_PARTS // ranges}
+def test_the_part_numbers_of_slices_are_disjoint_equal_and_allowed(slices: int) -> None:
+    blocks = [part_numbers(index, slices) for index in range(slices)]
+    assert {len(block) for block in blocks} == {MAX_PARTS // slices}
     assert blocks[0][0] == 1
     assert all(earlier.stop == later.start for earlier, later in pairwise(blocks))
     assert blocks[-1][-1] <= MAX_PARTS
 
 
+_bounds = st.lists(st.text(max_size=40), min_size=1, max_size=60, unique=True).map(sorted)
+
+
+def slices_by_key(bounds: list[str]) -> tuple[KeyRange, ...]:
+    """All keys, cut at these."""
+    cuts = [None, *((bound,) for bound in bounds), None]
+    return tuple(KeyRange(after, upto, 1) for after, upto in pairwise(cuts))
+
+
+@given(_bounds, st.integers(0, 4000))
+def test_coarser_slices_hold_the_same_keys_and_take_no_more_room_than_allowed(
+    bounds: list[str], most_bytes: int
+) -> None:
+    slices = slices_by_key(bounds)
+    joined = [one for one in coarser(slices, most_bytes) if isinstance(one, KeyRange)]
+    assert sum(one.rows for one in joined) == len(slices)
+    assert joined[0].after is None
+    assert joined[-1].upto is None
+    assert all(earlier.upto == later.after for earlier, later in pairwise(joined))
+    assert {one.upto for one in joined} <= {one.upto for one in slices}
+    texts = [text for one in joined for bound in (one.after, one.upto) for text in bound or ()]
+    assert sum(len(text.encode()) for text in texts) <= most_bytes
+
+
+def test_slices_by_position_stay_as_they_are() -> None:
+    slices = tuple(RowRange(first, first, 1) for first in range(50))
+    assert coarser(slices, 0) == slices
+
+
+@given(st.integers(1, MAX_SLICES), st.integers(1, 60), st.data())
+def test_every_slice_that_is_not_done_is_in_exactly_one_range(
+    slices: int, ranges: int, data: st.DataObject
+) -> None:
+    done = data.draw(st.frozensets(st.integers(0, slices - 1)))
+    ranges = min(ranges, slices)
+    job = Job("j", "t", slices=(WHOLE,) * slices, ranges=ranges, slices_done=done)
+    shared = [job.open_slices(index) for index in range(ranges)]
+    assert [number for one in shared for number in one] == sorted(set(range(slices)) - done)
+    sizes = [len(replace(job, slices_done=frozenset()).open_slices(i)) for i in range(ranges)]
+    assert min(sizes) >= 1
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(
+    st.integers(1, MAX_SLICES),
+    st.integers(1, 60),
+    st.floats(1, 880),
+    st.integers(1, 2048),
+)
+def test_there_are_no_more_ranges_than_slices_and_than_allowed(
+    slices: int, max_ranges: int, seconds: float, range_mib: int
+) -> None:
+    limits = Limits(
+        max_ranges=max_ranges, range_seconds=seconds, range_bytes=range_mib * 1024 * 1024
+    )
+    assert 1 <= limits.ranges(slices) <= min(slices, max_ranges)
+    assert limits.slice_bytes <= limits.range_bytes
+
+
+@pytest.mark.parametrize("slices", [1, 7, 40])
+def test_by_default_a_slice_is_a_range_up_to_the_most_ranges(slices: int) -> None:
+    assert Limits().ranges(slices) == slices
+
+
 @given(st.lists(st.lists(st.integers(1, 2 * MIN_PART_BYTES), min_size=1, max_size=3), min_size=1))
 def test_only_the_last_part_of_a_document_may_be_small(sizes: list[list[int]]) -> None:
     results = tuple(
-        RangeResult(
+        SliceResult(
             index, 1, tuple(UploadedPart(n, size, "", "") for n, size in enumerate(one)), ""
         )
         for index, one in enumerate(sizes)

@@ -1,4 +1,4 @@
-"""What the workflow does: plan an operation, run its jobs range by range, end it.
+"""What the workflow does: plan an operation, run its jobs slice by slice, end it.
 
 Each task may be run twice, late, or killed at any point; each ends in a conditional write, so
 only the attempt that counts leaves a trace that anybody sees. ``Fenced`` and ``Stopped`` mean
@@ -6,23 +6,28 @@ that the work no longer counts; they are no failures.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from headrace.exports.model import (
+    MAX_BOUND_BYTES,
+    MAX_SLICES,
+    WHOLE,
     ExportRequest,
     Failure,
     Job,
     Limits,
     Operation,
     PartPosition,
-    RangeResult,
     RowRange,
+    SliceResult,
     Source,
     Status,
     Table,
     TableRange,
+    coarser,
     part_numbers,
     parts_fit,
     staged,
@@ -42,7 +47,7 @@ from headrace.exports.ports import (
 )
 from headrace.exports.usecases import discard_all, discard_unfinished, discard_work
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import Fenced, HeadraceError, Stopped, Unavailable
+from headrace.kernel.errors import Fenced, HeadraceError, SliceTooLong, Stopped, Unavailable
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ class PlanUnload:
 
 @dataclass(frozen=True)
 class PlanJob:
-    """Splits a table into ranges and claims the job, with an upload of its own."""
+    """Cuts a table into slices and claims the job, with an upload of its own."""
 
     extraction: Extraction
     warehouse: Warehouse
@@ -194,12 +199,14 @@ class PlanJob:
                 raise Fenced("Another attempt owns the job: its rows are unloaded elsewhere.")
             place, _, _ = extraction.reading(operation, before)
             before = replace(before, staged_version=self.warehouse.current_version(place))
+        slices = self._slices(operation, before, split=split)
         job = replace(
             before,
             status=Status.RUNNING,
             attempt=before.attempt + 1,
-            ranges=self._ranges(operation, before, split=split),
-            ranges_done=0,
+            slices=slices,
+            ranges=extraction.limits.ranges(len(slices)),
+            slices_done=frozenset(),
             schema_hash=table.schema_hash,
         )
         request = operation.request
@@ -213,89 +220,160 @@ class PlanJob:
         except HeadraceError:
             extraction.files.abort(key, upload_id)
             raise
-        return job.attempt, len(job.ranges)
+        return job.attempt, job.ranges
 
-    def _ranges(self, operation: Operation, job: Job, *, split: bool) -> tuple[TableRange, ...]:
+    def _slices(self, operation: Operation, job: Job, *, split: bool) -> tuple[TableRange, ...]:
         source, version, table = self.extraction.reading(operation, job)
         limits, request = self.extraction.limits, operation.request
         if split and request.file_format.splittable:
-            ranges = self.warehouse.plan(
+            slices = self.warehouse.plan(
                 source,
                 version,
                 table,
                 request.file_format,
-                target_bytes=limits.range_bytes,
-                max_ranges=limits.max_ranges,
+                target_bytes=limits.slice_bytes,
+                max_ranges=MAX_SLICES,
                 compression=request.compression,
             )
-            if len(ranges) > 1:
-                return ranges
+            slices = coarser(slices, MAX_BOUND_BYTES)
+            if len(slices) > 1:
+                return slices
         return (WHOLE,)
 
 
-WHOLE = RowRange(0, -1, -1)
-"""The one range of a table that is not split."""
+_RESERVE_S = 8.0
+"""So long before the end of its time a worker stops: what it waits for gives way every second or
+two, and it has to say how it ended."""
+
+
+class _Shift:
+    """The time of one worker: whether another slice is begun in it, and when it is over.
+
+    ``time_left`` says how many seconds the worker has till it is ended from outside.
+    """
+
+    def __init__(self, time_left: Callable[[], float], seconds: float) -> None:
+        self._time_left, self._seconds = time_left, seconds
+        self._began = self._slice_began = time_left()
+        self._longest = 0.0
+
+    def is_over(self) -> bool:
+        """Is there too little left of it for one more slice like those before."""
+        left = self._time_left()
+        return self._began - left >= self._seconds or left - _RESERVE_S < self._longest
+
+    def begin_slice(self) -> None:
+        """A slice begins."""
+        self._slice_began = self._time_left()
+
+    def end_slice(self) -> None:
+        """The slice is done."""
+        self._longest = max(self._longest, self._slice_began - self._time_left())
+
+    def check(self) -> None:
+        """Raises SliceTooLong if the slice must be left as it is."""
+        if self._time_left() < _RESERVE_S:
+            raise SliceTooLong("A slice of the table takes longer than a worker may run.")
 
 
 @dataclass(frozen=True)
 class ExportRange:
-    """Streams one range of a table into its block of the job's upload."""
+    """Streams the slices of a range, one by one, each into its block of the job's upload.
+
+    Each is recorded when it is there, and none is read twice that is. So a worker that comes near
+    the end of its time hands over to the next, and one that dies costs the slice it was at.
+    """
 
     extraction: Extraction
     warehouse: Warehouse
     upload: PartUploads
 
-    def __call__(self, attempt: Attempt, job_id: str, job_attempt: int, index: int) -> None:
-        """Raises Fenced, Stopped, Unavailable. Any other failure of ours fails the job."""
-        extraction = self.extraction
-        operation, job = extraction.running_job(attempt, job_id)
+    def __call__(
+        self,
+        attempt: Attempt,
+        job_id: str,
+        job_attempt: int,
+        index: int,
+        time_left: Callable[[], float],
+    ) -> bool:
+        """Is there something left for the next worker; then this one has recorded a slice at least.
+
+        ``time_left``: the seconds that this worker has. Raises Fenced, Stopped, Unavailable;
+        SliceTooLong if all its time was not enough for one slice. Any other failure of ours fails
+        the job.
+        """
+        operation, job = self._owned(attempt, job_id, job_attempt)
+        shift = _Shift(time_left, self.extraction.limits.range_seconds)
+        for turn, number in enumerate(job.open_slices(index)):
+            if turn:
+                if shift.is_over():
+                    return True
+                operation, job = self._owned(attempt, job_id, job_attempt)
+            if number in job.slices_done:
+                continue
+            shift.begin_slice()
+            try:
+                result = self._run(operation, job, number, shift)
+            except SliceTooLong:
+                if turn:
+                    return True
+                raise
+            except (Fenced, Stopped, Unavailable):
+                raise
+            except HeadraceError as error:
+                failure = Failure(error.code, error.detail)
+                self.extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
+                self.extraction.unstage(job)
+                return False
+            self.extraction.operations.record_slice(operation, job, result)
+            shift.end_slice()
+        return False
+
+    def _owned(self, attempt: Attempt, job_id: str, job_attempt: int) -> tuple[Operation, Job]:
+        operation, job = self.extraction.running_job(attempt, job_id)
         if job.attempt != job_attempt or job.key is None or job.upload_id is None:
             raise Fenced("Another attempt owns the job.")
-        try:
-            result = self._run(operation, job, index)
-        except (Fenced, Stopped, Unavailable):
-            raise
-        except HeadraceError as error:
-            failure = Failure(error.code, error.detail)
-            extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
-            extraction.unstage(job)
-            return
-        extraction.operations.record_range(operation, job, result)
+        return operation, job
 
-    def _run(self, operation: Operation, job: Job, index: int) -> RangeResult:
+    def _run(self, operation: Operation, job: Job, number: int, shift: _Shift) -> SliceResult:
         source, version, table = self.extraction.reading(operation, job)
-        row_range, last = job.ranges[index], len(job.ranges) - 1
+        rows, last = job.slices[number], len(job.slices) - 1
         request: ExportRequest = operation.request
+
+        def should_stop() -> bool:
+            shift.check()
+            return not self.extraction.operations.may_continue(operation, job)
+
         with self.warehouse.stream(
             source,
             version,
             table,
-            None if row_range == WHOLE else row_range,
+            None if rows == WHOLE else rows,
             request.file_format,
             request.compression,
-            PartPosition(first=index == 0, last=index == last),
+            PartPosition(first=number == 0, last=number == last),
         ) as stream:
             parts, digest = self.upload(
                 job.key or "",
                 job.upload_id or "",
-                part_numbers(index, len(job.ranges)),
+                part_numbers(number, len(job.slices)),
                 iter(stream),
-                lambda: not self.extraction.operations.may_continue(operation, job),
+                should_stop,
             )
-            exact = isinstance(row_range, RowRange) and row_range != WHOLE
-            if exact and stream.rows != row_range.rows:
-                raise HeadraceError("A range of the table does not hold the rows it was cut for.")
-            return RangeResult(index, stream.rows, parts, digest)
+            exact = isinstance(rows, RowRange) and rows != WHOLE
+            if exact and stream.rows != rows.rows:
+                raise HeadraceError("A slice of the table does not hold the rows it was cut for.")
+            return SliceResult(number, stream.rows, parts, digest)
 
 
 @dataclass(frozen=True)
 class CompleteJob:
-    """Makes the document of a job whose ranges are all there."""
+    """Makes the document of a job whose slices are all there."""
 
     extraction: Extraction
 
     def __call__(self, attempt: Attempt, job_id: str, job_attempt: int) -> bool:
-        """True when done; False if the ranges turned out too small for one upload.
+        """True when done; False if the slices turned out too small for one upload.
 
         Then the table is to be planned again, unsplit: S3 takes no small part but the last.
         Raises Fenced.
@@ -304,9 +382,9 @@ class CompleteJob:
         operation, job = extraction.running_job(attempt, job_id)
         if job.attempt != job_attempt or job.key is None or job.upload_id is None:
             raise Fenced("Another attempt owns the job.")
-        results = extraction.operations.ranges(operation, job)
-        if [result.index for result in results] != list(range(len(job.ranges))):
-            raise Fenced("The job's ranges are not all there.")
+        results = extraction.operations.slices(operation, job)
+        if [result.index for result in results] != list(range(len(job.slices))):
+            raise Fenced("The job's slices are not all there.")
         if not parts_fit(results):
             return False
         parts = tuple(part for result in results for part in result.parts)

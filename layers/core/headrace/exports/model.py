@@ -10,7 +10,8 @@ section 2). Operation and job move along the same table of states::
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -323,9 +324,38 @@ type TableRange = RowRange | KeyRange
 """A part of a table, in whatever way its source is split."""
 
 
+WHOLE = RowRange(0, -1, -1)
+"""The one slice of a table that is not split."""
+
+
+def coarser(slices: tuple[TableRange, ...], most_bytes: int) -> tuple[TableRange, ...]:
+    """The same rows in as many slices as the texts of their keys leave room for.
+
+    Neighbours are joined till all texts together have ``most_bytes`` at most; slices that are
+    bounded by numbers stay as they are.
+    """
+    while len(slices) > 1 and sum(map(_text_bytes, slices)) > most_bytes:
+        pairs = (slices[start : start + 2] for start in range(0, len(slices), 2))
+        slices = tuple(map(_joined, pairs))
+    return slices
+
+
+def _text_bytes(slice_: TableRange) -> int:
+    if isinstance(slice_, RowRange):
+        return 0
+    return sum(len(text.encode()) for text in (*(slice_.after or ()), *(slice_.upto or ())))
+
+
+def _joined(neighbours: Sequence[TableRange]) -> TableRange:
+    first, last = neighbours[0], neighbours[-1]
+    if not (isinstance(first, KeyRange) and isinstance(last, KeyRange)):
+        raise TypeError("Only slices by key are joined.")
+    return KeyRange(first.after, last.upto, sum(one.rows for one in neighbours))
+
+
 @dataclass(frozen=True)
 class PartPosition:
-    """Where in its document a range stands: whether it opens it, whether it closes it."""
+    """Where in its document a slice stands: whether it opens it, whether it closes it."""
 
     first: bool = True
     last: bool = True
@@ -342,8 +372,8 @@ class UploadedPart:
 
 
 @dataclass(frozen=True)
-class RangeResult:
-    """What a worker made of a range. ``sha256`` is that of all its bytes."""
+class SliceResult:
+    """What a worker made of a slice. ``sha256`` is that of all its bytes."""
 
     index: int
     rows: int
@@ -360,8 +390,11 @@ class RangeResult:
 class Job:
     """The extraction of one table.
 
-    ``attempt`` rises with each claim by a workflow; only its owner may write. ``key`` and
-    ``upload_id`` are where that attempt writes; no two attempts share a key. ``staging`` is the
+    ``attempt`` rises with each claim by a workflow; only its owner may write. ``slices`` are the
+    pieces that are read and recorded one by one, in the document's order; they are shared out to
+    ``ranges``, each the work of one worker at a time. ``slices_done`` are the numbers of those
+    that are recorded. ``key`` and ``upload_id`` are where that attempt writes; no two attempts
+    share a key. ``staging`` is the
     folder that its rows were unloaded to, and ``staged_version`` what was in there when the job
     was planned.
     """
@@ -370,8 +403,9 @@ class Job:
     table: str
     status: Status = Status.SCHEDULED
     attempt: int = 0
-    ranges: tuple[TableRange, ...] = ()
-    ranges_done: int = 0
+    slices: tuple[TableRange, ...] = ()
+    ranges: int = 0
+    slices_done: frozenset[int] = frozenset()
     rows: int | None = None
     size: int | None = None
     sha256: str | None = None
@@ -385,12 +419,18 @@ class Job:
 
     @property
     def percent(self) -> int:
-        """How far it is, 0 to 100, by ranges."""
+        """How far it is, 0 to 100, by slices."""
         if self.status in (Status.SUCCEEDED, Status.EXPIRED):
             return 100
-        if not self.ranges:
+        if not self.slices:
             return 0
-        return min(99, 100 * self.ranges_done // len(self.ranges))
+        return min(99, 100 * len(self.slices_done) // len(self.slices))
+
+    def open_slices(self, index: int) -> tuple[int, ...]:
+        """The numbers of the slices of range ``index`` (from 0) that are not recorded yet."""
+        count = len(self.slices)
+        own = range(index * count // self.ranges, (index + 1) * count // self.ranges)
+        return tuple(number for number in own if number not in self.slices_done)
 
     def within(self, status: Status, failure: Failure | None) -> "Job":
         """The job inside an operation that stands so: it cannot outlive its operation's end."""
@@ -547,7 +587,31 @@ class Limits:
     range_bytes: int = 256 * 1024 * 1024
     """The encoded size that a range aims at."""
     max_ranges: int = 40
+    range_seconds: float = 780
+    """How long a worker begins slice after slice before it hands the range over to the next."""
     part_bytes: int = 8 * 1024 * 1024
+
+    @property
+    def slice_bytes(self) -> int:
+        """The encoded size that a slice aims at: no more than a slow worker reads in its time."""
+        return min(self.range_bytes, int(self.range_seconds * _LEAST_BYTES_PER_S))
+
+    def ranges(self, slices: int) -> int:
+        """To how many ranges so many slices are shared out."""
+        wanted = math.ceil(slices * self.slice_bytes / self.range_bytes)
+        return max(1, min(wanted, slices, self.max_ranges))
+
+
+_LEAST_BYTES_PER_S = 1024 * 1024
+"""What a worker reads of the dearest table from the busiest source; usually it is thirty times
+as much."""
+
+MAX_SLICES = 200
+"""The most slices of a job. Each owns an equal share of its upload's part numbers."""
+
+MAX_BOUND_BYTES = 100_000
+"""The most that the keys between the slices of a job take: they are kept in one item, which is
+read often and has 400 kB at most."""
 
 
 MIN_PART_BYTES = 5 * 1024 * 1024
@@ -557,13 +621,13 @@ MAX_PARTS = 10_000
 """S3: part numbers go from 1 to this."""
 
 
-def part_numbers(index: int, ranges: int) -> range:
-    """The part numbers that range ``index`` (from 0) of ``ranges`` may use: disjoint blocks."""
-    block = MAX_PARTS // ranges
+def part_numbers(index: int, slices: int) -> range:
+    """The part numbers that slice ``index`` (from 0) of ``slices`` may use: disjoint blocks."""
+    block = MAX_PARTS // slices
     return range(1 + index * block, 1 + (index + 1) * block)
 
 
-def parts_fit(results: tuple[RangeResult, ...]) -> bool:
-    """Can these ranges be one upload: every part but the document's last is large enough."""
+def parts_fit(results: tuple[SliceResult, ...]) -> bool:
+    """Can these slices be one upload: every part but the document's last is large enough."""
     parts = [part for result in results for part in result.parts]
     return all(part.size >= MIN_PART_BYTES for part in parts[:-1])

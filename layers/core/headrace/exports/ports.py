@@ -19,7 +19,7 @@ from headrace.exports.model import (
     PartPosition,
     Quota,
     QuotaRule,
-    RangeResult,
+    SliceResult,
     Source,
     Status,
     Table,
@@ -135,12 +135,12 @@ class Operations(Protocol):
         """Makes ``job``, one attempt on, the one that counts. Raises Fenced."""
         ...
 
-    def record_range(self, operation: Operation, job: Job, result: RangeResult) -> None:
-        """Keeps what a worker made of a range, for this attempt of the job. Raises Fenced."""
+    def record_slice(self, operation: Operation, job: Job, result: SliceResult) -> None:
+        """Keeps what a worker made of a slice, for this attempt of the job. Raises Fenced."""
         ...
 
-    def ranges(self, operation: Operation, job: Job) -> tuple[RangeResult, ...]:
-        """The ranges recorded for this attempt of the job, in order."""
+    def slices(self, operation: Operation, job: Job) -> tuple[SliceResult, ...]:
+        """The slices recorded for this attempt of the job, in order."""
         ...
 
     def end_job(self, operation: Operation, job: Job) -> Job:

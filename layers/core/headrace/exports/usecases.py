@@ -14,7 +14,7 @@ from headrace.exports.model import (
     Limits,
     Operation,
     Quota,
-    RangeResult,
+    SliceResult,
     Status,
     new_operation,
 )
@@ -330,7 +330,7 @@ class DocumentRecord:
     """A document and the parts that it was uploaded in."""
 
     job: Job
-    ranges: tuple[RangeResult, ...]
+    slices: tuple[SliceResult, ...]
 
 
 @dataclass(frozen=True)
@@ -354,7 +354,7 @@ class GetManifest:
             raise FileExpired("The files of this operation have expired; start a new export.")
         names = {table.name for table in granted(self.export.configurations, operation).tables}
         documents = tuple(
-            DocumentRecord(job, self.export.operations.ranges(operation, job))
+            DocumentRecord(job, self.export.operations.slices(operation, job))
             for job in operation.jobs
             if job.status is Status.SUCCEEDED and job.table in names
         )

@@ -13,7 +13,7 @@ from headrace.exports.model import (
     Job,
     Operation,
     Quota,
-    RangeResult,
+    SliceResult,
     Status,
     Table,
 )
@@ -337,12 +337,12 @@ class FileView(View):
 
     @classmethod
     def of(
-        cls, operation: Operation, job: Job, ranges: tuple[RangeResult, ...], base_url: str
+        cls, operation: Operation, job: Job, slices: tuple[SliceResult, ...], base_url: str
     ) -> "FileView":
         """The view of a succeeded job's document. Bytes and digests are of the stored form."""
         parts: list[PartView] = []
         offset = 0
-        for number, part in enumerate((p for result in ranges for p in result.parts), start=1):
+        for number, part in enumerate((p for result in slices for p in result.parts), start=1):
             parts.append(PartView(number, offset, part.size, part.sha256))
             offset += part.size
         return cls(

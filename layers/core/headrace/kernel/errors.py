@@ -32,6 +32,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     └── Unavailable               a part we depend on does not answer; trying again may help
         ├── SourceUnavailable
         ├── SourceChanged
+        ├── SliceTooLong          a slice of a table takes longer to read than a worker may run
         ├── SnapshotLost          nobody holds the snapshot open any more that a worker is to read
         └── FileUnavailable
 """
@@ -247,6 +248,13 @@ class SourceChanged(Unavailable):
 
     code = "source_changed"
     title = "The source changed while it was read"
+
+
+class SliceTooLong(Unavailable):
+    """A slice of a table takes longer to read than a worker may run; the source may be busy."""
+
+    code = "slice_too_long"
+    title = "The table takes too long to read"
 
 
 class SnapshotLost(Unavailable):

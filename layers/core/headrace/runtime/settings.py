@@ -86,6 +86,7 @@ class Settings:
             lease=timedelta(seconds=int(self._text("LEASE_SECONDS", "900"))),
             range_bytes=int(self._text("RANGE_MIB", "256")) * 1024 * 1024,
             max_ranges=int(self._text("MAX_RANGES", "40")),
+            range_seconds=float(self._text("RANGE_SECONDS", "780")),
             part_bytes=int(self._text("PART_MIB", "8")) * 1024 * 1024,
         )
 

@@ -7,7 +7,7 @@ job or the operation in the end.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from headrace.exports.extraction import Attempt
 from headrace.exports.model import Failure
@@ -15,10 +15,18 @@ from headrace.kernel.errors import Fenced, NotFound, Stopped
 from headrace.runtime.observability import logger
 
 type Event = Mapping[str, Any]
+type Answer = Mapping[str, Any] | None
+type TimeLeft = Callable[[], float]
+"""Seconds until Lambda ends the invocation."""
 
 _SENTENCES = {
     "source_unavailable": "The source could not be read; retry the operation later.",
     "source_changed": "The source changed while it was read; retry the operation.",
+    "slice_too_long": (
+        "A slice of the table took longer to read than a worker may run. Retry the operation when "
+        "the source is less busy. A table goes in slices as CSV, JSON or NDJSON if it has a "
+        "primary key; any other goes in one, so take fewer rows or columns of it."
+    ),
     "snapshot_lost": "The source was not held still for long enough; retry the operation.",
     "unavailable": "A service that the work needs did not answer; retry the operation.",
 }
@@ -28,20 +36,48 @@ _SENTENCES = {
 class Task:
     """A Lambda handler of a workflow's task."""
 
-    function: Callable[[Event], Mapping[str, Any] | None]
+    function: Callable[[Event], Answer]
 
     def __call__(self, event: Event, context: object) -> dict[str, Any]:
         """The outcome ``done`` with what the function returned, or ``void``."""
-        logger().set_correlation_id(str(event.get("operation_id", "")))
-        try:
-            result = self.function(event) or {}
-        except (Fenced, Stopped, NotFound) as error:
-            logger().info("void", extra={"code": error.code, "job_id": event.get("job_id")})
-            return {"outcome": "void"}
-        except Exception:
-            logger().exception("task failed", extra={"job_id": event.get("job_id")})
-            raise
-        return {"outcome": "done", **result}
+        return _outcome(event, lambda: self.function(event))
+
+
+class Invocation(Protocol):
+    """What Lambda says of an invocation; the part that is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until it is ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class TimedTask:
+    """A task that looks at how much time is left to it."""
+
+    function: Callable[[Event, TimeLeft], Answer]
+
+    def __call__(self, event: Event, context: Invocation) -> dict[str, Any]:
+        """The outcome ``done`` with what the function returned, or ``void``."""
+        return _outcome(
+            event,
+            lambda: self.function(event, lambda: context.get_remaining_time_in_millis() / 1000),
+        )
+
+
+def _outcome(event: Event, work: Callable[[], Answer]) -> dict[str, Any]:
+    logger().set_correlation_id(str(event.get("operation_id", "")))
+    try:
+        result = work() or {}
+    except (Fenced, Stopped, NotFound) as error:
+        logger().info("void", extra={"code": error.code, "job_id": event.get("job_id")})
+        return {"outcome": "void"}
+    except Exception:
+        logger().exception("task failed", extra={"job_id": event.get("job_id")})
+        raise
+    if result.get("again"):
+        logger().info("handed over", extra={"job_id": event.get("job_id")})
+    return {"outcome": "done", **result}
 
 
 def attempt_of(event: Event) -> Attempt:
@@ -61,6 +97,7 @@ def failure_of(event: Event) -> Failure:
     code = {
         "SourceUnavailable": "source_unavailable",
         "SourceChanged": "source_changed",
+        "SliceTooLong": "slice_too_long",
         "SnapshotLost": "snapshot_lost",
         "FileUnavailable": "unavailable",
         "Unavailable": "unavailable",

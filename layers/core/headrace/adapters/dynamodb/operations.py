@@ -7,7 +7,7 @@ but ``DueOperations``, for the sweeper.
     TENANT#CLIENT       operation#OPERATION_ID          the operation; due_shard, due_at: when the
                                                         sweeper looks at it (index ``due``)
     TENANT#CLIENT       job#OPERATION_ID-NNNN           a job, from its first claim on
-    TENANT#CLIENT       range#JOB_ID#ATTEMPT#NNNNN      what a worker made of a range of rows
+    TENANT#CLIENT       slice#JOB_ID#ATTEMPT#NNNNN      what a worker made of a slice of rows
     TENANT#CLIENT       lock                            the id of the active operation
     TENANT#CLIENT       quota#DAY                       operations started on that day
     TENANT#CLIENT       idempotency#SHA256_OF_KEY       what a caller's key started
@@ -33,8 +33,8 @@ from headrace.exports.model import (
     Operation,
     Quota,
     QuotaRule,
-    RangeResult,
     RowRange,
+    SliceResult,
     Status,
     TableRange,
     UploadedPart,
@@ -142,11 +142,11 @@ class DynamoOperations:
             kept is not None and kept["status"] == Status.RUNNING and kept["attempt"] == job.attempt
         )
 
-    def ranges(self, operation: Operation, job: Job) -> tuple[RangeResult, ...]:
-        """The ranges recorded for this attempt of the job, in order."""
+    def slices(self, operation: Operation, job: Job) -> tuple[SliceResult, ...]:
+        """The slices recorded for this attempt of the job, in order."""
         pk = _partition(operation.tenant, operation.client_id)
-        items = self.table.query(pk, f"range#{job.job_id}#{job.attempt}#")
-        return tuple(_range_result(item) for item in items)
+        items = self.table.query(pk, f"slice#{job.job_id}#{job.attempt}#")
+        return tuple(_slice_result(item) for item in items)
 
     # --- the operation's moves --------------------------------------------------------------
 
@@ -354,15 +354,15 @@ class DynamoOperations:
         )
         return job
 
-    def record_range(self, operation: Operation, job: Job, result: RangeResult) -> None:
-        """Keeps what a worker made of a range; again overwrites the same. Raises Fenced."""
+    def record_slice(self, operation: Operation, job: Job, result: SliceResult) -> None:
+        """Keeps what a worker made of a slice; again overwrites the same. Raises Fenced."""
         pk = _partition(operation.tenant, operation.client_id)
         self._fenced(
             [
                 self.table.to_update(
                     pk,
                     f"job#{job.job_id}",
-                    "ADD ranges_done :index",
+                    "ADD slices_done :index",
                     "attempt = :attempt AND #status = :running",
                     index={result.index},
                     attempt=job.attempt,
@@ -372,7 +372,7 @@ class DynamoOperations:
                     {
                         "pk": pk,
                         "ttl": _epoch(operation.created_at + _JOB_HISTORY),
-                        **_range_item(job, result),
+                        **_slice_item(job, result),
                     }
                 ),
             ]
@@ -583,7 +583,8 @@ def _job_item(job: Job) -> Item:
         "job_id": job.job_id,
         "status": str(job.status),
         "attempt": job.attempt,
-        "ranges": [_table_range_item(one) for one in job.ranges],
+        "slices": [_table_range_item(one) for one in job.slices],
+        "ranges": job.ranges,
         "key": job.key,
         "upload_id": job.upload_id,
         "staging": job.staging,
@@ -607,8 +608,9 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             table=table,
             status=Status(item["status"]),
             attempt=item["attempt"],
-            ranges=tuple(map(_table_range, item["ranges"])),
-            ranges_done=len(item.get("ranges_done", ())),
+            slices=tuple(map(_table_range, item["slices"])),
+            ranges=item["ranges"],
+            slices_done=frozenset(item.get("slices_done", ())),
             rows=item.get("rows"),
             size=item.get("size"),
             sha256=item.get("sha256"),
@@ -657,9 +659,9 @@ def _bound(kept: list[str] | None) -> tuple[str, ...] | None:
     return None if kept is None else tuple(kept)
 
 
-def _range_item(job: Job, result: RangeResult) -> Item:
+def _slice_item(job: Job, result: SliceResult) -> Item:
     return {
-        "sk": f"range#{job.job_id}#{job.attempt}#{result.index:05d}",
+        "sk": f"slice#{job.job_id}#{job.attempt}#{result.index:05d}",
         "index": result.index,
         "rows": result.rows,
         "sha256": result.sha256,
@@ -667,8 +669,8 @@ def _range_item(job: Job, result: RangeResult) -> Item:
     }
 
 
-def _range_result(item: Mapping[str, Any]) -> RangeResult:
-    return RangeResult(
+def _slice_result(item: Mapping[str, Any]) -> SliceResult:
+    return SliceResult(
         index=item["index"],
         rows=item["rows"],
         parts=tuple(UploadedPart(*part) for part in item["parts"]),

@@ -160,8 +160,8 @@ def _parts(chunks: Iterator[bytes], sizes: Iterator[int]) -> Iterator[bytes]:
             del gathered[:size]
             if (following := next(sizes, None)) is None:
                 raise RangeTooLarge(
-                    "A part of the table is larger than planned for; allow more and larger "
-                    "ranges, or export the table by smaller configurations."
+                    "A part of the table is larger than planned for; allow larger ranges, or "
+                    "export the table by smaller configurations."
                 )
             size = following
     yield bytes(gathered)
