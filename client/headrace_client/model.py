@@ -358,17 +358,26 @@ class Manifest:
 
 @dataclass(frozen=True)
 class FieldMetadata:
-    """One public column of a table."""
+    """One public column of a table.
+
+    ``text_of``: its values are the texts that the source writes of this type of its own.
+    """
 
     name: str
     type: str
     nullable: bool
+    text_of: str | None = None
 
     @classmethod
     def from_json(cls, held: object) -> FieldMetadata:
         """Read one entry of a table's `fields`."""
         doc = _Document(held, "field")
-        return cls(doc.text("name"), doc.text("type"), doc.flag("nullable"))
+        return cls(
+            name=doc.text("name"),
+            type=doc.text("type"),
+            nullable=doc.flag("nullable"),
+            text_of=doc.text_or_none("textOf"),
+        )
 
 
 @dataclass(frozen=True)

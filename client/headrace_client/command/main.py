@@ -494,7 +494,12 @@ def _metadata_document(held: Metadata) -> dict[str, Any]:
                 "schemaHash": table.schema_hash,
                 "rowEstimate": table.row_estimate,
                 "fields": [
-                    {"name": field.name, "type": field.type, "nullable": field.nullable}
+                    {
+                        "name": field.name,
+                        "type": field.type,
+                        "nullable": field.nullable,
+                        "textOf": field.text_of,
+                    }
                     for field in table.fields
                 ],
             }
@@ -516,7 +521,7 @@ def _print_metadata(out: Console, held: Metadata) -> None:
         for field in table.fields:
             shown.add_row(
                 printable(field.name),
-                printable(field.type),
+                printable(f"{field.type} of {field.text_of}" if field.text_of else field.type),
                 "yes" if field.nullable else "",
                 "key" if field.name in table.primary_key else "",
             )

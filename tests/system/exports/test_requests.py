@@ -204,6 +204,7 @@ def test_metadata_comes_in_pages(integrator: Integrator, path: str) -> None:
         "nullable": False,
         "precision": 12,
         "scale": 2,
+        "textOf": None,
     }
     assert (fields["paidAt"]["type"], fields["paidAt"]["nullable"]) == ("timestamptz", True)
     beyond = integrator.get(path, params={"currentPage": 3}).json()

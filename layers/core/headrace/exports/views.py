@@ -231,11 +231,20 @@ class FieldView(View):
     """Of a decimal: its digits."""
     scale: int | None
     """Of a decimal: its digits after the point."""
+    text_of: str | None
+    """If its values are the texts that the source writes of a type of its own: that type."""
 
     @classmethod
     def of(cls, column: Column) -> "FieldView":
         """The view of a configured column; its name in the source is not shown."""
-        return cls(column.name, column.type, column.nullable, column.precision, column.scale)
+        return cls(
+            column.name,
+            column.type,
+            column.nullable,
+            column.precision,
+            column.scale,
+            column.text_of,
+        )
 
 
 @dataclass(frozen=True)
