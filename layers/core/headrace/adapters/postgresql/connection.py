@@ -23,6 +23,9 @@ APPLICATION_NAME = "headrace"
 
 CONNECT_TIMEOUT_S = 10
 
+_KEEPALIVES = {"keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
+"""A way to the server that is dead is noticed within half a minute (seconds, and a number)."""
+
 TLS_MODES = ("verify-full", "verify-ca", "require", "disable")
 """How the server is told from an impostor; the first is the default."""
 
@@ -57,6 +60,7 @@ def connection_parameters(source: Source) -> dict[str, str]:
         "dbname": database,
         "application_name": APPLICATION_NAME,
         "connect_timeout": str(CONNECT_TIMEOUT_S),
+        **_KEEPALIVES,
         **_tls(source, host),
     }
     if not parameters["port"].isascii() or not parameters["port"].isdecimal():

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 
 from headrace.adapters.postgresql.session import Connection, errors_translated
 from headrace.adapters.warehouse.streaming import CHUNK
@@ -35,11 +36,17 @@ class CopyOut:
 
     def _chunks(self) -> Iterator[bytes]:
         server = self._connection.pgconn
-        result = server.exec_(self._statement.encode())
-        if result.status != ExecStatus.COPY_OUT:
-            raise psycopg.errors.error_from_result(result)
         poll = select.poll()
         poll.register(server.socket, select.POLLIN)
+        # Not exec_(): the server's first word comes with its first rows, for which it may sort.
+        server.send_query(self._statement.encode())
+        while server.is_busy():
+            if not poll.poll(_PATIENCE_MS):
+                yield b""
+            server.consume_input()
+        result = server.get_result()
+        if result is None or result.status != ExecStatus.COPY_OUT:
+            raise _error_of(result)
         gathered = bytearray()
         next_row = server.get_copy_data
         while True:
@@ -58,7 +65,7 @@ class CopyOut:
                 break
         while (ending := server.get_result()) is not None:
             if ending.status != ExecStatus.COMMAND_OK:
-                raise psycopg.errors.error_from_result(ending)
+                raise _error_of(ending)
         if gathered:
             yield bytes(gathered)
         self._ended = True
@@ -74,3 +81,9 @@ class CopyOut:
         if not self._ended:
             raise ValueError("The rows are known at the end of the stream.")
         return self.rows_so_far
+
+
+def _error_of(result: PGresult | None) -> psycopg.Error:
+    if result is None:
+        return psycopg.OperationalError("the connection was lost")
+    return psycopg.errors.error_from_result(result)

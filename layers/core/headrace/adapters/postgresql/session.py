@@ -50,6 +50,12 @@ def snapshot_sql(name: str) -> str:
     return f"SET TRANSACTION SNAPSHOT {literal(name)}"
 
 
+_TOO_LONG = "The source took longer than its statement_timeout allows."
+_LOCKED = "A lock in the source was not freed within lock_timeout."
+CANCELLED = {"due to statement timeout": _TOO_LONG, "due to lock timeout": _LOCKED}
+"""By the words of a server that speaks English, where its error's code is not passed on."""
+
+
 def translated(error: psycopg.Error) -> HeadraceError:
     """What the server's error means. Its text may quote values, so it is not passed on."""
     match error:
@@ -58,9 +64,9 @@ def translated(error: psycopg.Error) -> HeadraceError:
         case errors.InsufficientPrivilege():
             return SourceUnavailable("The source does not let Headrace read this table.")
         case errors.QueryCanceled():
-            return SourceUnavailable("The source took longer than its statement_timeout allows.")
+            return SourceUnavailable(_TOO_LONG)
         case errors.LockNotAvailable():
-            return SourceUnavailable("A lock in the source was not freed within lock_timeout.")
+            return SourceUnavailable(_LOCKED)
         case errors.DataError():
             return ValueNotExportable("A value of the source cannot be written as text.")
         case _:
@@ -99,9 +105,6 @@ def _connect(source: Source) -> Connection:
         autocommit=True,
         prepare_threshold=None,
         client_encoding="UTF8",
-        keepalives_idle=15,
-        keepalives_interval=5,
-        keepalives_count=3,
         **connection_parameters(source),  # type: ignore[arg-type]
     )
 
@@ -136,6 +139,15 @@ def _cancel(connection: Connection) -> None:
         connection.cancel_safe(timeout=5)
     except psycopg.Error as error:
         _log.warning("a query could not be cancelled: %s", type(error).__name__)
+
+
+def end_session(source: Source, process: int) -> None:
+    """Ends another session of ours by the server's process that serves it; again is harmless."""
+    try:
+        with _connect(source) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s)", [process])
+    except psycopg.Error as error:
+        _log.warning("a session could not be ended: %s", type(error).__name__)
 
 
 def version_of(connection: Connection) -> str:

@@ -8,8 +8,9 @@ the same snapshot where one is held.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import duckdb
 
@@ -32,7 +33,9 @@ from headrace.adapters.postgresql.relations import (
     where,
 )
 from headrace.adapters.postgresql.session import (
+    CANCELLED,
     Connection,
+    end_session,
     errors_translated,
     session,
     settings_sql,
@@ -62,7 +65,12 @@ from headrace.exports.model import (
     TableRange,
 )
 from headrace.exports.ports import RowStream, SourceColumn
-from headrace.kernel.errors import HeadraceError, SnapshotLost, SourceUnavailable
+from headrace.kernel.errors import (
+    HeadraceError,
+    SnapshotLost,
+    SourceChanged,
+    SourceUnavailable,
+)
 
 MAX_CONNECTIONS = 4
 """Workers that read from one source at once, where its option ``max_connections`` says nothing."""
@@ -229,6 +237,7 @@ class PostgresqlWarehouse:
         with session(source, snapshot) as connection:
             relation = relation_of(connection, table)
         with (
+            _told_apart(source, table),
             Pipe() as pipe,
             _engine(source, snapshot, self.limits, pipe.path) as reader,
         ):
@@ -240,7 +249,8 @@ class PostgresqlWarehouse:
             # The text is SQL of ours: names quoted, and of values only those of the catalog.
             outer = f"SELECT {select_list(fields, file_format)} FROM postgres_query('source', ?)"  # noqa: S608
             options = copy_options(file_format, compression, header=False)
-            with CopyStream(pipe, reader, outer, [inner], options) as stream:
+            end = partial(end_session, source, _process_of(reader))
+            with CopyStream(pipe, reader, outer, [inner], options, end) as stream:
                 chunks = iter(stream)
                 if file_format is not FileFormat.PARQUET:
                     chunks = compressed(framed(chunks, file_format, position), compression)
@@ -390,7 +400,40 @@ def _engine(
             _tell(connection, settings_sql())
             yield connection
     finally:
+        # To close it rolls back as well, and where the server has ended the session the extension
+        # throws from a destructor then, which is the end of this process.
+        with suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
         connection.close()
+
+
+@contextmanager
+def _told_apart(source: Source, table: Table) -> Iterator[None]:
+    """What went wrong between the engine and the server, of which the engine has but a text.
+
+    It takes every refusal of a statement for a change of the table, a lost connection too.
+    """
+    try:
+        yield
+    except (SourceChanged, SourceUnavailable) as error:
+        text = str(error.__cause__)
+        for words, refusal in CANCELLED.items():
+            if words in text:
+                raise SourceUnavailable(refusal) from None
+        with session(source) as connection:
+            relation_of(connection, table)
+        if isinstance(error, SourceUnavailable):
+            raise
+        raise SourceUnavailable("The source cannot be read now.") from error.__cause__
+
+
+def _process_of(connection: engine.Connection) -> int:
+    """The server's process that serves the engine's session."""
+    with sources.errors_translated():
+        row = connection.execute(
+            "FROM postgres_query('source', 'SELECT pg_backend_pid()')"
+        ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _tell(connection: engine.Connection, statement: str) -> None:

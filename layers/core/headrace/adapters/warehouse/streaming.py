@@ -80,7 +80,8 @@ class CopyStream:
     """The bytes of ``COPY (select) TO pipe (options)``, then ``rows``. A context manager.
 
     ``connection`` must be allowed to write to the pipe's path; it serves nothing else until this
-    is left, which stops the COPY if it still runs.
+    is left, which stops the COPY if it still runs. ``stop`` ends what the engine waits for where
+    an interrupt does not reach it: another server's answer.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class CopyStream:
         select: str,
         parameters: list[object],
         options: str,
+        stop: Callable[[], None] | None = None,
     ) -> None:
         self._pipe, self._connection, self._parameters = pipe, connection, parameters
+        self._stop = stop
         self._statement = f"COPY ({select}) TO '{pipe.path}' ({options}, USE_TMP_FILE false)"
         self._copied: int | None = None
         self._error: BaseException | None = None
@@ -148,6 +151,8 @@ class CopyStream:
         # The reading end stays open till the engine is done: to open a pipe that nobody reads
         # would block it for good. An interrupt before the query has begun is lost: so again.
         os.set_blocking(self._pipe.reading, False)
+        if self._stop is not None and self._thread.is_alive():
+            self._stop()
         while self._thread.is_alive():
             self._connection.interrupt()
             with suppress(BlockingIOError):
