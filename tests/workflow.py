@@ -3,9 +3,20 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from typing import Any
 
+from exports import (
+    complete_job,
+    end_export,
+    export_range,
+    fail_job,
+    hold_snapshot,
+    plan_export,
+    plan_job,
+)
+from headrace.kernel.errors import HeadraceError
 from tests.world import ROOT
 
 type Json = dict[str, Any]
@@ -18,6 +29,36 @@ class TaskError(Exception):
     def __init__(self, name: str, cause: str = "") -> None:
         super().__init__(name)
         self.name, self.cause = name, cause
+
+
+class Unhurried:
+    """An invocation that has all its time left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Fifteen minutes."""
+        return 900_000
+
+
+def _handler(module: Any) -> Callable[[Any], Any]:
+    def handle(event: Any) -> Any:
+        try:
+            return module.handler(event, Unhurried())
+        except HeadraceError as error:
+            raise TaskError(type(error).__name__, error.detail) from error
+
+    return handle
+
+
+HANDLERS: Mapping[str, Callable[[Any], Any]] = {
+    "PlanExportFunctionArn": _handler(plan_export),
+    "PlanJobFunctionArn": _handler(plan_job),
+    "ExportRangeFunctionArn": _handler(export_range),
+    "HoldSnapshotFunctionArn": _handler(hold_snapshot),
+    "CompleteJobFunctionArn": _handler(complete_job),
+    "FailJobFunctionArn": _handler(fail_job),
+    "EndExportFunctionArn": _handler(end_export),
+}
+"""The functions of the tasks, by the names that ``definition`` leaves them."""
 
 
 def definition() -> Json:
@@ -49,9 +90,19 @@ class Execution:
     """Runs a machine; ``tasks`` does what a resource is asked to, by the resource's name."""
 
     tasks: Mapping[str, Callable[[Any], Any]]
+    _left: list[Future[Any]] = field(default_factory=list)
 
     def run(self, machine: Machine, value: Any) -> Any:
-        """The output for this input. Raises TaskError where nothing catches it."""
+        """The output for this input, when no branch is at work any more.
+
+        Raises TaskError where nothing catches it.
+        """
+        try:
+            return self._run(machine, value)
+        finally:
+            wait(self._left)
+
+    def _run(self, machine: Machine, value: Any) -> Any:
         name: str | None = machine["StartAt"]
         while name is not None:
             value, name = self._step(machine["States"][name], value)
@@ -68,9 +119,10 @@ class Execution:
             case "Pass":
                 result = state.get("Result", value)
                 return _placed(state, value, result), following
-            case "Task" | "Map" as kind:
+            case "Task" | "Map" | "Parallel" as kind:
+                run = {"Task": self._task, "Map": self._map, "Parallel": self._parallel}[kind]
                 try:
-                    result = self._task(state, value) if kind == "Task" else self._map(state, value)
+                    result = run(state, value)
                 except TaskError as error:
                     [handler] = state.get("Catch") or [None]
                     if handler is None:
@@ -89,10 +141,28 @@ class Execution:
         return result if selector is None else _selected(selector, result)
 
     def _map(self, state: Json, value: Any) -> list[Any]:
+        selector = state.get("ItemSelector")
         return [
-            self.run(state["ItemProcessor"], _selected(state["ItemSelector"], value, item))
+            self._run(
+                state["ItemProcessor"],
+                item if selector is None else _selected(selector, value, item),
+            )
             for item in _at(state["ItemsPath"], value)
         ]
+
+    def _parallel(self, state: Json, value: Any) -> list[Any]:
+        """The branches side by side; the first that fails ends the state, and not the others' task.
+
+        (On AWS no further state of the others starts. Here they end by themselves.)
+        """
+        pool = ThreadPoolExecutor(len(state["Branches"]))
+        branches = [pool.submit(self._run, branch, value) for branch in state["Branches"]]
+        pool.shutdown(wait=False)
+        done, left = wait(branches, return_when=FIRST_EXCEPTION)
+        self._left += left
+        for branch in done:
+            branch.result()
+        return [branch.result() for branch in branches]
 
 
 def _at(path: str, value: Any) -> Any:

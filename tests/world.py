@@ -17,6 +17,7 @@ from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.exports import extraction, usecases
 from headrace.exports.model import Compression, Failure, FileFormat, Limits, Operation, Status
+from headrace.exports.snapshots import Snapshots
 from headrace.kernel.errors import Fenced, Stopped
 from headrace.kernel.ids import RandomIds
 from tests.builders import SteppingClock, a_caller
@@ -76,7 +77,12 @@ class World:
         self.extraction = extraction.Extraction(
             self.configurations, self.operations, self.files, self.clock, self.limits
         )
+        self.snapshots = Snapshots(self.operations, self.clock, pause=self.pass_time)
         self.upload = S3PartUploads(self.clients["s3"], BUCKET, self.limits.part_bytes)
+
+    def pass_time(self, seconds: float) -> None:
+        """Waits: the clock moves on, and nobody's time with it."""
+        self.clock.advance(seconds=seconds)
 
     # --- what callers do --------------------------------------------------------------------
 
@@ -129,12 +135,14 @@ class World:
 
     def plan(self, operation: Operation) -> tuple[str, ...]:
         """The task that plans the operation."""
-        return extraction.PlanExport(self.extraction, self.warehouse)(self.attempt(operation))
+        task = extraction.PlanExport(self.extraction, self.warehouse)
+        return task(self.attempt(operation)).job_ids
 
     def plan_job(self, operation: Operation, job_id: str, *, split: bool = True) -> tuple[int, int]:
         """The task that plans a job."""
-        task = extraction.PlanJob(self.extraction, self.warehouse)
-        return task(self.attempt(operation), job_id, split=split)
+        task = extraction.PlanJob(self.extraction, self.warehouse, self.snapshots)
+        planned = task(self.attempt(operation), job_id, split=split)
+        return planned.attempt, planned.ranges
 
     def export_range(
         self,
@@ -145,7 +153,7 @@ class World:
         time_left: Callable[[], float] = lambda: 900.0,
     ) -> bool:
         """The task that streams a range; whether it has to be called again."""
-        task = extraction.ExportRange(self.extraction, self.warehouse, self.upload)
+        task = extraction.ExportRange(self.extraction, self.warehouse, self.upload, self.snapshots)
         return task(self.attempt(operation), job_id, job_attempt, index, time_left)
 
     def complete_job(self, operation: Operation, job_id: str, job_attempt: int) -> bool:

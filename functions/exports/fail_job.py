@@ -1,5 +1,7 @@
 """Task: ends a job that its workers could not bring to an end."""
 
+from typing import Any
+
 from headrace.runtime import wiring
 from headrace.runtime.task import Event, Task, attempt_of, failure_of
 
@@ -7,6 +9,7 @@ wiring.prepare(wiring.fail_job)
 
 
 @Task
-def handler(event: Event) -> None:
-    """Fails the job with what the workflow caught."""
-    wiring.fail_job()(attempt_of(event), event["job_id"], failure_of(event))
+def handler(event: Event) -> dict[str, Any]:
+    """Fails the job with what the workflow caught; ``replan``: unless another plan may help."""
+    replan = wiring.fail_job()(attempt_of(event), event["job_id"], failure_of(event))
+    return {"replan": replan}

@@ -10,7 +10,8 @@ wiring.prepare(wiring.plan_export)
 
 @Task
 def handler(event: Event) -> dict[str, Any]:
-    """The jobs to run, each with the attempt that it belongs to."""
+    """The jobs to run, each with the attempt that it belongs to; ``hold``: in one snapshot."""
     attempt = {name: event[name] for name in ("tenant", "client_id", "operation_id", "attempt")}
-    job_ids = wiring.plan_export()(attempt_of(event))
-    return {"jobs": [{**attempt, "job_id": job_id} for job_id in job_ids]}
+    planned = wiring.plan_export()(attempt_of(event))
+    jobs = [{**attempt, "job_id": job_id} for job_id in planned.job_ids]
+    return {"jobs": jobs, "hold": planned.hold}

@@ -15,17 +15,20 @@ wiring.prepare(wiring.plan_job)
 
 @Task
 def handler(event: Event) -> dict[str, Any]:
-    """One item per range, for the workflow to fan out; or a query."""
+    """One item per range, for the workflow to fan out (``hold``: in one snapshot); or a query."""
     attempt, job_id = attempt_of(event), event["job_id"]
     if "unloaded" not in event:
         unload = wiring.plan_unload()(attempt, job_id)
         if unload is not None:
             return {"unload": _asked(unload), "staging": unload.staging.prefix}
     staging = event["plan"]["staging"] if "unloaded" in event else None
-    job_attempt, ranges = wiring.plan_job()(
-        attempt, job_id, split=event.get("split", True), staging=staging
-    )
-    return {"job_attempt": job_attempt, "ranges": list(range(ranges)), "staging": staging}
+    planned = wiring.plan_job()(attempt, job_id, split=event.get("split", True), staging=staging)
+    return {
+        "job_attempt": planned.attempt,
+        "ranges": list(range(planned.ranges)),
+        "hold": planned.hold,
+        "staging": staging,
+    }
 
 
 def _asked(unload: Unload) -> dict[str, Any]:

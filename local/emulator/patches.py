@@ -574,9 +574,12 @@ class _ExecutionOver(_ExecutionError):
     pass  # not an error of the workflow's: nothing retries or catches it
 
 
+_failed_beside = contextvars.ContextVar("_failed_beside", default=())
+
+
 def _is_over(execution):
     # A child of a distributed Map is over when the execution that maps is.
-    if execution["status"] != "RUNNING":
+    if execution["status"] != "RUNNING" or any(one.is_set() for one in _failed_beside.get()):
         return True
     run = _map_runs.get(execution.get("mapRunArn"))
     parent = _executions.get(run["executionArn"]) if run else None
@@ -654,6 +657,49 @@ def _fail_execution(execution, error, cause):
         raise _ExecutionOver("States.Aborted", "The execution is over")
     failed = sum(1 for f in failures if f is not None)
     limits = []
+""",
+    ),
+    Patch(
+        _STATES,
+        "the first branch of a Parallel that fails ends it; no further state of the others starts",
+        old="""\
+    threads = [
+        threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(run_branch, i, b),
+            daemon=True,
+        )
+        for i, b in enumerate(branches)
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+
+    for err in errors:
+""",
+        new="""\
+    import queue
+
+    failed, ended = threading.Event(), queue.SimpleQueue()
+
+    def run_beside(idx, branch):
+        _failed_beside.set((*_failed_beside.get(), failed))
+        run_branch(idx, branch)
+        ended.put(errors[idx])
+
+    for i, b in enumerate(branches):
+        threading.Thread(
+            target=contextvars.copy_context().run, args=(run_beside, i, b), daemon=True
+        ).start()
+    for _ in branches:
+        err = ended.get()
+        if err is not None:
+            failed.set()
+            raise err if isinstance(err, _ExecutionError) else _ExecutionError(
+                "States.BranchFailed", str(err))
+
+    for err in errors:
 """,
     ),
     Patch(

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,18 +23,16 @@ from botocore.session import get_session
 from botocore.validate import ParamValidator
 from moto.server import ThreadedMotoServer
 
-from exports import complete_job, export_range, fail_job, plan_job
 from headrace.adapters.athena.athena_tables import AthenaTables
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.exports import extraction
 from headrace.exports.model import ColumnType, Limits, Operation, Source, Table
-from headrace.kernel.errors import HeadraceError
 from headrace.runtime import wiring
 from tests.builders import a_configuration, a_table
 from tests.fakes import FakeConfigurations
-from tests.workflow import Execution, TaskError, machine_with
+from tests.workflow import HANDLERS, Execution, TaskError, machine_with
 from tests.world import BUCKET, REGION, World, create_tables
 
 RECORDED = Path(__file__).with_name("recorded")
@@ -180,14 +177,7 @@ class Deployment:
     def run_job(self, operation: Operation, job_id: str) -> None:
         """The states of the job, as the workflow has them."""
         attempt = self.world.attempt(operation)
-        tasks = {
-            "PlanJobFunctionArn": plan_job,
-            "ExportRangeFunctionArn": export_range,
-            "CompleteJobFunctionArn": complete_job,
-            "FailJobFunctionArn": fail_job,
-        }
-        handlers = {name: partial(_handled, module) for name, module in tasks.items()}
-        execution = Execution({**handlers, UNLOAD: self.athena})
+        execution = Execution({**HANDLERS, UNLOAD: self.athena})
         execution.run(
             machine_with("Unload"),
             {
@@ -218,21 +208,6 @@ class Deployment:
     def staged(self) -> list[str]:
         """The keys of unloaded rows that lie in storage."""
         return [key for key in self.world.stored() if key.startswith("-staging/")]
-
-
-class Unhurried:
-    """An invocation that has all its time left."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Fifteen minutes."""
-        return 900_000
-
-
-def _handled(module: Any, event: Any) -> Any:
-    try:
-        return module.handler(event, Unhurried())
-    except HeadraceError as error:
-        raise TaskError(type(error).__name__, error.detail) from error
 
 
 @contextmanager
@@ -274,8 +249,8 @@ def _wired(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> Deploymen
     work, warehouse = world.extraction, world.warehouse
     use_cases = {
         "plan_unload": extraction.PlanUnload(work, deployment.tables),
-        "plan_job": extraction.PlanJob(work, warehouse),
-        "export_range": extraction.ExportRange(work, warehouse, world.upload),
+        "plan_job": extraction.PlanJob(work, warehouse, world.snapshots),
+        "export_range": extraction.ExportRange(work, warehouse, world.upload, world.snapshots),
         "complete_job": extraction.CompleteJob(work),
         "fail_job": extraction.FailJob(work),
     }

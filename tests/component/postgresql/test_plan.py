@@ -243,7 +243,7 @@ def test_ranges_of_one_held_snapshot_are_one_document_while_others_write(
                 for index, one in enumerate(ranges):
                     with SPLITTING.stream(
                         skewed,
-                        "",
+                        held.version,
                         table,
                         one,
                         FileFormat.CSV,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from headrace.exports.extraction import Attempt
+from headrace.exports.extraction import Attempt, PlannedExport, PlannedJob
+from headrace.exports.holding import Ending
 from headrace.exports.model import Failure, Status
 from headrace.identity.usecases import Allowed, Presented
 from headrace.kernel.caller import Caller
@@ -107,11 +108,12 @@ def test_a_task_hands_its_event_to_its_use_case(name: str, monkeypatch: pytest.M
     event = event_of(snake_case(name))
     job_id = event.get("job_id", "")
     answers: dict[str, Any] = {
-        "plan_export": (f"{event['operation_id']}-0001",),
-        "plan_job": (1, 3),
+        "plan_export": PlannedExport((f"{event['operation_id']}-0001",), hold=False),
+        "plan_job": PlannedJob(1, 3, hold=False),
+        "hold_snapshot": Ending.READ,
         "export_range": False,
         "complete_job": True,
-        "fail_job": None,
+        "fail_job": False,
         "end_export": Status.SUCCEEDED,
     }
     told: list[Any] = []
@@ -138,13 +140,23 @@ def test_a_task_hands_its_event_to_its_use_case(name: str, monkeypatch: pytest.M
 def test_the_workflow_passes_on_just_what_the_events_hold() -> None:
     text = (ROOT / "statemachines" / "export.asl.json").read_text()
     workflow = json.loads(re.sub(r"\$\{[A-Za-z]*(Seconds|Concurrency)\}", "1", text))
-    job = workflow["States"]["Jobs"]["ItemProcessor"]["States"]
+    hold_operation, jobs = _branches(workflow["States"]["Export"])
+    job = jobs["Jobs"]["ItemProcessor"]["States"]
+    hold_job, ranges = _branches(job["Read"])
 
     def names(selected: dict[str, str]) -> set[str]:
         return {name.removesuffix(".$") for name in selected}
 
-    assert names(job["Ranges"]["ItemSelector"]) == set(event_of("export_range"))
+    assert names(ranges["Ranges"]["ItemSelector"]) == set(event_of("export_range"))
+    assert names(hold_job["HoldJob"]["Parameters"]) == set(event_of("hold_snapshot"))
+    assert names(hold_operation["HoldOperation"]["Parameters"]) == set(
+        event_of("hold_snapshot")
+    ) - {"job_id", "job_attempt"}
     assert names(job["CompleteJob"]["Parameters"]) == set(event_of("complete_job"))
+
+
+def _branches(parallel: dict[str, Any]) -> list[dict[str, Any]]:
+    return [branch["States"] for branch in parallel["Branches"]]
 
 
 def test_the_sweeps_event_is_what_the_scheduler_sends_without_an_input() -> None:

@@ -13,6 +13,7 @@ TASKS = {
     "plan_export",
     "plan_job",
     "export_range",
+    "hold_snapshot",
     "complete_job",
     "fail_job",
     "end_export",

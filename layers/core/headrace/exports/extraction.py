@@ -13,8 +13,10 @@ from datetime import datetime
 
 from headrace.exports.model import (
     MAX_BOUND_BYTES,
+    MAX_CLAIMS,
     MAX_SLICES,
     WHOLE,
+    Configuration,
     ExportRequest,
     Failure,
     Job,
@@ -23,6 +25,7 @@ from headrace.exports.model import (
     PartPosition,
     RowRange,
     SliceResult,
+    SnapshotScope,
     Source,
     Status,
     Table,
@@ -45,9 +48,17 @@ from headrace.exports.ports import (
     Warehouse,
     Workflows,
 )
+from headrace.exports.snapshots import Snapshots
 from headrace.exports.usecases import discard_all, discard_unfinished, discard_work
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import Fenced, HeadraceError, SliceTooLong, Stopped, Unavailable
+from headrace.kernel.errors import (
+    Fenced,
+    HeadraceError,
+    SliceTooLong,
+    SnapshotLost,
+    Stopped,
+    Unavailable,
+)
 
 
 @dataclass(frozen=True)
@@ -85,8 +96,8 @@ class Extraction:
             raise Fenced("The job has ended.")
         return operation, job
 
-    def table(self, operation: Operation, job: Job) -> tuple[Source, Table]:
-        """The job's source and table, as the catalog had them when the operation started."""
+    def configuration(self, operation: Operation) -> tuple[Source, Configuration]:
+        """The source and the configuration, as the catalog had them when the operation started."""
         configuration = self.configurations.at(
             operation.catalog_version,
             operation.tenant,
@@ -94,6 +105,11 @@ class Extraction:
             operation.request.configuration_id,
         )
         source = self.configurations.source(operation.catalog_version, configuration.source)
+        return source, configuration
+
+    def table(self, operation: Operation, job: Job) -> tuple[Source, Table]:
+        """The job's source and table."""
+        source, configuration = self.configuration(operation)
         return source, configuration.table(job.table)
 
     def reading(self, operation: Operation, job: Job) -> tuple[Source, str, Table]:
@@ -122,24 +138,39 @@ class Extraction:
 
 
 @dataclass(frozen=True)
+class PlannedExport:
+    """The jobs to run, and whether one snapshot is to be held for all of them."""
+
+    job_ids: tuple[str, ...]
+    hold: bool
+
+
+@dataclass(frozen=True)
 class PlanExport:
     """Fixes the version that all tables are read at, and names the jobs to run."""
 
     extraction: Extraction
     warehouse: Warehouse
 
-    def __call__(self, attempt: Attempt) -> tuple[str, ...]:
-        """The ids of the jobs to run. Raises Fenced, Unavailable."""
+    def __call__(self, attempt: Attempt) -> PlannedExport:
+        """Raises Fenced, Unavailable."""
         operation = self.extraction.operation(attempt)
         if operation.status is Status.SCHEDULED:
-            source, _ = self.extraction.table(operation, operation.jobs[0])
-            version = operation.sync_version
-            if version is None or not self.warehouse.holds_version(source, version):
-                version = self.warehouse.current_version(source)
             operation = self.extraction.operations.plan(
-                operation, version, self.extraction.clock.now()
+                operation, self._version(operation), self.extraction.clock.now()
             )
-        return tuple(job.job_id for job in operation.jobs if job.status is not Status.SUCCEEDED)
+        jobs = [job.job_id for job in operation.jobs if job.status is not Status.SUCCEEDED]
+        return PlannedExport(tuple(jobs), operation.held)
+
+    def _version(self, operation: Operation) -> str | None:
+        """None: that of the snapshot which is yet to be held."""
+        source, configuration = self.extraction.configuration(operation)
+        if configuration.snapshot is SnapshotScope.OPERATION and not source.keeps_versions:
+            return None
+        version = operation.sync_version
+        if version is not None and self.warehouse.holds_version(source, version):
+            return version
+        return self.warehouse.current_version(source)
 
 
 @dataclass(frozen=True)
@@ -173,21 +204,35 @@ class PlanUnload:
 
 
 @dataclass(frozen=True)
+class PlannedJob:
+    """The job's attempt, how many ranges it has, and whether a snapshot is to be held for them."""
+
+    attempt: int
+    ranges: int
+    hold: bool
+
+
+@dataclass(frozen=True)
 class PlanJob:
     """Cuts a table into slices and claims the job, with an upload of its own."""
 
     extraction: Extraction
     warehouse: Warehouse
+    snapshots: Snapshots
 
     def __call__(
         self, attempt: Attempt, job_id: str, *, split: bool = True, staging: str | None = None
-    ) -> tuple[int, int]:
-        """The job's attempt and how many ranges it has. Raises Fenced, Unavailable.
+    ) -> PlannedJob:
+        """Raises Fenced, Unavailable.
 
         ``staging`` is the folder that the job's rows were unloaded to, if they had to be.
         """
         extraction = self.extraction
         operation = extraction.operation(attempt)
+        if operation.held and operation.snapshot is None:
+            # The job's claim says at which version it is read.
+            self.snapshots.to_read(operation, operation.job(job_id))
+            operation = extraction.operation(attempt)
         before = operation.job(job_id)
         if before.status not in (Status.SCHEDULED, Status.RUNNING):
             raise Fenced("The job has ended.")
@@ -204,9 +249,12 @@ class PlanJob:
             before,
             status=Status.RUNNING,
             attempt=before.attempt + 1,
+            claims=before.claims + 1,
             slices=slices,
             ranges=extraction.limits.ranges(len(slices)),
             slices_done=frozenset(),
+            held=len(slices) > 1 and not source.keeps_versions and not operation.held,
+            snapshot=None,
             schema_hash=table.schema_hash,
         )
         request = operation.request
@@ -220,7 +268,7 @@ class PlanJob:
         except HeadraceError:
             extraction.files.abort(key, upload_id)
             raise
-        return job.attempt, job.ranges
+        return PlannedJob(job.attempt, job.ranges, job.held)
 
     def _slices(self, operation: Operation, job: Job, *, split: bool) -> tuple[TableRange, ...]:
         source, version, table = self.extraction.reading(operation, job)
@@ -287,6 +335,7 @@ class ExportRange:
     extraction: Extraction
     warehouse: Warehouse
     upload: PartUploads
+    snapshots: Snapshots
 
     def __call__(
         self,
@@ -337,6 +386,7 @@ class ExportRange:
 
     def _run(self, operation: Operation, job: Job, number: int, shift: _Shift) -> SliceResult:
         source, version, table = self.extraction.reading(operation, job)
+        snapshot = self.snapshots.to_read(operation, job)
         rows, last = job.slices[number], len(job.slices) - 1
         request: ExportRequest = operation.request
 
@@ -346,12 +396,13 @@ class ExportRange:
 
         with self.warehouse.stream(
             source,
-            version,
+            snapshot.version if snapshot else version,
             table,
             None if rows == WHOLE else rows,
             request.file_format,
             request.compression,
             PartPosition(first=number == 0, last=number == last),
+            snapshot.name if snapshot else None,
         ) as stream:
             parts, digest = self.upload(
                 job.key or "",
@@ -411,10 +462,17 @@ class FailJob:
 
     extraction: Extraction
 
-    def __call__(self, attempt: Attempt, job_id: str, failure: Failure) -> None:
-        """Raises Fenced."""
+    def __call__(self, attempt: Attempt, job_id: str, failure: Failure) -> bool:
+        """Is it to be planned anew instead: only its snapshot was lost. Raises Fenced.
+
+        Not if all of the operation is to be read in that one: its other tables cannot have
+        another.
+        """
         operation = self.extraction.operation(attempt)
         job = operation.job(job_id)
+        lost = failure.code == SnapshotLost.code and job.held and job.status is Status.RUNNING
+        if lost and job.claims < MAX_CLAIMS:
+            return True
         if job.status is Status.SCHEDULED:
             # It never got as far as a claim; a claim now makes it a job that can fail.
             job = replace(job, status=Status.RUNNING, attempt=job.attempt + 1)
@@ -423,6 +481,7 @@ class FailJob:
             raise Fenced("The job has ended.")
         self.extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
         discard_work(self.extraction.files, job)
+        return False
 
 
 @dataclass(frozen=True)

@@ -387,22 +387,36 @@ class SliceResult:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that a worker holds open: what others find it by, and the version it shows."""
+
+    name: str
+    version: str
+
+
+MAX_CLAIMS = 3
+"""So often a job is planned whose snapshot was lost; then it fails."""
+
+
+@dataclass(frozen=True)
 class Job:
     """The extraction of one table.
 
-    ``attempt`` rises with each claim by a workflow; only its owner may write. ``slices`` are the
-    pieces that are read and recorded one by one, in the document's order; they are shared out to
-    ``ranges``, each the work of one worker at a time. ``slices_done`` are the numbers of those
-    that are recorded. ``key`` and ``upload_id`` are where that attempt writes; no two attempts
-    share a key. ``staging`` is the
+    ``attempt`` rises with each claim by a workflow; only its owner may write. ``claims`` counts
+    those of the operation's present attempt. ``slices`` are the pieces that are read and recorded
+    one by one, in the document's order; they are shared out to ``ranges``, each the work of one
+    worker at a time. ``slices_done`` are the numbers of those that are recorded. ``key`` and
+    ``upload_id`` are where that attempt writes; no two attempts share a key. ``staging`` is the
     folder that its rows were unloaded to, and ``staged_version`` what was in there when the job
-    was planned.
+    was planned. ``held``: its slices are read in a snapshot of the job's own, which is
+    ``snapshot`` as soon as a worker holds it.
     """
 
     job_id: str
     table: str
     status: Status = Status.SCHEDULED
     attempt: int = 0
+    claims: int = 0
     slices: tuple[TableRange, ...] = ()
     ranges: int = 0
     slices_done: frozenset[int] = frozenset()
@@ -414,8 +428,15 @@ class Job:
     upload_id: str | None = None
     staging: str | None = None
     staged_version: str | None = None
+    held: bool = False
+    snapshot: Snapshot | None = None
     failure: Failure | None = None
     ended_at: datetime | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Has every slice of it been read."""
+        return len(self.slices_done) == len(self.slices)
 
     @property
     def percent(self) -> int:
@@ -446,7 +467,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Operation:
-    """One request for data, and all that is known of it. ``jobs`` are in the tables' order."""
+    """One request for data, and all that is known of it. ``jobs`` are in the tables' order.
+
+    ``held``: all its tables are read in one snapshot, which is ``snapshot`` as soon as a worker
+    holds it; then ``sync_version`` is what it shows, and None before.
+    """
 
     operation_id: str
     tenant: str
@@ -459,6 +484,8 @@ class Operation:
     status: Status = Status.SCHEDULED
     attempt: int = 1
     sync_version: str | None = None
+    held: bool = False
+    snapshot: Snapshot | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     expires_at: datetime | None = None
@@ -589,6 +616,8 @@ class Limits:
     max_ranges: int = 40
     range_seconds: float = 780
     """How long a worker begins slice after slice before it hands the range over to the next."""
+    longest_hold: timedelta = timedelta(seconds=870)
+    """How long a snapshot of a source is held open at most."""
     part_bytes: int = 8 * 1024 * 1024
 
     @property

@@ -20,6 +20,7 @@ from headrace.exports.model import (
     Quota,
     QuotaRule,
     SliceResult,
+    Snapshot,
     Source,
     Status,
     Table,
@@ -94,8 +95,11 @@ class Operations(Protocol):
         """How the quota stands."""
         ...
 
-    def plan(self, operation: Operation, sync_version: str, moment: datetime) -> Operation:
-        """scheduled → running, at this version. Raises Fenced."""
+    def plan(self, operation: Operation, sync_version: str | None, moment: datetime) -> Operation:
+        """scheduled → running, at this version; None: at that of a snapshot that is to be held.
+
+        Raises Fenced.
+        """
         ...
 
     def reset(self, operation: Operation, moment: datetime) -> Operation:
@@ -133,6 +137,13 @@ class Operations(Protocol):
 
     def claim_job(self, operation: Operation, job: Job) -> Job:
         """Makes ``job``, one attempt on, the one that counts. Raises Fenced."""
+        ...
+
+    def record_snapshot(self, operation: Operation, job: Job | None, snapshot: Snapshot) -> None:
+        """Says which snapshot this attempt of the job (None: of the operation) is read in.
+
+        No attempt has two. Raises Fenced.
+        """
         ...
 
     def record_slice(self, operation: Operation, job: Job, result: SliceResult) -> None:
@@ -423,7 +434,8 @@ class Warehouse(Protocol):
     ) -> AbstractContextManager[RowStream]:
         """The rows of the range (None: of the whole table) as part of a document.
 
-        ``snapshot``: what to read, where somebody holds it open. Raises SnapshotLost.
+        ``snapshot``: the name of what to read, where somebody holds it open; it shows ``version``.
+        Raises SnapshotLost.
         """
         ...
 

@@ -87,6 +87,7 @@ class Settings:
             range_bytes=int(self._text("RANGE_MIB", "256")) * 1024 * 1024,
             max_ranges=int(self._text("MAX_RANGES", "40")),
             range_seconds=float(self._text("RANGE_SECONDS", "780")),
+            longest_hold=timedelta(seconds=int(self._text("SNAPSHOT_SECONDS", "870"))),
             part_bytes=int(self._text("PART_MIB", "8")) * 1024 * 1024,
         )
 

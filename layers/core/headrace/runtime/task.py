@@ -27,7 +27,8 @@ _SENTENCES = {
         "the source is less busy. A table goes in slices as CSV, JSON or NDJSON if it has a "
         "primary key; any other goes in one, so take fewer rows or columns of it."
     ),
-    "snapshot_lost": "The source was not held still for long enough; retry the operation.",
+    "snapshot_lost": "The source did not keep the snapshot that is to be read until all was read; "
+    "retry the operation at a quieter time, or for fewer tables.",
     "unavailable": "A service that the work needs did not answer; retry the operation.",
 }
 

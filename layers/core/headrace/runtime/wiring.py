@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from headrace.adapters.dynamodb.operations import DynamoOperations
     from headrace.adapters.s3.files import S3Files
     from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
-    from headrace.exports import extraction
+    from headrace.exports import extraction, holding
     from headrace.exports.ports import Configurations, Unloads, Warehouse
+    from headrace.exports.snapshots import Snapshots
 
 
 def prepare(factory: Callable[[], object]) -> None:
@@ -168,6 +169,12 @@ def _extraction() -> "extraction.Extraction":
     return Extraction(configurations(), operations(), files(), clock(), settings().limits)
 
 
+def _snapshots() -> "Snapshots":
+    from headrace.exports.snapshots import Snapshots
+
+    return Snapshots(operations(), clock())
+
+
 def plan_export() -> "extraction.PlanExport":
     """Task of the workflow."""
     from headrace.exports.extraction import PlanExport
@@ -186,7 +193,7 @@ def plan_job() -> "extraction.PlanJob":
     """Task of the workflow."""
     from headrace.exports.extraction import PlanJob
 
-    return PlanJob(_extraction(), warehouse())
+    return PlanJob(_extraction(), warehouse(), _snapshots())
 
 
 def export_range() -> "extraction.ExportRange":
@@ -195,7 +202,14 @@ def export_range() -> "extraction.ExportRange":
     from headrace.exports.extraction import ExportRange
 
     upload = S3PartUploads(client("s3"), settings().files_bucket, settings().limits.part_bytes)
-    return ExportRange(_extraction(), warehouse(), upload)
+    return ExportRange(_extraction(), warehouse(), upload, _snapshots())
+
+
+def hold_snapshot() -> "holding.HoldSnapshot":
+    """Task of the workflow, of sources that keep no versions."""
+    from headrace.exports.holding import HoldSnapshot
+
+    return HoldSnapshot(_extraction(), warehouse())
 
 
 def complete_job() -> "extraction.CompleteJob":

@@ -35,6 +35,7 @@ from headrace.exports.model import (
     QuotaRule,
     RowRange,
     SliceResult,
+    Snapshot,
     Status,
     TableRange,
     UploadedPart,
@@ -200,15 +201,18 @@ class DynamoOperations:
             raise
         return operation
 
-    def plan(self, operation: Operation, sync_version: str, moment: datetime) -> Operation:
-        """scheduled → running, at this version. Raises Fenced."""
-        self._move(
-            operation,
-            Status.RUNNING,
-            "SET #status = :status, sync_version = :version, started_at = :now",
-            version=sync_version,
-            now=rfc3339(moment),
-        )
+    def plan(self, operation: Operation, sync_version: str | None, moment: datetime) -> Operation:
+        """scheduled → running, at this version; None: at that of a snapshot that is to be held."""
+        held = sync_version is None
+        update = "SET #status = :status, started_at = :now, held = :held"
+        if held:
+            # Of no job that an earlier snapshot was read for is anything kept.
+            update += " REMOVE held_snapshot, sync_version"
+            values: dict[str, Any] = {}
+        else:
+            update += ", sync_version = :version REMOVE held_snapshot"
+            values = {"version": sync_version}
+        self._move(operation, Status.RUNNING, update, held=held, now=rfc3339(moment), **values)
         return self.get(operation.tenant, operation.client_id, operation.operation_id)
 
     def reset(self, operation: Operation, moment: datetime) -> Operation:
@@ -353,6 +357,36 @@ class DynamoOperations:
             ]
         )
         return job
+
+    def record_snapshot(self, operation: Operation, job: Job | None, snapshot: Snapshot) -> None:
+        """Says which snapshot this attempt of the job (None: of the operation) is read in."""
+        pk = _partition(operation.tenant, operation.client_id)
+        kept = {"name": snapshot.name, "version": snapshot.version}
+        running = (
+            "#status = :running AND attempt = :attempt AND attribute_not_exists(held_snapshot)"
+        )
+        if job is None:
+            action = self.table.to_update(
+                pk,
+                _operation_sk(operation),
+                "SET held_snapshot = :snapshot, sync_version = :version",
+                running,
+                snapshot=kept,
+                version=snapshot.version,
+                running=str(Status.RUNNING),
+                attempt=operation.attempt,
+            )
+            return self._fenced([action])
+        action = self.table.to_update(
+            pk,
+            f"job#{job.job_id}",
+            "SET held_snapshot = :snapshot",
+            running,
+            snapshot=kept,
+            running=str(Status.RUNNING),
+            attempt=job.attempt,
+        )
+        return self._fenced([self._check(operation), action])
 
     def record_slice(self, operation: Operation, job: Job, result: SliceResult) -> None:
         """Keeps what a worker made of a slice; again overwrites the same. Raises Fenced."""
@@ -524,6 +558,11 @@ def _failure(item: Mapping[str, Any]) -> Failure | None:
     return Failure(failure["code"], failure["detail"]) if failure else None
 
 
+def _snapshot(item: Mapping[str, Any]) -> Snapshot | None:
+    held = item.get("held_snapshot")
+    return Snapshot(held["name"], held["version"]) if held else None
+
+
 def _operation_item(operation: Operation) -> Item:
     request = operation.request
     return {
@@ -565,6 +604,8 @@ def _operation(
         status=Status(item["status"]),
         attempt=item["attempt"],
         sync_version=item.get("sync_version"),
+        held=item.get("held", False),
+        snapshot=_snapshot(item),
         started_at=_moment(item, "started_at"),
         ended_at=_moment(item, "ended_at"),
         expires_at=_moment(item, "expires_at"),
@@ -583,6 +624,8 @@ def _job_item(job: Job) -> Item:
         "job_id": job.job_id,
         "status": str(job.status),
         "attempt": job.attempt,
+        "claims": job.claims,
+        "held": job.held,
         "slices": [_table_range_item(one) for one in job.slices],
         "ranges": job.ranges,
         "key": job.key,
@@ -608,6 +651,7 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             table=table,
             status=Status(item["status"]),
             attempt=item["attempt"],
+            claims=item.get("claims", 0),
             slices=tuple(map(_table_range, item["slices"])),
             ranges=item["ranges"],
             slices_done=frozenset(item.get("slices_done", ())),
@@ -619,6 +663,8 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             upload_id=item.get("upload_id"),
             staging=item.get("staging"),
             staged_version=item.get("staged_version"),
+            held=item.get("held", False),
+            snapshot=_snapshot(item),
             failure=_failure(item),
             ended_at=_moment(item, "ended_at"),
         )

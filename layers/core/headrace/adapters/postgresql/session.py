@@ -110,11 +110,12 @@ def _connect(source: Source) -> Connection:
 
 
 @contextmanager
-def session(source: Source, snapshot: str | None = None) -> Iterator[Connection]:
+def session(source: Source, snapshot: str | None = None, version: str = "") -> Iterator[Connection]:
     """A connection in a read-only transaction of one snapshot: ``snapshot``, or one of its own.
 
-    What is asked of it within is stopped when this is left. Raises SourceUnavailable,
-    SourceChanged, SnapshotLost.
+    ``version`` is what the named one shows. A server that was restarted gives out names anew, so
+    the name alone could be somebody else's. What is asked of it within is stopped when this is
+    left. Raises SourceUnavailable, SourceChanged, SnapshotLost.
     """
     connection = connect(source)
     try:
@@ -125,6 +126,8 @@ def session(source: Source, snapshot: str | None = None) -> Iterator[Connection]
                     connection.execute(snapshot_sql(snapshot))
                 except (psycopg.ProgrammingError, psycopg.DataError):
                     raise SnapshotLost("Nobody holds the snapshot any more.") from None
+                if version_of(connection) != version:
+                    raise SnapshotLost("Another snapshot has the name of the one that was held.")
             connection.execute(settings_sql())
             yield connection
     finally:

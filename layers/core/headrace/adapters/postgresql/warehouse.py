@@ -226,7 +226,7 @@ class PostgresqlWarehouse:
         if not isinstance(row_range, KeyRange | None):
             raise HeadraceError("Tables of this source are split by key, not by position.")
         if file_format is FileFormat.CSV:
-            with session(source, snapshot) as connection:
+            with session(source, snapshot, version) as connection:
                 relation = relation_of(connection, table)
                 select = _select(_csv_list(table, relation), table, relation, row_range)
                 options = "FORMAT csv, HEADER" if position.first else "FORMAT csv"
@@ -234,7 +234,7 @@ class PostgresqlWarehouse:
                 yield _Rows(compressed(iter(copy), compression), copy)
             return
         # The engine's session sees what the held snapshot shows, or one of its own.
-        with session(source, snapshot) as connection:
+        with session(source, snapshot, version) as connection:
             relation = relation_of(connection, table)
         with (
             _told_apart(source, table),

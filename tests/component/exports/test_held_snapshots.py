@@ -1,0 +1,415 @@
+"""Tables of PostgreSQL are read in one snapshot: of each job, or of the whole operation."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
+from headrace.exports import extraction
+from headrace.exports.holding import Ending, HoldSnapshot
+from headrace.exports.model import (
+    Compression,
+    FileFormat,
+    Limits,
+    Operation,
+    Snapshot,
+    SnapshotScope,
+    Source,
+    Status,
+)
+from headrace.exports.snapshots import Snapshots
+from headrace.kernel.errors import (
+    Fenced,
+    SnapshotLost,
+    SourceUnavailable,
+    Unavailable,
+)
+from headrace.runtime import wiring
+from tests.builders import a_configuration
+from tests.component.postgresql.server import Server
+from tests.component.warehouse.places import ONLY, a_table_of, rows_of
+from tests.fakes import FakeConfigurations
+from tests.workflow import HANDLERS, Execution, TaskError, definition
+from tests.world import World, a_world
+
+MIB = 1024 * 1024
+ROWS = 12_000
+TABLES = f"""
+CREATE TABLE accounts (id integer PRIMARY KEY, balance integer NOT NULL, filler text NOT NULL);
+INSERT INTO accounts SELECT n, 0, repeat(md5(n::text), 32) FROM generate_series(1, {ROWS}) n;
+CREATE TABLE ledger (id integer PRIMARY KEY, balance integer NOT NULL);
+INSERT INTO ledger SELECT n, 0 FROM generate_series(1, 10) n;
+ANALYZE;
+"""
+TRANSFER = """
+BEGIN;
+UPDATE accounts SET balance = balance - 1;
+UPDATE ledger SET balance = balance + 1;
+COMMIT;
+"""
+"""After each of them all balances of a table are the same, and those of both add up to nothing."""
+HOLDERS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+)
+
+
+@dataclass
+class Deployment:
+    """A deployment whose one source is a database of ``accounts`` (two ranges) and ``ledger``."""
+
+    world: World
+    server: Server
+    database: str
+    source: Source
+    before: dict[str, Callable[[Any], object]] = field(default_factory=dict)
+    """What happens before a task is run, by its resource; it is told the task's event."""
+    endings: list[Any] = field(default_factory=list)
+
+    def publish(self, *tables: str, scope: SnapshotScope) -> None:
+        """A catalog with these tables."""
+        made = [
+            replace(a_table_of(self.source, f"public.{name}"), name=name, primary_key=("id",))
+            for name in tables
+        ]
+        self.world.configurations.publish(
+            replace(a_configuration(), tables=tuple(made), snapshot=scope)
+        )
+
+    def sql(self, statements: str) -> str:
+        """What psql prints for them."""
+        return self.server.run(statements, self.database)
+
+    def holders(self) -> int:
+        """How many sessions hold a snapshot."""
+        return int(self.sql(f"SELECT count(*) {HOLDERS}"))
+
+    def end_holders(self) -> None:
+        """Ends their sessions, as a failover does."""
+        self.sql(f"SELECT pg_terminate_backend(pid, 10000) {HOLDERS}")
+
+    def run(self, operation: Operation) -> Operation:
+        """The workflow from start to end."""
+        attempt = self.world.attempt(operation)
+        tasks = {name: self._task(name, handle) for name, handle in HANDLERS.items()}
+        Execution(tasks).run(definition(), asdict(attempt))
+        self.world.workflows.executions[operation.execution_name] = False
+        return self.world.status(operation)
+
+    def _task(self, name: str, handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def run(event: Any) -> Any:
+            self.before.get(name, lambda _: None)(event)
+            for left in (3, 2, 1, 0):
+                try:
+                    result = handle(event)
+                    break
+                except TaskError as error:
+                    # As the workflow retries: not what only another plan can mend.
+                    if error.name == "SnapshotLost" or not left:
+                        raise
+            if name == "HoldSnapshotFunctionArn":
+                self.endings.append(result.get("ending", result["outcome"]))
+            return result
+
+        return run
+
+    def balances(self, operation: Operation, table: str) -> set[int]:
+        """The balances in the table's document, which has each row once."""
+        [job] = [job for job in operation.jobs if job.table == table]
+        assert job.key is not None
+        rows = rows_of(self.world.stored()[job.key], operation.request.file_format)
+        ids = [int(str(row["id"])) for row in rows]
+        assert sorted(ids) == list(range(1, len(ids) + 1))
+        assert len(ids) == (ROWS if table == "accounts" else 10)
+        return {int(str(row["balance"])) for row in rows}
+
+
+@pytest.fixture
+def deployment(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """A deployment of its own, on a database of its own."""
+    database = postgresql.new_database()
+    postgresql.run(TABLES, database)
+    source = postgresql.source(database)
+    longest = timedelta(seconds=5)
+    limits = Limits(range_bytes=7 * MIB, max_ranges=2, longest_hold=longest)
+    with a_world(configurations=FakeConfigurations(origin=source), limits=limits) as world:
+        warehouse = PostgresqlWarehouse(least_range_bytes=1, split_from_bytes=1)
+        world.warehouse = cast("Any", warehouse)
+        work = world.extraction
+        # A moment in which others get on, and the deployment's clock stands.
+        snapshots = Snapshots(world.operations, world.clock, pause=lambda _: time.sleep(0.01))
+        use_cases = {
+            "plan_unload": lambda *_: None,
+            "plan_export": extraction.PlanExport(work, warehouse),
+            "plan_job": extraction.PlanJob(work, warehouse, snapshots),
+            "export_range": extraction.ExportRange(work, warehouse, world.upload, snapshots),
+            "hold_snapshot": HoldSnapshot(work, warehouse, pause=lambda _: time.sleep(0.01)),
+            "complete_job": extraction.CompleteJob(work),
+            "fail_job": extraction.FailJob(work),
+            "end_export": extraction.EndExport(work),
+        }
+        for name, use_case in use_cases.items():
+            monkeypatch.setattr(wiring, name, lambda use_case=use_case: use_case)
+        yield Deployment(world, postgresql, database, source)
+
+
+def at_range(index: int, act: Callable[[], object]) -> Callable[[Any], object]:
+    """Does that before the range with this number."""
+    return lambda event: act() if event["range"] == index else None
+
+
+@pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.NDJSON])
+def test_the_ranges_of_a_table_show_one_snapshot_whoever_commits_between_them(
+    deployment: Deployment, file_format: FileFormat
+) -> None:
+    deployment.publish("accounts", scope=SnapshotScope.JOB)
+    deployment.before["ExportRangeFunctionArn"] = at_range(1, lambda: deployment.sql(TRANSFER))
+    done = deployment.run(deployment.world.start(file_format=file_format))
+    assert done.status is Status.SUCCEEDED, done.jobs
+    assert (done.jobs[0].ranges, len(done.jobs[0].slices)) == (2, 2)
+    assert deployment.balances(done, "accounts") == {0}
+    assert deployment.endings == [Ending.READ]
+    assert deployment.holders() == 0
+
+
+def test_all_tables_of_an_operation_show_one_snapshot_where_the_configuration_asks_for_it(
+    deployment: Deployment,
+) -> None:
+    deployment.publish("accounts", "ledger", scope=SnapshotScope.OPERATION)
+    deployment.before["ExportRangeFunctionArn"] = at_range(0, lambda: deployment.sql(TRANSFER))
+    done = deployment.run(deployment.world.start(file_format=FileFormat.CSV))
+    assert done.status is Status.SUCCEEDED, done.jobs
+    [accounts] = deployment.balances(done, "accounts")
+    [ledger] = deployment.balances(done, "ledger")
+    assert (accounts, ledger) in {(0, 0), (-1, 1)}
+    assert done.snapshot is not None
+    assert done.sync_version == done.snapshot.version
+    assert deployment.endings == [Ending.READ]
+    assert deployment.holders() == 0
+
+
+def test_tables_in_snapshots_of_their_own_are_each_as_of_another_moment(
+    deployment: Deployment,
+) -> None:
+    deployment.publish("accounts", "ledger", scope=SnapshotScope.JOB)
+    deployment.before["CompleteJobFunctionArn"] = lambda _: deployment.sql(TRANSFER)
+    done = deployment.run(deployment.world.start(file_format=FileFormat.CSV))
+    assert deployment.balances(done, "accounts") == {0}
+    assert deployment.balances(done, "ledger") == {1}
+    # The small table goes in one range, for which nobody has to hold anything.
+    assert deployment.endings == [Ending.READ]
+    assert [job.held for job in done.jobs] == [True, False]
+
+
+def test_a_job_whose_snapshot_is_lost_is_planned_anew_and_reads_another(
+    deployment: Deployment,
+) -> None:
+    deployment.publish("accounts", scope=SnapshotScope.JOB)
+
+    def lose() -> None:
+        deployment.sql(TRANSFER)
+        deployment.end_holders()
+        deployment.before.clear()
+
+    deployment.before["ExportRangeFunctionArn"] = at_range(1, lose)
+    done = deployment.run(deployment.world.start(file_format=FileFormat.CSV))
+    assert done.status is Status.SUCCEEDED, done.jobs
+    assert (done.jobs[0].attempt, done.jobs[0].claims) == (2, 2)
+    assert deployment.balances(done, "accounts") == {-1}
+    assert sorted(deployment.endings) == [Ending.LOST, Ending.READ]
+    assert deployment.world.open_uploads() == 0
+    assert len(deployment.world.stored()) == 1
+
+
+def test_a_job_that_loses_every_snapshot_fails_and_says_what_to_do(
+    deployment: Deployment,
+) -> None:
+    deployment.publish("accounts", scope=SnapshotScope.JOB)
+    deployment.before["ExportRangeFunctionArn"] = at_range(1, deployment.end_holders)
+    failed = deployment.run(deployment.world.start(file_format=FileFormat.CSV))
+    [job] = failed.jobs
+    assert (failed.status, job.status, job.claims) == (Status.FAILED, Status.FAILED, 3)
+    assert job.failure is not None
+    assert job.failure.code == "snapshot_lost"
+    assert "retry" in job.failure.detail
+    assert deployment.world.stored() == {}
+    assert deployment.world.open_uploads() == 0
+
+    deployment.before.clear()
+    again = deployment.run(deployment.world.retry(failed))
+    assert again.status is Status.SUCCEEDED
+    assert again.jobs[0].claims == 1
+
+
+def test_an_operation_that_loses_its_snapshot_fails_and_a_retry_reads_all_of_it_anew(
+    deployment: Deployment,
+) -> None:
+    deployment.publish("ledger", "accounts", scope=SnapshotScope.OPERATION)
+    deployment.before["CompleteJobFunctionArn"] = lambda _: deployment.end_holders()
+    failed = deployment.run(deployment.world.start(file_format=FileFormat.CSV))
+    assert failed.status is Status.FAILED
+    ledger, accounts = failed.jobs
+    assert (ledger.status, accounts.status) == (Status.SUCCEEDED, Status.FAILED)
+    assert accounts.failure is not None
+    assert (accounts.failure.code, accounts.claims) == ("snapshot_lost", 1)
+
+    deployment.before.clear()
+    deployment.sql(TRANSFER)
+    again = deployment.run(deployment.world.retry(failed))
+    assert again.status is Status.SUCCEEDED, again.jobs
+    assert again.sync_version != failed.sync_version
+    assert deployment.balances(again, "ledger") == {1}
+    assert deployment.balances(again, "accounts") == {-1}
+    assert len(deployment.world.stored()) == 2
+
+
+def test_a_database_that_lets_nobody_in_fails_the_operation_with_that_reason(
+    deployment: Deployment,
+) -> None:
+    deployment.publish("accounts", "ledger", scope=SnapshotScope.OPERATION)
+    deployment.before["HoldSnapshotFunctionArn"] = lambda _: deployment.server.run(
+        f"ALTER DATABASE {deployment.database} ALLOW_CONNECTIONS false"
+    )
+    failed = deployment.run(deployment.world.start(file_format=FileFormat.CSV))
+    assert failed.status is Status.FAILED
+    assert failed.failure is not None
+    assert failed.failure.code == "source_unavailable"
+    assert deployment.world.lock() is None
+
+
+# --- one snapshot, held for one attempt -------------------------------------------------------
+
+
+def a_held_job(deployment: Deployment, **changes: Any) -> tuple[Operation, str, int, HoldSnapshot]:
+    """A job that waits to be read in two ranges, and what holds its snapshot."""
+    deployment.publish("accounts", scope=SnapshotScope.JOB)
+    world = deployment.world
+    operation = world.start(file_format=FileFormat.CSV)
+    [job_id] = world.plan(operation)
+    job_attempt, ranges = world.plan_job(operation, job_id)
+    assert ranges == 2
+    hold = HoldSnapshot(world.extraction, world.warehouse, **{"pause": world.pass_time, **changes})
+    return operation, job_id, job_attempt, hold
+
+
+def test_a_snapshot_is_held_no_longer_than_one_may_be(deployment: Deployment) -> None:
+    operation, job_id, job_attempt, hold = a_held_job(deployment)
+    began = deployment.world.clock.now()
+    assert hold(deployment.world.attempt(operation), job_id, job_attempt) is Ending.OVERDUE
+    assert deployment.world.clock.now() - began == deployment.world.limits.longest_hold
+    assert deployment.holders() == 0
+    with pytest.raises(SnapshotLost):
+        deployment.world.export_range(operation, job_id, job_attempt)
+
+
+def test_no_attempt_is_read_in_two_snapshots(deployment: Deployment) -> None:
+    world = deployment.world
+    operation, job_id, job_attempt, hold = a_held_job(deployment)
+    hold(world.attempt(operation), job_id, job_attempt)
+    with pytest.raises(Fenced):
+        hold(world.attempt(operation), job_id, job_attempt)
+    running = world.status(operation)
+    with pytest.raises(Fenced):
+        world.operations.record_snapshot(running, running.jobs[0], Snapshot("another", "one"))
+    # The next attempt of the job has one of its own.
+    job_attempt, _ = world.plan_job(operation, job_id)
+    assert hold(world.attempt(operation), job_id, job_attempt) is Ending.OVERDUE
+
+
+def test_a_snapshot_is_let_go_when_its_job_counts_no_more(deployment: Deployment) -> None:
+    world, seen = deployment.world, list[int]()
+
+    def cancel(_: float) -> None:
+        seen.append(deployment.holders())
+        world.cancel(operation)
+
+    operation, job_id, job_attempt, hold = a_held_job(deployment, pause=cancel)
+    with pytest.raises(Fenced):
+        hold(world.attempt(operation), job_id, job_attempt)
+    assert seen == [1]
+    assert deployment.holders() == 0
+
+
+@dataclass
+class Busy:
+    """Operations that can be asked once how one of them stands."""
+
+    operations: Any
+    asked: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.operations, name)
+
+    def get(self, tenant: str, client_id: str, operation_id: str) -> Operation:
+        """Answers, and is busy from then on."""
+        self.asked += 1
+        if self.asked > 1:
+            raise Unavailable("The database is busy; try again.")
+        return cast("Operation", self.operations.get(tenant, client_id, operation_id))
+
+
+def test_a_holder_that_cannot_ask_how_the_job_stands_holds_on(deployment: Deployment) -> None:
+    world = deployment.world
+    operation, job_id, job_attempt, hold = a_held_job(deployment)
+    busy = Busy(world.operations)
+    hold = replace(hold, extraction=replace(world.extraction, operations=busy))
+    assert hold(world.attempt(operation), job_id, job_attempt) is Ending.OVERDUE
+    assert busy.asked > 2
+
+
+def test_a_reader_waits_for_the_snapshot_but_not_for_ever(deployment: Deployment) -> None:
+    world = deployment.world
+    operation, job_id, job_attempt, _ = a_held_job(deployment)
+    world.snapshots = replace(world.snapshots, pause=lambda s: world.pass_time(20 * s))
+    with pytest.raises(Unavailable):
+        world.export_range(operation, job_id, job_attempt)
+
+
+def test_a_reader_stops_waiting_when_its_attempt_counts_no_more(deployment: Deployment) -> None:
+    world = deployment.world
+    operation, job_id, job_attempt, _ = a_held_job(deployment)
+    world.snapshots = replace(
+        world.snapshots, pause=lambda _: cast("None", world.plan_job(operation, job_id))
+    )
+    with pytest.raises(Fenced):
+        world.export_range(operation, job_id, job_attempt)
+
+
+# --- the source -------------------------------------------------------------------------------
+
+
+def test_a_snapshot_shows_the_same_version_to_all_and_no_other_by_its_name(
+    deployment: Deployment,
+) -> None:
+    source = deployment.source
+    warehouse = PostgresqlWarehouse()
+    table = a_table_of(source, "public.ledger")
+
+    def read(version: str, name: str) -> bytes:
+        with warehouse.stream(
+            source, version, table, None, FileFormat.CSV, Compression.NONE, ONLY, name
+        ) as stream:
+            return b"".join(stream)
+
+    with warehouse.hold(source) as held:
+        before = read(held.version, held.name)
+        deployment.sql(TRANSFER)
+        held.check()
+        assert read(held.version, held.name) == before
+        # As after a restart of the server, which hands out the same names again.
+        with pytest.raises(SnapshotLost):
+            read("of another server's life", held.name)
+        deployment.end_holders()
+        with pytest.raises(SnapshotLost):
+            held.check()
+        with pytest.raises(SnapshotLost):
+            read(held.version, held.name)
+
+
+def test_a_source_that_cannot_be_reached_holds_nothing(deployment: Deployment) -> None:
+    nowhere = replace(deployment.source, options={"host": "/nowhere", "database": "x"})
+    with pytest.raises(SourceUnavailable), PostgresqlWarehouse().hold(nowhere):
+        pass
