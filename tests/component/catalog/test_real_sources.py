@@ -7,7 +7,9 @@ from pathlib import Path
 
 import boto3
 import duckdb
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from moto import mock_aws
 
 from headrace.adapters.postgresql import connection
@@ -18,6 +20,7 @@ from headrace.catalog.model import Catalog, CatalogRefused
 from headrace.exports.model import ColumnType
 from local.sample.roster import ROLE, Roster
 from local.sample.warehouse import build
+from tests.component.warehouse.delta_logs import HandWritten, a_column
 
 SAMPLE = Path(__file__).parents[3] / "catalog"
 
@@ -132,3 +135,22 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
     for kind in ("duckdb", "parquet"):
         with pytest.raises(CatalogRefused, match=r"c\.yaml:3: sources\[0\]: .* cannot be read"):
             compiled(tmp_path / "nowhere", kind, table)
+
+
+def test_a_folder_of_delta_tables(tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path / "letters"), pa.table({"id": [1, 2, 3], "t": ["x"] * 3}))
+    table = (
+        "  - {name: letters, source: letters, primary_key: [id], columns: [id, t],\n"
+        "     rows: [{column: id, values: [1, 2, 99]}]}\n"
+    )
+    [configuration] = compiled(tmp_path, "delta", table).configurations
+    assert configuration.tables[0].row_estimate == 2
+    ahead = HandWritten(tmp_path / "ahead")
+    ahead.create(a_column("id"), features=("catalogManaged",))
+    ahead.commit(ahead.file("a.parquet", "SELECT 1::BIGINT AS id"))
+    assert len(compiled(tmp_path, "delta", table).configurations) == 1
+    told = (
+        r"cannot be carried exactly: the table uses catalogManaged of Delta, which is not read here"
+    )
+    with pytest.raises(CatalogRefused, match=told):
+        compiled(tmp_path, "delta", "  - {name: a, source: ahead, all_rows: true, columns: [id]}\n")

@@ -5,13 +5,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import boto3
 import duckdb
-import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from headrace.adapters.postgresql import connection as postgresql_connection
 from headrace.adapters.warehouse import engine
@@ -129,18 +126,9 @@ def test_the_catalog_may_have_a_schema_of_its_own(postgresql: Server, tmp_path: 
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def aws(monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
     """AWS with a bucket, where the environment points to."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     monkeypatch.setattr(postgresql_connection, "_secrets", {})
-    place: Any = {"LocationConstraint": "eu-west-1"}
-    boto3.client("s3").create_bucket(Bucket="lake", CreateBucketConfiguration=place)
-    yield
-    httpx.post(f"http://{host}:{port}/moto-api/reset")
-    server.stop()
 
 
 def a_reader(server: Server, database: str, password: str) -> str:

@@ -175,8 +175,8 @@ def test_defaults() -> None:
         (
             "kind: ducklake",
             "kind: ducklak",
-            '13: sources[0].kind: "ducklak" is none of ducklake, postgresql, duckdb, parquet or '
-            "athena",
+            '13: sources[0].kind: "ducklak" is none of ducklake, postgresql, duckdb, parquet, '
+            "delta or athena",
         ),
         (
             "options: {catalog:",

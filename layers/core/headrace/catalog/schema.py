@@ -236,6 +236,13 @@ OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {
             "folder `NAME/` of Parquet files.",
         )
     },
+    "delta": {
+        "path": (
+            True,
+            "A folder or `s3://` prefix: each folder `NAME/` in it that has a `_delta_log/` is a "
+            "table.",
+        )
+    },
     "athena": {
         "database": (True, "The database in the account's Glue Data Catalog."),
         "workgroup": (False, "The workgroup that queries run in; `primary` if none is given."),
@@ -248,7 +255,7 @@ class SourceEntry(Entry):
     """Where tables are read from."""
 
     name: Id64 = Field(description="The name that configurations refer to.")
-    kind: Literal["ducklake", "postgresql", "duckdb", "parquet", "athena"] = Field(
+    kind: Literal["ducklake", "postgresql", "duckdb", "parquet", "delta", "athena"] = Field(
         description="What it is."
     )
     options: dict[str, str] = Field(description="Where it is; see below, by kind.")

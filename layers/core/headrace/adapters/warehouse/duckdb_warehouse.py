@@ -72,7 +72,7 @@ class _Query:
 
 @dataclass(frozen=True)
 class DuckdbWarehouse:
-    """Reads DuckLake, DuckDB files and folders of Parquet; a new engine for every call."""
+    """Reads what DuckDB reads: see ``sources``. A new engine for every call."""
 
     limits: Limits = field(default_factory=Limits)
     least_range_bytes: int = 4 * MIN_PART_BYTES
@@ -86,7 +86,8 @@ class DuckdbWarehouse:
     def holds_version(self, source: Source, version: str) -> bool:
         """Can the version still be read. Raises SourceUnavailable."""
         try:
-            with opened(source, version, self.limits):
+            with opened(source, version, self.limits) as reader:
+                reader.check_held()
                 return True
         except SourceChanged:
             return False

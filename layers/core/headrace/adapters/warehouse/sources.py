@@ -7,7 +7,9 @@ ducklake    attached read-only at a snapshot       the snapshot's id            
 duckdb      attached read-only                     fingerprint of the file             ``rowid``
 parquet     its files listed                       fingerprint of all its files        row number
                                                                                        over files
-staged      the files that a query unloaded        the same                            the same
+delta,      folders with a log each, read at a     every table's version               the same
+iceberg     version of it
+staged      the files that a query unloaded        the same as of parquet              the same
 ==========  =====================================  ==================================  ===========
 
 A *position* orders a table's rows at a version, so that ranges of positions split it. The engine
@@ -25,12 +27,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlencode
 
 import duckdb
 
 from headrace.adapters.postgresql.connection import connection_parameters, secret_was_renewed
 from headrace.adapters.warehouse import engine
+from headrace.adapters.warehouse.delta import DeltaFormat
 from headrace.adapters.warehouse.engine import Connection, Limits, identifier, literal
+from headrace.adapters.warehouse.storage import Storage, storage_of
+from headrace.adapters.warehouse.table_files import VIRTUAL, TableColumn, TableFiles, relation
 from headrace.adapters.warehouse.values import REFUSAL, classify
 from headrace.exports.model import ColumnType, RowRange, Source
 from headrace.exports.ports import SourceColumn
@@ -86,6 +92,10 @@ class OpenSource(Protocol):
 
     def verify(self) -> None:
         """Raises SourceChanged if what was read may be of more than one version."""
+        ...
+
+    def check_held(self) -> None:
+        """Raises SourceChanged if a table can no longer be read at the version."""
         ...
 
 
@@ -253,6 +263,9 @@ class _Attached:
 
     def verify(self) -> None:
         self.unchanged()
+
+    def check_held(self) -> None:
+        """It was when it was attached."""
 
 
 def _between(position: str, row_range: RowRange) -> str:
@@ -458,6 +471,9 @@ class _Folder:
     def verify(self) -> None:
         self.unchanged()
 
+    def check_held(self) -> None:
+        """It was when the files were listed."""
+
     def _paths(self, table: str) -> tuple[str, ...]:
         schema, name = split_name(table)
         return self.files.get(name, ()) if schema == "main" else ()
@@ -576,9 +592,6 @@ class _Staged(_Folder):
         return self.relation
 
 
-_VIRTUAL = ("filename", "file_row_number", "file_index")
-
-
 def _open_staged(
     connection: Connection, source: Source, version: str | None, files: tuple[str, ...]
 ) -> OpenSource:
@@ -606,7 +619,7 @@ def _staged_relation(
     read = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
     types = {row[0]: row[1] for row in connection.execute(f"DESCRIBE FROM {read}").fetchall()}
     names = {column["name"].lower() for column in columns}
-    chosen = [name for name in _VIRTUAL if not names & set(_VIRTUAL)]
+    chosen = [name for name in VIRTUAL if not names & set(VIRTUAL)]
     for index, column in enumerate(columns):
         value = f"c{index}"
         # Timestamps are unloaded as text. All else is what the file says, and held against what
@@ -621,6 +634,159 @@ def _staged_type(column: Mapping[str, Any]) -> str:
     if column["type"] == ColumnType.DECIMAL:
         return f"DECIMAL({int(column['precision'])},{int(column['scale'])})"
     return _STAGED_TYPES[ColumnType(column["type"])]
+
+
+# --- Delta and Iceberg: folders of tables, each with a log of its own ------------------------
+
+
+class _TableFormat(Protocol):
+    """An open format of tables. ``folder`` ends with a slash."""
+
+    def version(self, storage: Storage, folder: str) -> str | None:
+        """The version that the table in ``folder`` is at; None if there is no table."""
+        ...
+
+    def table(
+        self, storage: Storage, connection: Connection, folder: str, version: str
+    ) -> TableFiles:
+        """The table at a version. Raises SourceChanged if it can no longer be read at it."""
+        ...
+
+
+@dataclass(frozen=True)
+class _LoggedTables(_Folder):
+    """Tables of an open format, each at the version that ``versions`` has for its name."""
+
+    form: _TableFormat
+    storage: Storage
+    root: str
+    versions: Mapping[str, str]
+    read: dict[str, TableFiles]
+
+    def tables(self) -> tuple[str, ...]:
+        return tuple(sorted(f"main.{name}" for name in self.versions))
+
+    def columns(self, table: str) -> tuple[SourceColumn, ...]:
+        found = self._read(table)
+        return tuple(self._column(column) for column in found.columns) if found else ()
+
+    def position(self, table: str) -> str | None:
+        return super().position(table) if self._paths(table) else None
+
+    def scans(self, table: str, row_range: RowRange | None) -> tuple[Scan, ...]:
+        self._check_ids(table)
+        return super().scans(table, row_range)
+
+    def check_held(self) -> None:
+        for table in self.tables():
+            self._read(table)
+
+    def _column(self, column: TableColumn) -> SourceColumn:
+        if column.reason is not None:
+            return SourceColumn(
+                column.name, column.type, None, column.nullable, reason=column.reason
+            )
+        kind = self.connection.sqltype(column.type)
+        described = classify(column.name, kind, nullable=column.nullable)
+        return replace(described, promised=not column.nullable)
+
+    def _read(self, table: str) -> TableFiles | None:
+        schema, name = split_name(table)
+        version = self.versions.get(name)
+        if schema != "main" or version is None:
+            return None
+        if name not in self.read:
+            folder = f"{self.root}{name}/"
+            self.read[name] = self.form.table(self.storage, self.connection, folder, version)
+        return self.read[name]
+
+    def _paths(self, table: str) -> tuple[str, ...]:
+        found = self._read(table)
+        return found.paths if found else ()
+
+    def _relation(self, table: str) -> str:
+        found = self._read(table)
+        if found is None:
+            raise SourceChanged("The source no longer has a table that was published.")
+        return relation(found, self._deleted(table, found))
+
+    def _deleted(self, table: str, found: TableFiles) -> str | None:
+        """The name of the engine's table of the rows that are deleted, made when first needed."""
+        if all(file.deleted is None for file in found.files):
+            return None
+        deleted = f"temp.{identifier(f'deleted from {table}')}"
+        if self.connection.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [f"deleted from {table}"]
+        ).fetchone():
+            return deleted
+        self.connection.execute(f"CREATE TEMP TABLE {deleted}(file UBIGINT, row BIGINT)")
+        for index, file in enumerate(found.files):
+            rows = file.deleted() if file.deleted else ()
+            for start in range(0, len(rows), _DELETED_AT_ONCE):
+                # A list is bound value by value, which takes a hundred times as long.
+                text = ",".join(map(str, rows[start : start + _DELETED_AT_ONCE]))
+                self.connection.execute(
+                    f"INSERT INTO {deleted} "
+                    "SELECT ?::UBIGINT, unnest(string_split(?, ',')::BIGINT[])",
+                    [index, text],
+                )
+        return deleted
+
+    def _check_ids(self, table: str) -> None:
+        """Where columns are told by fields' ids, a file without any would read as all NULL."""
+        found = self._read(table)
+        if not found or not found.files or not any(isinstance(c.key, int) for c in found.columns):
+            return
+        listed = ", ".join(literal(path) for path in found.paths)
+        with_ids = self.connection.execute(
+            "SELECT count(DISTINCT file_name) FROM "  # noqa: S608
+            f"parquet_schema([{listed}]) WHERE field_id IS NOT NULL"
+        ).fetchone()
+        if with_ids != (len(found.files),):
+            raise SourceUnavailable(
+                "A file of the table does not tell its columns by ids, as the table does."
+            )
+
+
+_DELETED_AT_ONCE = 100_000
+_FORMATS: Mapping[str, _TableFormat] = {"delta": DeltaFormat()}
+_MAX_VERSION_CHARACTERS = 16_384
+
+
+def _versions_now(source: Source) -> dict[str, str]:
+    """Every table's version, as the folder has it now."""
+    root = _folder(_option(source, "path"))
+    storage, form = storage_of(root), _FORMATS[source.kind]
+    found = {name: form.version(storage, f"{root}{name}/") for name in storage.folders(root)}
+    versions = {name: version for name, version in found.items() if version is not None}
+    if not versions:
+        raise SourceUnavailable(f"There is no {source.kind} table in the source's folder.")
+    return versions
+
+
+def _version_text(versions: Mapping[str, str]) -> str:
+    text = urlencode(sorted(versions.items()))
+    if len(text) > _MAX_VERSION_CHARACTERS:
+        raise SourceUnavailable(
+            "The source has more tables than a version can name; put them into several folders, "
+            "each a source."
+        )
+    return text
+
+
+def _open_logged_tables(
+    connection: Connection, source: Source, version: str | None, files: tuple[str, ...]
+) -> OpenSource:
+    root = _folder(_option(source, "path"))
+    versions = _versions_now(source) if version is None else dict(parse_qsl(version))
+    if engine.is_remote(root):
+        engine.allow_s3(connection)
+    # The rows are the side of the join that streams, however many of them are deleted.
+    connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
+    engine.lock_down(connection, [root], files)
+    return _LoggedTables(
+        connection, {}, lambda: None, _FORMATS[source.kind], storage_of(root), root, versions, {}
+    )
 
 
 # --- fingerprints --------------------------------------------------------------------------------
@@ -658,6 +824,7 @@ _OPENERS: Mapping[str, _Opener] = {
     "ducklake": _open_ducklake,
     "duckdb": _open_duckdb,
     "parquet": _open_parquet,
+    "delta": _open_logged_tables,
     "staged": _open_staged,
 }
 
@@ -679,6 +846,8 @@ def current_version(source: Source, limits: Limits) -> str:
                     return _fingerprint(_remote_files(connection, root, pattern))
                 finally:
                     connection.close()
+        case "delta" | "iceberg":
+            return _version_text(_versions_now(source))
         case _:
             with opened(source, None, limits) as reader:
                 return _ducklake_version(reader)
