@@ -15,6 +15,8 @@ from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import Limits, literal, load_extension
 from headrace.adapters.warehouse.sources import opened
+from headrace.catalog.compiling import compile_catalog
+from headrace.catalog.declarations import CatalogText
 from headrace.exports.model import FileFormat, Source
 from headrace.kernel.errors import SourceUnavailable
 from tests.component.postgresql.server import Server
@@ -120,6 +122,26 @@ def test_the_catalog_may_have_a_schema_of_its_own(postgresql: Server, tmp_path: 
         connection.execute("CREATE TABLE l.t AS SELECT 1 AS i")
     source = lake_in(postgresql, database, None, user="postgres", metadata_schema="lake")
     assert document(source, a_table_of(source, "main.t"), FileFormat.CSV).stored == b"i\n1\n"
+
+
+def test_a_catalog_of_headraces_names_such_a_lake(postgresql: Server, tmp_path: Path) -> None:
+    database = a_loaded_lake(postgresql, f"{tmp_path}/data/", rows=20)
+    text = f"""\
+tenants: [{{id: me, name: Me}}]
+clients: [{{id: me, name: Me, tenants: [me]}}]
+sources:
+- name: lake
+  kind: ducklake
+  options: {{catalog: "postgres:{database}", host: "{postgresql.folder}", user: postgres}}
+configurations:
+- id: all
+  client: me
+  tenant: me
+  source: lake
+  tables: [{{name: t, source: t, all_rows: true, columns: [i]}}]
+"""
+    published = compile_catalog([CatalogText("c.yaml", text)], {}, WAREHOUSE)
+    assert published.configurations[0].tables[0].row_estimate == 19
 
 
 # --- data in S3, a password in Secrets Manager ---------------------------------------------------

@@ -192,8 +192,8 @@ def test_defaults() -> None:
             '{catalog: "sqlite:${HOME_OF_LAKE}/c.sqlite"}',
             "{}",
             '12: sources[0]: a ducklake source needs the option "catalog": The catalog database: '
-            "`sqlite:FILE` (in WAL mode, so that a loader can commit while an export reads) or "
-            "`duckdb:FILE`.",
+            "`postgres:DATABASE` (for workers and loaders on many machines), `sqlite:FILE` (in WAL "
+            "mode, so that a loader can commit while an export reads) or `duckdb:FILE`.",
         ),
         (
             "${HOME_OF_LAKE}",

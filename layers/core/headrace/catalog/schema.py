@@ -192,12 +192,21 @@ OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {
     "ducklake": {
         "catalog": (
             True,
-            "The catalog database: `sqlite:FILE` (in WAL mode, so that a loader can commit "
-            "while an export reads) or `duckdb:FILE`.",
+            "The catalog database: `postgres:DATABASE` (for workers and loaders on many "
+            "machines), `sqlite:FILE` (in WAL mode, so that a loader can commit while an export "
+            "reads) or `duckdb:FILE`.",
         ),
         "data_path": (
             False,
             "The folder or `s3://` prefix of the data files; without one, what the catalog says.",
+        ),
+        "metadata_schema": (
+            False,
+            "Of a catalog in PostgreSQL: the schema that its tables are in; without one, `public`.",
+        ),
+        **dict.fromkeys(
+            ("host", "port", "secret", "user", "tls", "tls_ca"),
+            (False, "Of a catalog in PostgreSQL, as of a source of kind `postgresql`."),
         ),
     },
     "postgresql": {
