@@ -12,11 +12,13 @@ import yaml
 from moto import mock_aws
 
 from headrace.adapters.dynamodb.operations import DynamoDueOperations, DynamoOperations
+from headrace.adapters.dynamodb.source_slots import DynamoSourceSlots
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.exports import extraction, usecases
 from headrace.exports.model import Compression, Failure, FileFormat, Limits, Operation, Status
+from headrace.exports.slots import Slots
 from headrace.exports.snapshots import Snapshots
 from headrace.kernel.errors import Fenced, Stopped
 from headrace.kernel.ids import RandomIds
@@ -77,6 +79,7 @@ class World:
         self.extraction = extraction.Extraction(
             self.configurations, self.operations, self.files, self.clock, self.limits
         )
+        self.slots = Slots(DynamoSourceSlots(table), self.clock, pause=self.pass_time)
         self.snapshots = Snapshots(self.operations, self.clock, pause=self.pass_time)
         self.upload = S3PartUploads(self.clients["s3"], BUCKET, self.limits.part_bytes)
 
@@ -153,7 +156,9 @@ class World:
         time_left: Callable[[], float] = lambda: 900.0,
     ) -> bool:
         """The task that streams a range; whether it has to be called again."""
-        task = extraction.ExportRange(self.extraction, self.warehouse, self.upload, self.snapshots)
+        task = extraction.ExportRange(
+            self.extraction, self.warehouse, self.upload, self.snapshots, self.slots
+        )
         return task(self.attempt(operation), job_id, job_attempt, index, time_left)
 
     def complete_job(self, operation: Operation, job_id: str, job_attempt: int) -> bool:

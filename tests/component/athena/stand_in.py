@@ -250,7 +250,9 @@ def _wired(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> Deploymen
     use_cases = {
         "plan_unload": extraction.PlanUnload(work, deployment.tables),
         "plan_job": extraction.PlanJob(work, warehouse, world.snapshots),
-        "export_range": extraction.ExportRange(work, warehouse, world.upload, world.snapshots),
+        "export_range": extraction.ExportRange(
+            work, warehouse, world.upload, world.snapshots, world.slots
+        ),
         "complete_job": extraction.CompleteJob(work),
         "fail_job": extraction.FailJob(work),
     }

@@ -145,7 +145,9 @@ def deployment(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             "plan_unload": lambda *_: None,
             "plan_export": extraction.PlanExport(work, warehouse),
             "plan_job": extraction.PlanJob(work, warehouse, snapshots),
-            "export_range": extraction.ExportRange(work, warehouse, world.upload, snapshots),
+            "export_range": extraction.ExportRange(
+                work, warehouse, world.upload, snapshots, world.slots
+            ),
             "hold_snapshot": HoldSnapshot(work, warehouse, pause=lambda _: time.sleep(0.01)),
             "complete_job": extraction.CompleteJob(work),
             "fail_job": extraction.FailJob(work),

@@ -234,7 +234,8 @@ OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {
         "lock_timeout": (False, "Seconds that a query waits for a lock."),
         "max_connections": (
             False,
-            "Workers that read from it at once, over all operations and clients; 4 without it.",
+            "Workers that read from it at once, over all operations and clients; 4 without it. Not "
+            "counted are those that plan, and those that hold a snapshot open for others.",
         ),
     },
     "duckdb": {"path": (True, "The database file. Its views are not offered, only its tables.")},

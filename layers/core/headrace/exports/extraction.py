@@ -48,6 +48,7 @@ from headrace.exports.ports import (
     Warehouse,
     Workflows,
 )
+from headrace.exports.slots import Slots
 from headrace.exports.snapshots import Snapshots
 from headrace.exports.usecases import discard_all, discard_unfinished, discard_work
 from headrace.kernel.clock import Clock
@@ -301,26 +302,26 @@ class _Shift:
     """
 
     def __init__(self, time_left: Callable[[], float], seconds: float) -> None:
-        self._time_left, self._seconds = time_left, seconds
+        self.time_left, self._seconds = time_left, seconds
         self._began = self._slice_began = time_left()
         self._longest = 0.0
 
     def is_over(self) -> bool:
         """Is there too little left of it for one more slice like those before."""
-        left = self._time_left()
+        left = self.time_left()
         return self._began - left >= self._seconds or left - _RESERVE_S < self._longest
 
     def begin_slice(self) -> None:
         """A slice begins."""
-        self._slice_began = self._time_left()
+        self._slice_began = self.time_left()
 
     def end_slice(self) -> None:
         """The slice is done."""
-        self._longest = max(self._longest, self._slice_began - self._time_left())
+        self._longest = max(self._longest, self._slice_began - self.time_left())
 
     def check(self) -> None:
         """Raises SliceTooLong if the slice must be left as it is."""
-        if self._time_left() < _RESERVE_S:
+        if self.time_left() < _RESERVE_S:
             raise SliceTooLong("A slice of the table takes longer than a worker may run.")
 
 
@@ -336,6 +337,7 @@ class ExportRange:
     warehouse: Warehouse
     upload: PartUploads
     snapshots: Snapshots
+    slots: Slots
 
     def __call__(
         self,
@@ -392,18 +394,22 @@ class ExportRange:
 
         def should_stop() -> bool:
             shift.check()
+            slot.keep()
             return not self.extraction.operations.may_continue(operation, job)
 
-        with self.warehouse.stream(
-            source,
-            snapshot.version if snapshot else version,
-            table,
-            None if rows == WHOLE else rows,
-            request.file_format,
-            request.compression,
-            PartPosition(first=number == 0, last=number == last),
-            snapshot.name if snapshot else None,
-        ) as stream:
+        with (
+            self.slots.taken(source, shift.time_left) as slot,
+            self.warehouse.stream(
+                source,
+                snapshot.version if snapshot else version,
+                table,
+                None if rows == WHOLE else rows,
+                request.file_format,
+                request.compression,
+                PartPosition(first=number == 0, last=number == last),
+                snapshot.name if snapshot else None,
+            ) as stream,
+        ):
             parts, digest = self.upload(
                 job.key or "",
                 job.upload_id or "",

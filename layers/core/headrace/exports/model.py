@@ -142,6 +142,10 @@ class Configuration:
         raise NotFound("The configuration has no such table; see GET /data/v1/metadata.")
 
 
+MAX_READERS = 4
+"""Workers that read from a database at once, where its option ``max_connections`` says nothing."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where tables are read.
@@ -160,6 +164,14 @@ class Source:
         Of PostgreSQL it cannot: what several workers are to see alike, somebody must hold open.
         """
         return self.kind != "postgresql"
+
+    @property
+    def max_readers(self) -> int | None:
+        """How many workers may read from it at once; None is any number."""
+        if self.kind != "postgresql":
+            return None
+        given = self.options.get("max_connections", "")
+        return max(1, int(given)) if given.isascii() and given.isdecimal() else MAX_READERS
 
     @property
     def unloads(self) -> bool:

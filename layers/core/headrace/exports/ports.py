@@ -172,6 +172,22 @@ class DueOperation:
     operation_id: str
 
 
+class SourceSlots(Protocol):
+    """Who reads from a source. A slot is taken for a while, and whose lease is over has lost it."""
+
+    def take(self, source: str, number: int, holder: str, now: datetime, until: datetime) -> bool:
+        """Is the slot the holder's now."""
+        ...
+
+    def renew(self, source: str, number: int, holder: str, until: datetime) -> None:
+        """Moves the end of the holder's lease."""
+        ...
+
+    def free(self, source: str, number: int, holder: str) -> None:
+        """Gives the slot back, if it still is the holder's."""
+        ...
+
+
 class DueOperations(Protocol):
     """The sweeper's view, and the only one across tenants."""
 

@@ -34,6 +34,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
         ├── SourceChanged
         ├── SliceTooLong          a slice of a table takes longer to read than a worker may run
         ├── SnapshotLost          nobody holds the snapshot open any more that a worker is to read
+        ├── SourceBusy            as many workers read from the source as may at once
         └── FileUnavailable
 """
 
@@ -262,6 +263,13 @@ class SnapshotLost(Unavailable):
 
     code = "snapshot_lost"
     title = "The snapshot is not held any more"
+
+
+class SourceBusy(Unavailable):
+    """As many workers read from the source as may at once."""
+
+    code = "source_busy"
+    title = "The source is busy"
 
 
 class FileUnavailable(Unavailable):

@@ -98,6 +98,7 @@ def failure_of(event: Event) -> Failure:
     code = {
         "SourceUnavailable": "source_unavailable",
         "SourceChanged": "source_changed",
+        "SourceBusy": "source_unavailable",
         "SliceTooLong": "slice_too_long",
         "SnapshotLost": "snapshot_lost",
         "FileUnavailable": "unavailable",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
     from headrace.exports import extraction, holding
     from headrace.exports.ports import Configurations, Unloads, Warehouse
+    from headrace.exports.slots import Slots
     from headrace.exports.snapshots import Snapshots
 
 
@@ -169,6 +170,15 @@ def _extraction() -> "extraction.Extraction":
     return Extraction(configurations(), operations(), files(), clock(), settings().limits)
 
 
+def _slots() -> "Slots":
+    from headrace.adapters.dynamodb.source_slots import DynamoSourceSlots
+    from headrace.adapters.dynamodb.table import Table
+    from headrace.exports.slots import Slots
+
+    table = Table(client("dynamodb"), settings().operations_table)
+    return Slots(DynamoSourceSlots(table), clock())
+
+
 def _snapshots() -> "Snapshots":
     from headrace.exports.snapshots import Snapshots
 
@@ -202,7 +212,7 @@ def export_range() -> "extraction.ExportRange":
     from headrace.exports.extraction import ExportRange
 
     upload = S3PartUploads(client("s3"), settings().files_bucket, settings().limits.part_bytes)
-    return ExportRange(_extraction(), warehouse(), upload, _snapshots())
+    return ExportRange(_extraction(), warehouse(), upload, _snapshots(), _slots())
 
 
 def hold_snapshot() -> "holding.HoldSnapshot":

@@ -72,9 +72,6 @@ from headrace.kernel.errors import (
     SourceUnavailable,
 )
 
-MAX_CONNECTIONS = 4
-"""Workers that read from one source at once, where its option ``max_connections`` says nothing."""
-
 _SPLIT_FROM_BYTES = 32 * 1024 * 1024
 """Tables smaller than this on the server's disk are not looked at closely: they go in one part."""
 

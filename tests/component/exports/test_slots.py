@@ -1,0 +1,110 @@
+"""No more workers read from a database at once than it has slots for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from headrace.exports.model import Source
+from headrace.kernel.errors import SourceBusy
+from tests.world import World
+
+BOOKS = Source("books", "postgresql", {"max_connections": "2"})
+
+
+@pytest.fixture
+def time_left(world: World) -> Iterator[Callable[[], float]]:
+    """That of a worker that begins now and has forty seconds."""
+    end = world.clock.now().timestamp() + 40
+    yield lambda: end - world.clock.now().timestamp()
+
+
+def slots_taken(world: World) -> int:
+    items = world.clients["dynamodb"].scan(TableName="OperationsTable")["Items"]
+    return sum(item["pk"]["S"] == "-source#books" for item in items)
+
+
+def test_who_comes_when_all_slots_are_taken_waits_and_is_told_to_come_again(
+    world: World, time_left: Callable[[], float]
+) -> None:
+    with ExitStack() as readers:
+        for _ in range(2):
+            readers.enter_context(world.slots.taken(BOOKS, time_left))
+        began = time_left()
+        with pytest.raises(SourceBusy), world.slots.taken(BOOKS, time_left):
+            pass
+        # The rest of its time it would need for the work.
+        assert 10 <= began - time_left() <= 12
+    assert slots_taken(world) == 0
+
+
+def test_a_slot_that_was_given_back_is_the_next_ones(
+    world: World, time_left: Callable[[], float]
+) -> None:
+    for _ in range(5):
+        with (
+            world.slots.taken(BOOKS, time_left) as one,
+            world.slots.taken(BOOKS, time_left) as other,
+        ):
+            assert {one.number, other.number} == {0, 1}
+            assert slots_taken(world) == 2
+
+
+def test_a_worker_that_died_loses_its_slot_and_one_that_lives_keeps_it(
+    world: World, time_left: Callable[[], float]
+) -> None:
+    with world.slots.taken(BOOKS, time_left) as living, ExitStack() as left_behind:
+        dead = left_behind.enter_context(world.slots.taken(BOOKS, time_left))
+        for _ in range(8):
+            world.clock.advance(seconds=10)
+            living.keep()
+        with world.slots.taken(BOOKS, time_left) as heir:
+            assert heir.number == dead.number
+            # It was not dead after all, and has no say any more.
+            dead.free()
+            world.clock.advance(seconds=20)
+            dead.keep()
+            living.keep()
+            with pytest.raises(SourceBusy), world.slots.taken(BOOKS, lambda: 0.0):
+                pass
+
+
+def test_sources_do_not_share_their_slots_and_most_have_no_cap(
+    world: World, time_left: Callable[[], float]
+) -> None:
+    with ExitStack() as readers:
+        for name in ("books", "others"):
+            for _ in range(2):
+                source = Source(name, "postgresql", {"max_connections": "2"})
+                readers.enter_context(world.slots.taken(source, time_left))
+        for _ in range(20):
+            lake = Source("books", "ducklake", {})
+            assert readers.enter_context(world.slots.taken(lake, time_left)).number is None
+        assert slots_taken(world) == 2
+
+
+def test_a_worker_reads_in_a_slot_and_gives_it_back_whatever_happens(
+    world: World, time_left: Callable[[], float]
+) -> None:
+    world.configurations.origin = Source("books", "postgresql", {"max_connections": "1"})
+    operation = world.start(entity="employees")
+    [job_id] = world.plan(operation)
+    job_attempt, _ = world.plan_job(operation, job_id)
+    source = Source("hr", "postgresql", {"max_connections": "1"})
+    with world.slots.taken(source, time_left), pytest.raises(SourceBusy):
+        world.export_range(operation, job_id, job_attempt, time_left=time_left)
+    world.warehouse.failure = SourceBusy("broken in the middle")
+    with pytest.raises(SourceBusy):
+        world.export_range(operation, job_id, job_attempt)
+    world.warehouse.failure = None
+    world.export_range(operation, job_id, job_attempt)
+    assert world.complete_job(operation, job_id, job_attempt)
+
+
+@pytest.mark.parametrize(
+    ("options", "most"), [({}, 4), ({"max_connections": "9"}, 9), ({"max_connections": "no"}, 4)]
+)
+def test_a_database_has_as_many_slots_as_its_option_says(
+    options: dict[str, str], most: int
+) -> None:
+    assert Source("books", "postgresql", options).max_readers == most
