@@ -148,14 +148,15 @@ def test_every_slice_that_is_not_done_is_in_exactly_one_range(
     st.integers(1, 60),
     st.floats(1, 880),
     st.integers(1, 2048),
+    st.none() | st.integers(1, 60),
 )
 def test_there_are_no_more_ranges_than_slices_and_than_allowed(
-    slices: int, max_ranges: int, seconds: float, range_mib: int
+    slices: int, max_ranges: int, seconds: float, range_mib: int, readers: int | None
 ) -> None:
     limits = Limits(
         max_ranges=max_ranges, range_seconds=seconds, range_bytes=range_mib * 1024 * 1024
     )
-    assert 1 <= limits.ranges(slices) <= min(slices, max_ranges)
+    assert 1 <= limits.ranges(slices, readers) <= min(slices, max_ranges, readers or slices)
     assert limits.slice_bytes <= limits.range_bytes
 
 

@@ -252,7 +252,7 @@ class PlanJob:
             attempt=before.attempt + 1,
             claims=before.claims + 1,
             slices=slices,
-            ranges=extraction.limits.ranges(len(slices)),
+            ranges=extraction.limits.ranges(len(slices), source.max_readers),
             slices_done=frozenset(),
             held=len(slices) > 1 and not source.keeps_versions and not operation.held,
             snapshot=None,

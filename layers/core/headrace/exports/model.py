@@ -637,10 +637,14 @@ class Limits:
         """The encoded size that a slice aims at: no more than a slow worker reads in its time."""
         return min(self.range_bytes, int(self.range_seconds * _LEAST_BYTES_PER_S))
 
-    def ranges(self, slices: int) -> int:
-        """To how many ranges so many slices are shared out."""
+    def ranges(self, slices: int, readers: int | None = None) -> int:
+        """To how many ranges so many slices are shared out.
+
+        No more than there may be ``readers`` of the source: others would but wait for them.
+        """
         wanted = math.ceil(slices * self.slice_bytes / self.range_bytes)
-        return max(1, min(wanted, slices, self.max_ranges))
+        most = self.max_ranges if readers is None else min(readers, self.max_ranges)
+        return max(1, min(wanted, slices, most))
 
 
 _LEAST_BYTES_PER_S = 1024 * 1024
