@@ -27,6 +27,10 @@ install: .venv/.installed .tools/sam/.installed .tools/platform/.installed ## th
 	@requirements/install .tools/sam -r requirements/sam.txt
 	@touch $@
 
+.tools/bench/.installed: requirements/bench.txt
+	@requirements/install .tools/bench -r requirements/bench.txt
+	@touch $@
+
 .tools/platform/.installed: requirements/platform.txt
 	@requirements/install .tools/platform -r requirements/platform.txt
 	@touch $@
@@ -79,8 +83,8 @@ described:
 	@$(PYTHON) -m headrace.catalog.reference --check
 	@$(PYTHON) -m tests.abuse_report --check
 
-bench: tools ## how fast an export is, beside DuckDB alone
-	@$(PYTHON) -m benchmarks
+bench: tools .tools/bench/.installed sam-build ## how fast an export is, beside psql, DuckDB and other tools
+	@$(PYTHON) -m benchmarks $(BENCH)
 
 format: .venv/.installed ## put the code into its format
 	@$(BIN)/ruff format .

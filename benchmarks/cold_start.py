@@ -5,18 +5,23 @@ figure is CPU time (user and system) beyond that of an interpreter that imports 
 round robin, so that a slow moment of the machine hits all functions alike; the median of ``-n``
 rounds is printed.
 
-    python -m benchmarks.cold_start [-n 5]
 """
 
-import argparse
 import os
 import resource
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+import yaml
+
+from benchmarks import report
+from local.home import CHECKOUT as ROOT
+from local.home import LocalFailure
 
 
 def modules() -> list[str]:
@@ -57,8 +62,77 @@ def cpu_ms(module: str | None) -> float:
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
-def run(rounds: int) -> None:
-    """Prints a line per function, the dearest first."""
+ENGINE = ("duckdb", "psycopg", "isal", "backports.zstd")
+"""What only the functions that read a source may import."""
+
+
+def imported(module: str) -> list[str]:
+    """Which of ``ENGINE`` the module imports."""
+    statement = f"import sys, {module}; print(*[m for m in {ENGINE!r} if m in sys.modules])"
+    command = [sys.executable, "-c", statement]
+    done = subprocess.run(
+        command, env=environment(), check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    return done.stdout.split()
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the template: its module, and the folders that make its package."""
+
+    module: str
+    folders: tuple[Path, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its code and its layers, unpacked: what Lambda bounds by 250 MiB."""
+        return sum(
+            file.stat().st_size
+            for folder in self.folders
+            for file in folder.rglob("*")
+            if file.is_file()
+        )
+
+
+def built() -> dict[str, Function]:
+    """The functions by module, as ``sam build`` leaves them."""
+    build = ROOT / ".aws-sam" / "build"
+    if not (build / "template.yaml").is_file():
+        raise LocalFailure("There is no build to measure: make sam-build")
+    template = yaml.load((build / "template.yaml").read_text(), _Tags)
+    resources: dict[str, Any] = template["Resources"]
+    shared = template["Globals"]["Function"].get("Layers", [])
+    found = {}
+    for declared in resources.values():
+        if declared["Type"] != "AWS::Serverless::Function":
+            continue
+        properties = declared["Properties"]
+        layers = properties.get("Layers", []) + shared
+        content = [resources[name]["Properties"]["ContentUri"] for name in dict.fromkeys(layers)]
+        module = properties["Handler"].removesuffix(".handler")
+        code = properties["CodeUri"]
+        found[module] = Function(module, tuple(build / part for part in (code, *content)))
+    return found
+
+
+class _Tags(yaml.SafeLoader):
+    """YAML with CloudFormation's short functions, each read as its argument."""
+
+
+def _argument(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node)
+    return loader.construct_mapping(node)  # type: ignore[arg-type]
+
+
+_Tags.add_multi_constructor("!", _argument)
+
+
+def measure(rounds: int) -> str:
+    """A row for each function, the dearest first."""
+    packages = built()
     names = modules()
     for name in names:
         cpu_ms(name)  # writes the .pyc files, and warms the cache of the disk
@@ -71,12 +145,19 @@ def run(rounds: int) -> None:
         ((statistics.median(values) - bare, str(name)) for name, values in taken.items()),
         reverse=True,
     )
-    print(f"initialisation, CPU ms beyond a bare interpreter's {bare:.0f} (median of {rounds})")
-    for cost, name in medians:
-        print(f"  {name:<40}{cost:8.0f}")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-n", type=int, default=5, help="rounds")
-    run(parser.parse_args().n)
+    head = (
+        f"`python -m benchmarks cold_start -n {rounds}` on {datetime.now(UTC).date()}: CPU "
+        f"milliseconds beyond a bare interpreter's {bare:.0f}, medians of {rounds}; the size of "
+        "code and layers, unpacked."
+    )
+    rows = [
+        [
+            name,
+            f"{cost:.0f}",
+            f"{packages[name].size / 1e6:.1f}" if name in packages else "–",
+            ", ".join(imported(name)) or "–",
+        ]
+        for cost, name in medians
+    ]
+    titles = ("function", "import, CPU ms", "package, MB", "of the engine")
+    return f"{head}\n\n{report.table(titles, rows)}"

@@ -77,7 +77,7 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
         f"{shown(path)}: {requirement}"
         for path in requirement_files()
         for requirement in pins(path)
-        if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[0-9][A-Za-z0-9.]*", requirement)
+        if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z_,]+\])?==[0-9][A-Za-z0-9.]*", requirement)
     ]
     assert loose == []
 

