@@ -15,6 +15,7 @@ from headrace.exports.model import (
     FileFormat,
     Job,
     Operation,
+    Progress,
     Quota,
     RowRange,
     SliceResult,
@@ -69,13 +70,23 @@ def _scheduled() -> Operation:
 
 def _running() -> Operation:
     operation = _scheduled()
-    job = replace(operation.jobs[0], status=Status.RUNNING, attempt=1)
+    job = replace(
+        operation.jobs[0],
+        status=Status.RUNNING,
+        attempt=1,
+        read=Progress(24, 701),
+        expected_rows=48,
+        slices=(RowRange(0, 47, 48),),
+        ranges=1,
+        seconds_left=2,
+    )
     return replace(
         operation,
         status=Status.RUNNING,
         sync_version="42",
         started_at=_BEGUN + timedelta(seconds=1),
         jobs=(job,),
+        seconds_left=2,
     )
 
 
@@ -85,9 +96,8 @@ def _succeeded() -> Operation:
     job: Job = replace(
         operation.jobs[0],
         status=Status.SUCCEEDED,
-        slices=(RowRange(0, 47, 48),),
-        ranges=1,
         slices_done=frozenset({0}),
+        seconds_left=None,
         rows=48,
         size=1_403,
         sha256=_DIGEST,
@@ -100,6 +110,7 @@ def _succeeded() -> Operation:
         ended_at=ended,
         expires_at=ended + timedelta(hours=24),
         jobs=(job,),
+        seconds_left=None,
     )
 
 
@@ -109,13 +120,14 @@ def _shown(operation: Operation) -> views.OperationView:
 
 def _cancelled() -> Operation:
     ended = _BEGUN + timedelta(seconds=2)
-    job = replace(_running().jobs[0], status=Status.CANCELLED)
+    job = replace(_running().jobs[0], status=Status.CANCELLED, seconds_left=None)
     return replace(
         _running(),
         status=Status.CANCELLED,
         ended_at=ended,
         expires_at=ended + timedelta(hours=24),
         jobs=(job,),
+        seconds_left=None,
     )
 
 

@@ -96,6 +96,11 @@ class FakeStream:
     lines: list[bytes]
     rows: int = 0
 
+    @property
+    def rows_so_far(self) -> int:
+        """See the port."""
+        return self.rows
+
     def __iter__(self) -> Iterator[bytes]:
         for line in self.lines:
             self.rows += 1

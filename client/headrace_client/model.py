@@ -176,6 +176,7 @@ class Job:
     error: Failure | None
     link: str | None
     expires_at: datetime | None
+    seconds_left: int | None = None
 
     @classmethod
     def from_json(cls, held: object) -> Job:
@@ -192,12 +193,14 @@ class Job:
             error=Failure.from_json(doc.get("error")),
             link=doc.text_or_none("link"),
             expires_at=doc.time_or_none("expiresAt"),
+            seconds_left=doc.count_or_none("secondsLeft"),
         )
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One run of an export. `jobs` is empty in a list of operations.
+    """One run of an export. `jobs` is empty in a list of operations. `rows` and `bytes` grow while
+    it runs; `seconds_left` is the service's guess, None where it has none.
 
     `retry_after` is not part of the document: the seconds that the reply asked to wait before
     the next look, or None.
@@ -221,6 +224,9 @@ class Operation:
     error: Failure | None
     jobs: tuple[Job, ...]
     retry_after: float | None = None
+    rows: int = 0
+    bytes: int = 0
+    seconds_left: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -247,6 +253,9 @@ class Operation:
             error=Failure.from_json(doc.get("error")),
             jobs=tuple(Job.from_json(entry) for entry in doc.documents("jobs")),
             retry_after=retry_after,
+            rows=doc.count("rows", default=0),
+            bytes=doc.count("bytes", default=0),
+            seconds_left=doc.count_or_none("secondsLeft"),
             raw=held if isinstance(held, Mapping) else {},
         )
 

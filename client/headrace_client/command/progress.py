@@ -149,8 +149,18 @@ def _progress(operation: Operation) -> dict[str, Any]:
         "operationId": operation.operation_id,
         "status": operation.status,
         "percent": operation.percent,
+        "rows": operation.rows,
+        "bytes": operation.bytes,
+        "secondsLeft": operation.seconds_left,
         "jobs": [
-            {"table": job.table, "status": job.status, "percent": job.percent, "rows": job.rows}
+            {
+                "table": job.table,
+                "status": job.status,
+                "percent": job.percent,
+                "rows": job.rows,
+                "bytes": job.bytes,
+                "secondsLeft": job.seconds_left,
+            }
             for job in operation.jobs
         ],
     }
@@ -201,7 +211,8 @@ class Lines(Silence):
                 self._finished.add(job.job_id)
                 lines.append(f"  {job.table}: {job.status}, {job.rows:,} rows")
         if operation.status.active and self._throttle.passes():
-            lines.append(f"  {operation.status}, {operation.percent:.0f} %")
+            amount = _amount(operation.rows, operation.bytes, operation.seconds_left)
+            lines.append(f"  {operation.status}, {operation.percent:.0f} %{amount}")
         return lines
 
 
@@ -283,7 +294,10 @@ class Live:
         if self._overall is None:
             self._overall = self._progress.add_task("operation", total=100.0)
         self._progress.update(
-            self._overall, completed=operation.percent, said=str(operation.status)
+            self._overall,
+            completed=operation.percent,
+            said=str(operation.status)
+            + _amount(operation.rows, operation.bytes, operation.seconds_left),
         )
         for job in operation.jobs:
             if job.job_id not in self._jobs:
@@ -291,11 +305,27 @@ class Live:
                     printable(f"  {job.table}"), total=100.0
                 )
             done = 100.0 if job.status is Status.SUCCEEDED else job.percent
-            said = f"{job.status}, {job.rows:,} rows" if job.rows else str(job.status)
+            said = str(job.status) + _amount(job.rows, job.bytes, job.seconds_left)
             self._progress.update(self._jobs[job.job_id], completed=done, said=said)
 
     def _say(self, text: str) -> None:
         self._progress.console.print(printable(text), markup=False)
+
+
+def _amount(rows: int, size: int, seconds_left: int | None) -> str:
+    """What there is so far and how long it takes yet, to stand behind a status."""
+    told = [f"{rows:,} rows"] if rows else []
+    told += [_size(size)] if size else []
+    told += [f"about {_time(seconds_left)} left"] if seconds_left is not None else []
+    return "".join(f", {one}" for one in told)
+
+
+def _time(seconds: int) -> str:
+    """Seconds for people."""
+    if seconds < 100:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _size(count: int) -> str:

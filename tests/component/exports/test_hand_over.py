@@ -186,6 +186,66 @@ def test_a_table_that_is_planned_anew_begins_with_no_slice_done() -> None:
         fan.holds_every_row_once()
 
 
+def test_rows_and_bytes_grow_while_a_slice_is_read_and_few_writes_tell_them() -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def look(row: int) -> None:
+        [job] = fan.world.status(fan.operation).jobs
+        seen.append((job.so_far.rows, job.so_far.size, job.percent))
+
+    with a_fan() as fan:
+        table = fan.world.operations.table
+        fan.warehouse.before_row = look
+        assert not fan.shift()
+        item = f"job#{fan.job_id}#progress#0001#0000"
+        assert table.get("north#bureau", item) is not None
+        # A row takes a second: told every other one, and when a slice is there.
+        assert len({rows for rows, _, _ in seen}) > ROWS // 3
+        assert all(row - rows <= 2 for row, (rows, _, _) in enumerate(seen))
+        assert seen == sorted(seen)
+        assert all(size == rows * MIB for rows, size, _ in seen)
+        [job] = fan.world.status(fan.operation).jobs
+        assert job.seconds_left is None
+        fan.holds_every_row_once()
+        assert fan.world.status(fan.operation).so_far.rows == ROWS
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    troubles=st.lists(
+        st.tuples(st.integers(0, ROWS - 1), st.sampled_from(["die", "time", "plan"])), max_size=4
+    )
+)
+def test_what_a_caller_sees_never_falls_while_workers_die_hand_over_and_begin_anew(
+    troubles: list[tuple[int, str]],
+) -> None:
+    left, before = dict(troubles), (0, 0, 0)
+
+    def look_and_trouble(row: int) -> None:
+        nonlocal before
+        [job] = fan.world.status(fan.operation).jobs
+        now = (job.so_far.rows, job.so_far.size, job.percent)
+        assert all(new >= old for old, new in zip(before, now, strict=True))
+        before = now
+        match left.pop(row, None):
+            case "die":
+                raise SystemExit
+            case "time":
+                fan.world.clock.advance(seconds=30)
+            case "plan":
+                fan.job_attempt, _ = fan.world.plan_job(fan.operation, fan.job_id)
+
+    with a_fan() as fan:
+        fan.warehouse.before_row = look_and_trouble
+        again = True
+        while again:
+            try:
+                again = fan.shift(30)
+            except (HeadraceError, SystemExit):
+                again = True
+        fan.holds_every_row_once()
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     ranges=st.integers(1, SLICES),

@@ -28,7 +28,8 @@ def hasty(platform: Platform) -> Iterator[None]:
 def job_item(integrator: Integrator) -> Json | None:
     """What is kept of the client's newest job."""
     items = integrator.items()
-    return next((items[key] for key in sorted(items, reverse=True) if key[:4] == "job#"), None)
+    jobs = [key for key in items if key[:4] == "job#" and "#progress#" not in key]
+    return items[max(jobs)] if jobs else None
 
 
 def recorded(integrator: Integrator, operation_id: str) -> dict[str, Json]:

@@ -20,6 +20,7 @@ from headrace.exports.model import (
     Job,
     KeyRange,
     Limits,
+    Progress,
     RowRange,
     SliceResult,
     Status,
@@ -28,6 +29,7 @@ from headrace.exports.model import (
     origins,
     part_numbers,
     parts_fit,
+    read_so_far,
 )
 from headrace.kernel.errors import NotFound, OperationNotRetryable, OperationRunning
 from tests.builders import NOON, a_column, a_configuration, a_request, a_rule, a_table, an_export
@@ -122,6 +124,44 @@ def test_coarser_slices_hold_the_same_keys_and_take_no_more_room_than_allowed(
     assert {one.upto for one in joined} <= {one.upto for one in slices}
     texts = [text for one in joined for bound in (one.after, one.upto) for text in bound or ()]
     assert sum(len(text.encode()) for text in texts) <= most_bytes
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.integers(0, 2), st.integers(0, 9), st.integers(0, 9)),
+        max_size=40,
+    )
+)
+def test_what_a_caller_is_told_never_falls_whatever_workers_of_any_attempt_say(
+    told: list[tuple[int, int, int, int]],
+) -> None:
+    kept: dict[int, dict[int, Progress]] = {}
+    before = Progress()
+    for attempt, index, rows, size in told:
+        ranges = kept.setdefault(attempt, {})
+        now = ranges.get(index, Progress())
+        # As it is written: what says less of either changes nothing.
+        if rows >= now.rows and size >= now.size:
+            ranges[index] = Progress(rows, size)
+        seen = read_so_far({one: list(sums.values()) for one, sums in kept.items()})
+        assert seen.rows >= before.rows
+        assert seen.size >= before.size
+        before = seen
+
+
+def test_the_time_left_is_told_by_the_pace_so_far_and_only_if_there_is_one() -> None:
+    job = Job("j", "t", Status.RUNNING, expected_rows=400, started_at=NOON, read=Progress(100, 5))
+    later = NOON + timedelta(seconds=10)
+    operation = replace(an_export(), status=Status.RUNNING, started_at=NOON, jobs=(job,))
+    seen = operation.seen_at(later)
+    assert (seen.seconds_left, seen.jobs[0].seconds_left) == (30, 30)
+    for unknown in (
+        replace(job, read=Progress()),
+        replace(job, expected_rows=None),
+        replace(job, expected_rows=90),
+    ):
+        seen = replace(operation, jobs=(unknown,)).seen_at(later)
+        assert (seen.seconds_left, seen.jobs[0].seconds_left) == (None, None)
 
 
 def test_slices_by_position_stay_as_they_are() -> None:

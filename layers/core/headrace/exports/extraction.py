@@ -6,10 +6,10 @@ that the work no longer counts; they are no failures.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from headrace.exports.model import (
     MAX_BOUND_BYTES,
@@ -23,6 +23,7 @@ from headrace.exports.model import (
     Limits,
     Operation,
     PartPosition,
+    Progress,
     RowRange,
     SliceResult,
     SnapshotScope,
@@ -43,6 +44,7 @@ from headrace.exports.ports import (
     OpenUpload,
     Operations,
     PartUploads,
+    RowStream,
     Unload,
     Unloads,
     Warehouse,
@@ -245,7 +247,9 @@ class PlanJob:
                 raise Fenced("Another attempt owns the job: its rows are unloaded elsewhere.")
             place, _, _ = extraction.reading(operation, before)
             before = replace(before, staged_version=self.warehouse.current_version(place))
-        slices = self._slices(operation, before, split=split)
+        slices, rows = self._slices(operation, before, split=split)
+        if before.slices and before.expected_rows is not None:
+            rows = before.expected_rows  # so that the share of what was read does not fall
         job = replace(
             before,
             status=Status.RUNNING,
@@ -256,6 +260,8 @@ class PlanJob:
             slices_done=frozenset(),
             held=len(slices) > 1 and not source.keeps_versions and not operation.held,
             snapshot=None,
+            expected_rows=rows,
+            started_at=extraction.clock.now(),
             schema_hash=table.schema_hash,
         )
         request = operation.request
@@ -271,7 +277,10 @@ class PlanJob:
             raise
         return PlannedJob(job.attempt, job.ranges, job.held)
 
-    def _slices(self, operation: Operation, job: Job, *, split: bool) -> tuple[TableRange, ...]:
+    def _slices(
+        self, operation: Operation, job: Job, *, split: bool
+    ) -> tuple[tuple[TableRange, ...], int | None]:
+        """The slices, and how many rows they hold as far as anybody knows."""
         source, version, table = self.extraction.reading(operation, job)
         limits, request = self.extraction.limits, operation.request
         if split and request.file_format.splittable:
@@ -284,10 +293,9 @@ class PlanJob:
                 max_ranges=MAX_SLICES,
                 compression=request.compression,
             )
-            slices = coarser(slices, MAX_BOUND_BYTES)
-            if len(slices) > 1:
-                return slices
-        return (WHOLE,)
+            slices, rows = coarser(slices, MAX_BOUND_BYTES), sum(one.rows for one in slices)
+            return (slices if len(slices) > 1 else (WHOLE,)), rows
+        return (WHOLE,), job.expected_rows
 
 
 _RESERVE_S = 8.0
@@ -325,6 +333,42 @@ class _Shift:
             raise SliceTooLong("A slice of the table takes longer than a worker may run.")
 
 
+_TELL_EVERY = timedelta(seconds=2)
+
+
+class _Meter:
+    """Counts what a worker reads of its range, and tells it now and then.
+
+    ``before`` is what the range has of slices that are recorded already.
+    """
+
+    def __init__(self, tell: Callable[[Progress], None], clock: Clock, before: Progress) -> None:
+        self._tell, self._clock, self._before = tell, clock, before
+        self._told = clock.now()
+
+    def counted(self, stream: RowStream) -> Iterator[bytes]:
+        """The chunks of the stream."""
+        size = 0
+        for chunk in stream:
+            size += len(chunk)
+            now = self._clock.now()
+            if now - self._told >= _TELL_EVERY:
+                self._told = now
+                self._say(self._before + Progress(stream.rows_so_far or 0, size))
+            yield chunk
+
+    def end_slice(self, result: SliceResult, *, last: bool) -> None:
+        """A slice is there; told at once, unless its record is about to say so of the whole job."""
+        self._before += Progress(result.rows, result.size)
+        if not last:
+            self._say(self._before)
+
+    def _say(self, progress: Progress) -> None:
+        # Whether anybody hears of it is no matter of life and death.
+        with suppress(Unavailable):
+            self._tell(progress)
+
+
 @dataclass(frozen=True)
 class ExportRange:
     """Streams the slices of a range, one by one, each into its block of the job's upload.
@@ -355,6 +399,7 @@ class ExportRange:
         """
         operation, job = self._owned(attempt, job_id, job_attempt)
         shift = _Shift(time_left, self.extraction.limits.range_seconds)
+        meter = self._meter(operation, job, index)
         for turn, number in enumerate(job.open_slices(index)):
             if turn:
                 if shift.is_over():
@@ -364,7 +409,7 @@ class ExportRange:
                 continue
             shift.begin_slice()
             try:
-                result = self._run(operation, job, number, shift)
+                result = self._run(operation, job, number, shift, meter)
             except SliceTooLong:
                 if turn:
                     return True
@@ -376,6 +421,7 @@ class ExportRange:
                 self.extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
                 self.extraction.unstage(job)
                 return False
+            meter.end_slice(result, last=len(job.slices) == 1)
             self.extraction.operations.record_slice(operation, job, result)
             shift.end_slice()
         return False
@@ -386,7 +432,19 @@ class ExportRange:
             raise Fenced("Another attempt owns the job.")
         return operation, job
 
-    def _run(self, operation: Operation, job: Job, number: int, shift: _Shift) -> SliceResult:
+    def _meter(self, operation: Operation, job: Job, index: int) -> _Meter:
+        operations, own = self.extraction.operations, job.own_slices(index)
+        done = operations.slices(operation, job) if job.slices_done.intersection(own) else ()
+        before = (Progress(one.rows, one.size) for one in done if one.index in own)
+
+        def tell(progress: Progress) -> None:
+            operations.tell_progress(operation, job, index, progress)
+
+        return _Meter(tell, self.extraction.clock, sum(before, Progress()))
+
+    def _run(
+        self, operation: Operation, job: Job, number: int, shift: _Shift, meter: _Meter
+    ) -> SliceResult:
         source, version, table = self.extraction.reading(operation, job)
         snapshot = self.snapshots.to_read(operation, job)
         rows, last = job.slices[number], len(job.slices) - 1
@@ -414,7 +472,7 @@ class ExportRange:
                 job.key or "",
                 job.upload_id or "",
                 part_numbers(number, len(job.slices)),
-                iter(stream),
+                meter.counted(stream),
                 should_stop,
             )
             exact = isinstance(rows, RowRange) and rows != WHOLE

@@ -411,6 +411,29 @@ MAX_CLAIMS = 3
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How much was read: ``rows``, 0 where they are not counted on the way, and stored bytes."""
+
+    rows: int = 0
+    size: int = 0
+
+    def __add__(self, other: "Progress") -> "Progress":
+        return Progress(self.rows + other.rows, self.size + other.size)
+
+
+def read_so_far(attempts: Mapping[int, Sequence[Progress]]) -> Progress:
+    """What a caller is told of a job, from what the workers of each of its attempts say.
+
+    The most that an attempt has read: what its workers say only grows, and so does the most, also
+    where a job begins anew and its next attempt has still to come as far.
+    """
+    sums = [sum(told, Progress()) for told in attempts.values()]
+    return Progress(
+        max((one.rows for one in sums), default=0), max((one.size for one in sums), default=0)
+    )
+
+
+@dataclass(frozen=True)
 class Job:
     """The extraction of one table.
 
@@ -421,7 +444,9 @@ class Job:
     ``upload_id`` are where that attempt writes; no two attempts share a key. ``staging`` is the
     folder that its rows were unloaded to, and ``staged_version`` what was in there when the job
     was planned. ``held``: its slices are read in a snapshot of the job's own, which is
-    ``snapshot`` as soon as a worker holds it.
+    ``snapshot`` as soon as a worker holds it. ``rows`` and ``size`` are those of the document,
+    ``read`` is what was read on the way to it, of ``expected_rows`` if anybody knows;
+    ``seconds_left`` is a guess of how long the rest takes.
     """
 
     job_id: str
@@ -432,6 +457,10 @@ class Job:
     slices: tuple[TableRange, ...] = ()
     ranges: int = 0
     slices_done: frozenset[int] = frozenset()
+    expected_rows: int | None = None
+    started_at: datetime | None = None
+    read: Progress = Progress()
+    seconds_left: int | None = None
     rows: int | None = None
     size: int | None = None
     sha256: str | None = None
@@ -452,18 +481,30 @@ class Job:
 
     @property
     def percent(self) -> int:
-        """How far it is, 0 to 100, by slices."""
+        """How far it is, 0 to 100: by rows, or by slices where rows are not counted."""
         if self.status in (Status.SUCCEEDED, Status.EXPIRED):
             return 100
+        if self.read.rows and self.expected_rows:
+            return min(99, 100 * self.read.rows // self.expected_rows)
         if not self.slices:
             return 0
         return min(99, 100 * len(self.slices_done) // len(self.slices))
 
+    @property
+    def so_far(self) -> Progress:
+        """The document's rows and bytes if it is there, else what was read."""
+        if self.rows is None or self.size is None:
+            return self.read
+        return Progress(self.rows, self.size)
+
     def open_slices(self, index: int) -> tuple[int, ...]:
         """The numbers of the slices of range ``index`` (from 0) that are not recorded yet."""
+        return tuple(n for n in self.own_slices(index) if n not in self.slices_done)
+
+    def own_slices(self, index: int) -> range:
+        """The numbers of the slices of range ``index`` (from 0)."""
         count = len(self.slices)
-        own = range(index * count // self.ranges, (index + 1) * count // self.ranges)
-        return tuple(number for number in own if number not in self.slices_done)
+        return range(index * count // self.ranges, (index + 1) * count // self.ranges)
 
     def within(self, status: Status, failure: Failure | None) -> "Job":
         """The job inside an operation that stands so: it cannot outlive its operation's end."""
@@ -504,6 +545,12 @@ class Operation:
     refunded: bool = False
     failure: Failure | None = None
     jobs: tuple[Job, ...] = ()
+    seconds_left: int | None = None
+
+    @property
+    def so_far(self) -> Progress:
+        """Rows and bytes of all jobs, as far as they are."""
+        return sum((job.so_far for job in self.jobs), Progress())
 
     @property
     def execution_name(self) -> str:
@@ -535,7 +582,22 @@ class Operation:
                 for job in self.jobs
             )
             return replace(self, status=Status.EXPIRED, jobs=jobs)
+        if self.status is Status.RUNNING:
+            jobs = tuple(_with_seconds_left(job, moment) for job in self.jobs)
+            return replace(self, jobs=jobs, seconds_left=self._seconds_left(moment))
         return self
+
+    def _seconds_left(self, moment: datetime) -> int | None:
+        """By the rows that this attempt has read since it began."""
+        own = [
+            job
+            for job in self.jobs
+            if job.status is not Status.SUCCEEDED or _since(self.started_at, job.ended_at)
+        ]
+        if any(job.status.active and job.expected_rows is None for job in own):
+            return None
+        left = sum((job.expected_rows or 0) - job.read.rows for job in own if job.status.active)
+        return _time_for(left, sum(job.so_far.rows for job in own), self.started_at, moment)
 
     def outcome(self) -> Status:
         """The state that the jobs' states add up to: succeeded only if every job is."""
@@ -560,6 +622,24 @@ class Operation:
             )
 
 
+def _since(moment: datetime | None, ended_at: datetime | None) -> bool:
+    return moment is not None and ended_at is not None and ended_at >= moment
+
+
+def _with_seconds_left(job: Job, moment: datetime) -> Job:
+    if job.status is not Status.RUNNING or job.expected_rows is None:
+        return job
+    left = job.expected_rows - job.read.rows
+    return replace(job, seconds_left=_time_for(left, job.read.rows, job.started_at, moment))
+
+
+def _time_for(left: int, done: int, since: datetime | None, moment: datetime) -> int | None:
+    """Seconds that ``left`` rows take if ``done`` took since then; None if nobody can tell yet."""
+    if since is None or done <= 0 or left <= 0:
+        return None
+    return math.ceil(left / done * max(0.0, (moment - since).total_seconds()))
+
+
 def new_operation(
     operation_id: str,
     tenant: str,
@@ -568,10 +648,12 @@ def new_operation(
     catalog_version: int,
     quota_day: str,
     created_at: datetime,
+    expected_rows: Mapping[str, int] | None = None,
 ) -> Operation:
-    """A scheduled operation with one scheduled job per table."""
+    """A scheduled operation with one scheduled job per table; how many rows, if it is known."""
+    expected = expected_rows or {}
     jobs = tuple(
-        Job(job_id=f"{operation_id}-{index:04d}", table=table)
+        Job(f"{operation_id}-{index:04d}", table, expected_rows=expected.get(table))
         for index, table in enumerate(request.tables, start=1)
     )
     return Operation(

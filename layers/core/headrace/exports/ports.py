@@ -17,6 +17,7 @@ from headrace.exports.model import (
     Job,
     Operation,
     PartPosition,
+    Progress,
     Quota,
     QuotaRule,
     SliceResult,
@@ -152,6 +153,10 @@ class Operations(Protocol):
 
     def slices(self, operation: Operation, job: Job) -> tuple[SliceResult, ...]:
         """The slices recorded for this attempt of the job, in order."""
+        ...
+
+    def tell_progress(self, operation: Operation, job: Job, index: int, progress: Progress) -> None:
+        """Keeps how far range ``index`` of this attempt is; what says less changes nothing."""
         ...
 
     def end_job(self, operation: Operation, job: Job) -> Job:
@@ -370,6 +375,11 @@ class RowStream(Protocol):
 
         A chunk may be empty: nothing came for a while, a moment to look whether to go on.
         """
+        ...
+
+    @property
+    def rows_so_far(self) -> int | None:
+        """How many rows have come; None where that cannot be told from the bytes."""
         ...
 
     @property

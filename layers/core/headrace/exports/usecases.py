@@ -125,6 +125,7 @@ class StartExport:
             catalog_version=version,
             quota_day=rule.day(moment),
             created_at=moment,
+            expected_rows={table.name: table.row_estimate for table in configuration.tables},
         )
         asked = [configuration_id, file_format, compression, entity]
         key = (

@@ -67,11 +67,13 @@ class JobView(View):
     """The table's public name."""
     status: Status
     rows: int | None
-    """Rows in the document; null until it is there."""
+    """Rows in the document; until it is there, those read so far, null if none is counted yet."""
     bytes: int | None
-    """The document's size as stored, so compressed if it is."""
+    """The same of the document's bytes as stored, so compressed if it is."""
     percent: int
     """How far it is, 0 to 100."""
+    seconds_left: int | None
+    """About how many seconds it takes yet; null where nobody can tell."""
     attempt: int
     """How often it was begun."""
     error: FailureView | None
@@ -89,9 +91,10 @@ class JobView(View):
             job_id=job.job_id,
             table=job.table,
             status=job.status,
-            rows=job.rows,
-            bytes=job.size,
+            rows=job.so_far.rows if done else job.so_far.rows or None,
+            bytes=job.so_far.size if done else job.so_far.size or None,
             percent=job.percent,
+            seconds_left=job.seconds_left,
             attempt=job.attempt,
             error=FailureView.of(job.failure),
             link=f"{base_url}{_PATH}/jobs/{job.job_id}" if done else None,
@@ -158,6 +161,12 @@ class OperationView(OperationSummary):
 
     percent: int
     """How far it is, 0 to 100."""
+    rows: int
+    """Rows of all jobs, as far as they are."""
+    bytes: int
+    """Bytes of all jobs as stored, as far as they are."""
+    seconds_left: int | None
+    """About how many seconds it takes yet; null where nobody can tell."""
     quota: QuotaView
     """The client's quota as it stands now."""
     jobs: tuple[JobView, ...]
@@ -169,6 +178,9 @@ class OperationView(OperationSummary):
         return cls(
             **_summary(operation, base_url),  # type: ignore[arg-type]
             percent=operation.percent,
+            rows=operation.so_far.rows,
+            bytes=operation.so_far.size,
+            seconds_left=operation.seconds_left,
             quota=QuotaView.of(quota),
             jobs=tuple(JobView.of(job, operation, base_url) for job in operation.jobs),
         )

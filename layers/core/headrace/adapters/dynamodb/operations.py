@@ -7,6 +7,7 @@ but ``DueOperations``, for the sweeper.
     TENANT#CLIENT       operation#OPERATION_ID          the operation; due_shard, due_at: when the
                                                         sweeper looks at it (index ``due``)
     TENANT#CLIENT       job#OPERATION_ID-NNNN           a job, from its first claim on
+    TENANT#CLIENT       job#JOB_ID#progress#AAAA#RRRR   how far a range of an attempt of a job is
     TENANT#CLIENT       slice#JOB_ID#ATTEMPT#NNNNN      what a worker made of a slice of rows
     TENANT#CLIENT       lock                            the id of the active operation
     TENANT#CLIENT       quota#DAY                       operations started on that day
@@ -31,6 +32,7 @@ from headrace.exports.model import (
     Job,
     KeyRange,
     Operation,
+    Progress,
     Quota,
     QuotaRule,
     RowRange,
@@ -40,6 +42,7 @@ from headrace.exports.model import (
     TableRange,
     UploadedPart,
     origins,
+    read_so_far,
 )
 from headrace.exports.ports import DueOperation, IdempotencyKey
 from headrace.kernel.clock import from_rfc3339, rfc3339
@@ -412,6 +415,24 @@ class DynamoOperations:
             ]
         )
 
+    def tell_progress(self, operation: Operation, job: Job, index: int, progress: Progress) -> None:
+        """Keeps how far a range is, in an item that no other range writes; it never falls."""
+        try:
+            self.table.update(
+                _partition(operation.tenant, operation.client_id),
+                f"{_progress_prefix(job.job_id)}{job.attempt:04d}#{index:04d}",
+                "SET #rows = :rows, #size = :size, attempt = :attempt, "
+                "operation_attempt = :owner, #ttl = :ttl",
+                "attribute_not_exists(pk) OR (#rows <= :rows AND #size <= :size)",
+                rows=progress.rows,
+                size=progress.size,
+                attempt=job.attempt,
+                owner=operation.attempt,
+                ttl=_epoch(operation.created_at + _JOB_HISTORY),
+            )
+        except ConditionFailed:
+            return  # an earlier worker of the range had come farther
+
     def end_job(self, operation: Operation, job: Job) -> Job:
         """running → the status that ``job`` carries. Raises Fenced."""
         pk = _partition(operation.tenant, operation.client_id)
@@ -573,6 +594,9 @@ def _operation_item(operation: Operation) -> Item:
         "attempt": operation.attempt,
         "configuration_id": request.configuration_id,
         "tables": list(request.tables),
+        "expected_rows": [
+            -1 if j.expected_rows is None else j.expected_rows for j in operation.jobs
+        ],
         "file_format": str(request.file_format),
         "compression": str(request.compression),
         "entity": request.entity,
@@ -613,9 +637,13 @@ def _operation(
         failure=_failure(item),
     )
     jobs = []
+    expected = item.get("expected_rows") or [-1] * len(item["tables"])
     for index, table in enumerate(item["tables"], start=1):
         job_id = f"{operation_id}-{index:04d}"
-        jobs.append(_job(operation, job_id, table, job_items.get(f"job#{job_id}")))
+        job = _job(operation, job_id, table, job_items.get(f"job#{job_id}"))
+        if job.expected_rows is None and expected[index - 1] >= 0:
+            job = replace(job, expected_rows=expected[index - 1])
+        jobs.append(replace(job, read=_read(operation, job_id, job_items)))
     return replace(operation, jobs=tuple(jobs))
 
 
@@ -628,6 +656,8 @@ def _job_item(job: Job) -> Item:
         "held": job.held,
         "slices": [_table_range_item(one) for one in job.slices],
         "ranges": job.ranges,
+        "expected_rows": job.expected_rows,
+        "started_at": rfc3339(job.started_at) if job.started_at else None,
         "key": job.key,
         "upload_id": job.upload_id,
         "staging": job.staging,
@@ -655,6 +685,8 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             slices=tuple(map(_table_range, item["slices"])),
             ranges=item["ranges"],
             slices_done=frozenset(item.get("slices_done", ())),
+            expected_rows=item.get("expected_rows"),
+            started_at=_moment(item, "started_at"),
             rows=item.get("rows"),
             size=item.get("size"),
             sha256=item.get("sha256"),
@@ -679,6 +711,21 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
                 staging=job.staging,
             )
     return job.within(operation.status, operation.failure)
+
+
+def _progress_prefix(job_id: str) -> str:
+    return f"job#{job_id}#progress#"
+
+
+def _read(operation: Operation, job_id: str, items: Mapping[str, Item]) -> Progress:
+    """What was read of a job in the operation's present attempt."""
+    attempts: dict[int, list[Progress]] = {}
+    for sk, item in items.items():
+        own = sk.startswith(_progress_prefix(job_id))
+        if own and item["operation_attempt"] == operation.attempt:
+            told = Progress(item["rows"], item["size"])
+            attempts.setdefault(item["attempt"], []).append(told)
+    return read_so_far(attempts)
 
 
 def _table_range_item(table_range: TableRange) -> list[Any] | dict[str, Any]:

@@ -51,6 +51,7 @@ from headrace.adapters.warehouse.streaming import (
     compressed,
     copy_options,
     framed,
+    row_counter,
 )
 from headrace.adapters.warehouse.values import Field, select_list
 from headrace.exports.model import (
@@ -108,6 +109,11 @@ class _Rows:
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
+
+    @property
+    def rows_so_far(self) -> int | None:
+        """How many rows have come; None of Parquet."""
+        return self._copy.rows_so_far
 
     @property
     def rows(self) -> int:
@@ -247,7 +253,8 @@ class PostgresqlWarehouse:
             outer = f"SELECT {select_list(fields, file_format)} FROM postgres_query('source', ?)"  # noqa: S608
             options = copy_options(file_format, compression, header=False)
             end = partial(end_session, source, _process_of(reader))
-            with CopyStream(pipe, reader, outer, [inner], options, end) as stream:
+            counter = row_counter(file_format, header=False)
+            with CopyStream(pipe, reader, outer, [inner], options, end, counter) as stream:
                 chunks = iter(stream)
                 if file_format is not FileFormat.PARQUET:
                     chunks = compressed(framed(chunks, file_format, position), compression)

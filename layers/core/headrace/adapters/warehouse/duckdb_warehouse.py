@@ -21,6 +21,7 @@ from headrace.adapters.warehouse.streaming import (
     compressed,
     copy_options,
     framed,
+    row_counter,
 )
 from headrace.adapters.warehouse.values import Field, line_of, select_list
 from headrace.exports.model import (
@@ -55,6 +56,11 @@ class _Rows:
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
+
+    @property
+    def rows_so_far(self) -> int | None:
+        """How many rows have come; None of Parquet."""
+        return self._copy.rows_so_far
 
     @property
     def rows(self) -> int:
@@ -197,7 +203,10 @@ class DuckdbWarehouse:
                 file_format, compression, header=position.first, ordered=table.ordered
             )
             text = query.text + _in_order(table)
-            with CopyStream(pipe, reader.connection, text, query.parameters, options) as copy:
+            counter = row_counter(file_format, header=position.first)
+            with CopyStream(
+                pipe, reader.connection, text, query.parameters, options, counter=counter
+            ) as copy:
                 checked = _checked(copy, reader, row_range, position)
                 yield _Rows(_encoded(checked, file_format, compression, position), copy)
 

@@ -76,8 +76,49 @@ class Pipe:
         os.close(self.reading)
 
 
+class _CsvRows:
+    """Counts the rows of CSV as it comes: the line breaks that are not within quotes."""
+
+    def __init__(self, *, header: bool) -> None:
+        self._lines, self._quoted = -1 if header else 0, False
+
+    def __call__(self, chunk: bytes | bytearray) -> int:
+        """Rows so far, with those that end in this chunk."""
+        if b'"' not in chunk:
+            self._lines += 0 if self._quoted else chunk.count(b"\n")
+        else:
+            # Between quotes every second piece is quoted; one that is doubled opens and closes.
+            pieces = chunk.split(b'"')
+            self._lines += sum(piece.count(b"\n") for piece in pieces[self._quoted :: 2])
+            self._quoted ^= len(pieces) % 2 == 0
+        return max(self._lines, 0)
+
+
+class _Lines:
+    """Counts rows that are a line each."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+
+    def __call__(self, chunk: bytes | bytearray) -> int:
+        """Rows so far, with those that end in this chunk."""
+        self._lines += chunk.count(b"\n")
+        return self._lines
+
+
+def row_counter(
+    file_format: FileFormat, *, header: bool
+) -> Callable[[bytes | bytearray], int] | None:
+    """What counts rows chunk by chunk, of a COPY with ``copy_options``; None of Parquet."""
+    if file_format is FileFormat.PARQUET:
+        return None
+    return _CsvRows(header=header) if file_format is FileFormat.CSV else _Lines()
+
+
 class CopyStream:
     """The bytes of ``COPY (select) TO pipe (options)``, then ``rows``. A context manager.
+
+    ``rows_so_far`` is what ``counter`` makes of the bytes that came; without it None.
 
     ``connection`` must be allowed to write to the pipe's path; it serves nothing else until this
     is left, which stops the COPY if it still runs. ``stop`` ends what the engine waits for where
@@ -92,7 +133,9 @@ class CopyStream:
         parameters: list[object],
         options: str,
         stop: Callable[[], None] | None = None,
+        counter: Callable[[bytes | bytearray], int] | None = None,
     ) -> None:
+        self._count, self.rows_so_far = counter, None if counter is None else 0
         self._pipe, self._connection, self._parameters = pipe, connection, parameters
         self._stop = stop
         self._statement = f"COPY ({select}) TO '{pipe.path}' ({options}, USE_TMP_FILE false)"
@@ -126,6 +169,8 @@ class CopyStream:
             piece = os.read(self._pipe.reading, CHUNK - len(chunk))
             chunk += piece
             if len(chunk) == CHUNK or (chunk and not piece):
+                if self._count is not None:
+                    self.rows_so_far = self._count(chunk)
                 yield bytes(chunk)
                 chunk.clear()
             if not piece:
