@@ -722,7 +722,8 @@ def _read(operation: Operation, job_id: str, items: Mapping[str, Item]) -> Progr
     attempts: dict[int, list[Progress]] = {}
     for sk, item in items.items():
         own = sk.startswith(_progress_prefix(job_id))
-        if own and item["operation_attempt"] == operation.attempt:
+        # Of a transaction that was refused, moto keeps the item with its keys and nothing else.
+        if own and item.get("operation_attempt") == operation.attempt:
             told = Progress(item["rows"], item["size"])
             attempts.setdefault(item["attempt"], []).append(told)
     return read_so_far(attempts)
