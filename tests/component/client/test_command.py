@@ -76,7 +76,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Held:
-    """A service whose storage stands still within the sixth part, and a pull that reads it."""
+    """A service whose storage stands still within the sixth part of the employees, and a pull that
+    has read all before it, and the absences.
+    """
 
     def __init__(self, service: Service, home: Path) -> None:
         self.service = service
@@ -99,9 +101,17 @@ class Held:
             text=True,
         )
 
+        wanted = {"employees.csv": CONTENT[:hold], "absences.csv": TABLES["absences"]}
+
         def arrived() -> bool:
-            partials = list(self.out.glob(".headrace/op-*/employees.csv.partial"))
-            return bool(partials) and partials[0].read_bytes()[:hold] == CONTENT[:hold]
+            # They are fetched side by side.
+            return all(
+                any(
+                    partial.read_bytes()[: len(content)] == content
+                    for partial in self.out.glob(f".headrace/op-*/{name}.partial")
+                )
+                for name, content in wanted.items()
+            )
 
         until(arrived)
 
