@@ -97,7 +97,7 @@ def _text(
 ) -> str:
     day = datetime.now(UTC).date().isoformat()
     head = (
-        f"`python -m benchmarks {name} -n {rounds} --rows {data.rows}` on {day}: {rows:,} rows, "
+        f"`python -m benchmarks {name} -n {rounds}` on {day}: {rows:,} rows, "
         f"{report.machine()}; medians of {rounds}."
     )
     pieces = [head, report.results_table(results)]
