@@ -179,6 +179,32 @@ class Source:
         return self.kind == "athena"
 
 
+class VersionPlace(StrEnum):
+    """Where a version of a source stands."""
+
+    HELD = "held"
+    """What changed since can be told."""
+    EXPIRED = "expired"
+    """It can no longer."""
+    FOREIGN = "foreign"
+    """It is none of this source's."""
+    FUTURE = "future"
+    """The source has not come to it yet."""
+
+
+@dataclass(frozen=True)
+class ChangeWindow:
+    """Between which versions of a source changes can be told; ``place`` is that of the asked one.
+
+    ``retained_since`` is when ``oldest`` was, where the source knows.
+    """
+
+    latest: str
+    oldest: str
+    retained_since: datetime | None = None
+    place: VersionPlace | None = None
+
+
 def staged(location: str, table: Table) -> tuple[Source, Table]:
     """Where and as what the rows of a table are read that were unloaded to ``location``.
 
@@ -228,15 +254,50 @@ class Compression(StrEnum):
     ZSTD = "zstd"
 
 
+class OperationKind(StrEnum):
+    """What an operation exports."""
+
+    FULL = "full"
+    """All rows."""
+    INCREMENTAL = "incremental"
+    """What changed since a version."""
+
+    @property
+    def path(self) -> str:
+        """Where such operations are, below the API's root."""
+        return {
+            OperationKind.FULL: "/data/v1/fulldata",
+            OperationKind.INCREMENTAL: "/data/v1/incrementals",
+        }[self]
+
+
+class Content(StrEnum):
+    """What a document holds."""
+
+    FULL = "full"
+    """All rows of the table."""
+    CHANGES = "changes"
+    """Its net changes, each with what happened to the row."""
+
+
 @dataclass(frozen=True)
 class ExportRequest:
-    """What a caller asked for, with defaults filled in. ``entity``: the one table asked for."""
+    """What a caller asked for, with defaults filled in. ``entity``: the one table asked for.
+
+    ``since``: the version that an increment begins at; None of a full export.
+    """
 
     configuration_id: str
     tables: tuple[str, ...]
     file_format: FileFormat
     compression: Compression
     entity: str | None = None
+    since: str | None = None
+
+    @property
+    def kind(self) -> OperationKind:
+        """What is exported."""
+        return OperationKind.FULL if self.since is None else OperationKind.INCREMENTAL
 
     def file_name(self, table: str) -> str:
         """The name under which a document is downloaded."""
@@ -471,6 +532,7 @@ class Job:
     staged_version: str | None = None
     held: bool = False
     snapshot: Snapshot | None = None
+    content: Content = Content.FULL
     failure: Failure | None = None
     ended_at: datetime | None = None
 
@@ -533,7 +595,6 @@ class Operation:
     catalog_version: int
     quota_day: str
     created_at: datetime
-    kind: str = "full"
     status: Status = Status.SCHEDULED
     attempt: int = 1
     sync_version: str | None = None
@@ -546,6 +607,11 @@ class Operation:
     failure: Failure | None = None
     jobs: tuple[Job, ...] = ()
     seconds_left: int | None = None
+
+    @property
+    def kind(self) -> OperationKind:
+        """What is exported."""
+        return self.request.kind
 
     @property
     def so_far(self) -> Progress:

@@ -1,13 +1,14 @@
 """What the exports product needs of the world. Adapters answer these; tests have fakes."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from headrace.exports.model import (
+    ChangeWindow,
     ColumnType,
     Compression,
     Configuration,
@@ -469,5 +470,46 @@ class Warehouse(Protocol):
         """A snapshot that other workers can read in, for as long as this is not left.
 
         Only of a source that keeps no versions. Raises SourceUnavailable.
+        """
+        ...
+
+
+class Changes(Protocol):
+    """What changed in a source between two of its versions.
+
+    Raises SourceUnavailable, and IncrementsUnavailable of a source or table without a record of
+    its changes.
+    """
+
+    def window(self, source: Source, tables: Sequence[Table], since: str | None) -> ChangeWindow:
+        """Between which versions the changes of all these tables can be told, and where ``since``
+        stands to them.
+        """
+        ...
+
+    def resync_reason(
+        self, source: Source, since: str, version: str, table: Table, snapshot: str | None = None
+    ) -> str | None:
+        """Why the table's changes from ``since`` to ``version`` cannot be told; None if they can.
+
+        A sentence for the caller. ``snapshot``: as of ``Warehouse.stream``. Raises SchemaChanged.
+        """
+        ...
+
+    def stream_changes(
+        self,
+        source: Source,
+        since: str,
+        version: str,
+        table: Table,
+        file_format: FileFormat,
+        compression: Compression,
+        snapshot: str | None = None,
+    ) -> AbstractContextManager[RowStream]:
+        """The net changes of the table by its primary key, as a whole document; rows are changes.
+
+        CSV, NDJSON and Parquet lead with ``_change``: inserted, updated or deleted. JSON has a list
+        of each. Of a deleted row there is the primary key only. Raises SyncVersionExpired,
+        SnapshotLost, SchemaChanged, ValueNotExportable.
         """
         ...

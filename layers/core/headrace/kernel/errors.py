@@ -8,7 +8,9 @@ Only ``runtime.api`` knows the HTTP status of a class.
     ├── InvalidRequest            the request cannot be read at all
     │   └── BodyTooLarge
     ├── ValidationFailed          it can be read, and a value in it is wrong
-    │   └── IdempotencyKeyReused
+    │   ├── IdempotencyKeyReused
+    │   ├── SyncVersionUnknown
+    │   └── IncrementsUnavailable
     ├── NotAuthenticated
     ├── NotAuthorized
     │   ├── InsufficientScope
@@ -23,11 +25,14 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── JobUnfinished
     │   └── CatalogChanged
     ├── Gone
-    │   └── FileExpired
+    │   ├── FileExpired
+    │   ├── SyncVersionExpired
+    │   └── ResyncRequired
     ├── QuotaExhausted
     ├── Fenced                    a worker's work no longer counts: another attempt owns the job
     ├── Stopped                   a worker was told to stop, as the operation was cancelled
     ├── ValueNotExportable        a value that the format cannot carry exactly, so it is refused
+    ├── SchemaChanged             a table is not as it was published: no retry helps
     ├── RangeTooLarge             a part of a table does not fit into its part of the upload
     └── Unavailable               a part we depend on does not answer; trying again may help
         ├── SourceUnavailable
@@ -88,6 +93,20 @@ class IdempotencyKeyReused(ValidationFailed):
 
     code = "idempotency_key_reused"
     title = "The Idempotency-Key belongs to another request"
+
+
+class SyncVersionUnknown(ValidationFailed):
+    """No version that this client was ever given for the configuration: foreign, or yet to come."""
+
+    code = "sync_version_unknown"
+    title = "The sync version is none of yours"
+
+
+class IncrementsUnavailable(ValidationFailed):
+    """The source keeps no changes, or not of these tables. ``tables`` names them."""
+
+    code = "increments_unavailable"
+    title = "There are no increments of this"
 
 
 class NotAuthenticated(HeadraceError):
@@ -195,6 +214,20 @@ class FileExpired(Gone):
     title = "The file has expired"
 
 
+class SyncVersionExpired(Gone):
+    """The changes since that version are kept no longer. ``minValidSyncVersion``: since which."""
+
+    code = "sync_version_expired"
+    title = "The sync version is too old"
+
+
+class ResyncRequired(Gone):
+    """The changes of a table cannot be told from that version on. ``tables``: which, and why."""
+
+    code = "resync_required"
+    title = "A full export is needed"
+
+
 class QuotaExhausted(HeadraceError):
     """The day's quota is used up. ``quota`` and ``retry_after`` say until when."""
 
@@ -221,6 +254,13 @@ class ValueNotExportable(HeadraceError):
 
     code = "value_not_exportable"
     title = "A value cannot be carried exactly"
+
+
+class SchemaChanged(HeadraceError):
+    """A configured table or column is gone, or has another type: the catalog is out of date."""
+
+    code = "schema_changed"
+    title = "The source is not as it was published"
 
 
 class RangeTooLarge(HeadraceError):

@@ -26,6 +26,7 @@ from typing import Any
 from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table, marshal, unmarshal
 from headrace.exports.model import (
     Compression,
+    Content,
     ExportRequest,
     Failure,
     FileFormat,
@@ -589,7 +590,7 @@ def _operation_item(operation: Operation) -> Item:
     return {
         "sk": _operation_sk(operation),
         "operation_id": operation.operation_id,
-        "kind": operation.kind,
+        "since": request.since,
         "status": str(operation.status),
         "attempt": operation.attempt,
         "configuration_id": request.configuration_id,
@@ -620,11 +621,11 @@ def _operation(
             file_format=FileFormat(item["file_format"]),
             compression=Compression(item["compression"]),
             entity=item.get("entity"),
+            since=item.get("since"),
         ),
         catalog_version=item["catalog_version"],
         quota_day=item["quota_day"],
         created_at=from_rfc3339(item["created_at"]),
-        kind=item["kind"],
         status=Status(item["status"]),
         attempt=item["attempt"],
         sync_version=item.get("sync_version"),
@@ -663,6 +664,7 @@ def _job_item(job: Job) -> Item:
         "staging": job.staging,
         "staged_version": job.staged_version,
         "schema_hash": job.schema_hash,
+        "content": str(job.content),
     }
 
 
@@ -697,6 +699,7 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             staged_version=item.get("staged_version"),
             held=item.get("held", False),
             snapshot=_snapshot(item),
+            content=Content(item.get("content", Content.FULL)),
             failure=_failure(item),
             ended_at=_moment(item, "ended_at"),
         )
