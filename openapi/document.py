@@ -113,8 +113,8 @@ def build() -> dict[str, Any]:
     refusals = problems.Responses()
     paths: dict[str, dict[str, Any]] = {}
     for one in routes:
-        for number, path in enumerate(one.paths):
-            described = _operation(one, path, schemas, is_alias=number > 0)
+        for path in one.paths:
+            described = _operation(one, path, schemas)
             described["responses"] |= refusals.of(raised(one))
             paths.setdefault(path, {})[one.route.method.lower()] = described
     document = {
@@ -174,10 +174,11 @@ def full_name(scope: Scope) -> str:
     return f"{EXAMPLE_SCOPE_PREFIX}:{scope}"
 
 
-def _operation(one: Declared, path: str, schemas: Schemas, *, is_alias: bool) -> dict[str, Any]:
+def _operation(one: Declared, path: str, schemas: Schemas) -> dict[str, Any]:
     route = one.route
+    is_alias = path in route.aliases
     described: dict[str, Any] = {
-        "operationId": f"{one.name}_by_its_other_path" if is_alias else one.name,
+        "operationId": one.name_at(path),
         "tags": [one.product],
         "summary": route.summary,
         "description": markdown(inspect.getdoc(one.endpoint.function) or ""),

@@ -7,19 +7,24 @@ from typing import Any
 
 from headrace.exports import views
 from headrace.exports.model import (
+    Baseline,
+    ChangeWindow,
     Column,
     ColumnType,
     Compression,
     Configuration,
+    DocumentRecord,
     ExportRequest,
     FileFormat,
     Job,
     Operation,
+    OperationKind,
     Progress,
     Quota,
     RowRange,
     SliceResult,
     Status,
+    SyncStanding,
     Table,
     UploadedPart,
     new_operation,
@@ -138,15 +143,8 @@ def _retried() -> Operation:
 def _manifest() -> views.ManifestView:
     operation = _succeeded()
     written = SliceResult(0, 48, (UploadedPart(1, 1_403, _DIGEST, ""),), _DIGEST)
-    file = views.FileView.of(operation, operation.jobs[0], (written,), EXAMPLE_URL)
-    return views.ManifestView(
-        operation_id=operation.operation_id,
-        configuration_id=operation.request.configuration_id,
-        sync_version=operation.sync_version,
-        file_format=operation.request.file_format,
-        compression=operation.request.compression,
-        created_at=operation.created_at,
-        files=(file,),
+    return views.ManifestView.of(
+        operation, (DocumentRecord(operation.jobs[0], (written,)),), EXAMPLE_URL
     )
 
 
@@ -156,6 +154,29 @@ def _page() -> views.OperationPage:
         next=None,
         quota=views.QuotaView.of(_QUOTA),
     )
+
+
+def _increment() -> Operation:
+    request = ExportRequest(
+        "hr-full", ("departments",), FileFormat.NDJSON, Compression.NONE, since="42"
+    )
+    return new_operation(
+        OPERATION_ID, "northwind-care", "demo-integrator", request, 7, "2026-11-23", _BEGUN
+    )
+
+
+def _sync_version() -> views.SyncVersionView:
+    baseline = Baseline(
+        configuration_id="hr-full",
+        entity=None,
+        version="42",
+        grants={},
+        reached_at=_BEGUN + timedelta(seconds=4),
+        operation_id=OPERATION_ID,
+        kind=OperationKind.FULL,
+    )
+    window = ChangeWindow("57", "12", _BEGUN - timedelta(days=14))
+    return views.SyncVersionView.of(SyncStanding("hr-full", None, baseline, window))
 
 
 def _metadata() -> views.MetadataView:
@@ -169,6 +190,11 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "compression": "gzip",
         "entity": "departments",
     },
+    "start_incremental_export": {
+        "syncVersion": "42",
+        "configurationId": "hr-full",
+        "fileFormat": "ndjson",
+    },
     "issue_token": {
         "grant_type": "client_credentials",
         "client_id": "demo-integrator",
@@ -180,6 +206,8 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
 
 REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("start_full_export", 202): lambda: _shown(_scheduled()),
+    ("start_incremental_export", 202): lambda: _shown(_increment()),
+    ("get_sync_version", 200): _sync_version,
     ("get_export_status", 200): lambda: _shown(_succeeded()),
     ("retry_export", 202): lambda: _shown(_retried()),
     ("cancel_export", 200): lambda: _shown(_cancelled()),

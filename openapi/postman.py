@@ -39,6 +39,8 @@ _ORDER = (
     "get_metadata",
     "start_full_export",
     "get_export_status",
+    "get_sync_version",
+    "start_incremental_export",
     "list_operations",
     "get_manifest",
     "download_job",

@@ -122,6 +122,30 @@ DESCRIBED: tuple[Described, ...] = (
         "The documents were removed when their time was over. Start a new export.",
     ),
     Described(
+        errors.SyncVersionExpired(
+            "The changes since this version are not kept any more; start a full export, and go on "
+            "from its version.",
+            minValidSyncVersion="12",
+        ),
+        "The changes since that version are not kept any more; `minValidSyncVersion` is the "
+        "oldest that they are kept from. Start a full export.",
+    ),
+    Described(
+        errors.ResyncRequired(
+            "What is granted has changed since that version; start a full export, and go on from "
+            "its version.",
+            tables=[
+                {
+                    "table": "departments",
+                    "reason": "Columns or rows of the table are granted otherwise than at that "
+                    "version.",
+                }
+            ],
+        ),
+        "The changes of some tables cannot be told from that version on; `tables` says which, and "
+        "why. Start a full export.",
+    ),
+    Described(
         errors.BodyTooLarge("The body may have 1 MiB at most."),
         "The body is over 1 MiB.",
     ),
@@ -136,6 +160,22 @@ DESCRIBED: tuple[Described, ...] = (
             ],
         ),
         "The request can be read, and values in it are wrong; `errors` names each.",
+    ),
+    Described(
+        errors.SyncVersionUnknown(
+            "This is no version that data of yours stands at; take the one that "
+            "GET /data/v1/incrementals/syncversion answers, or start a full export.",
+            [{"field": "syncVersion", "message": "is not known"}],
+        ),
+        "No export of yours has brought your data to that version.",
+    ),
+    Described(
+        errors.IncrementsUnavailable(
+            "Tables without a primary key have no increments; export them in full, each as "
+            "`entity`.",
+            tables=["audit"],
+        ),
+        "The source keeps no record of what changes, or not of all tables. Export them in full.",
     ),
     Described(
         errors.IdempotencyKeyReused(
@@ -165,6 +205,10 @@ DESCRIBED: tuple[Described, ...] = (
     Described(
         errors.Unavailable("The table is busy; try again.", retry_after=1),
         "Something that we depend on does not answer. Wait as `Retry-After` says, and repeat.",
+    ),
+    Described(
+        errors.SourceUnavailable("The source cannot be read now.", retry_after=30),
+        "The system that holds the data does not answer. Try again later.",
     ),
     Described(
         errors.FileUnavailable("The file cannot be read now; try again later.", retry_after=60),
@@ -201,6 +245,27 @@ MEMBERS: Mapping[str, Schema] = {
     },
     "quota": _QUOTA,
     "operationStatus": _OPERATION_STATUS,
+    "minValidSyncVersion": {
+        "type": "string",
+        "description": "The oldest version that changes can be told from.",
+    },
+    "tables": {
+        "type": "array",
+        "description": "The tables that are meant; of some problems with the reason of each.",
+        "items": {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {
+                        "table": {"type": "string", "description": "Which one."},
+                        "reason": {"type": "string", "description": "Why."},
+                    },
+                    "required": ["table", "reason"],
+                },
+            ]
+        },
+    },
     "jobStatus": {**_OPERATION_STATUS, "description": "How the job stands."},
 }
 """The members that a problem may have beyond those of RFC 9457, and their schemas."""

@@ -31,7 +31,13 @@ class Declared:
     @property
     def paths(self) -> tuple[str, ...]:
         """Every path that it answers, its own first."""
-        return (self.route.path, *self.route.aliases)
+        return (self.route.path, *self.route.aliases, *self.route.others)
+
+    def name_at(self, path: str) -> str:
+        """The operation's id at one of its paths."""
+        if path in self.route.aliases:
+            return f"{self.name}_by_its_other_path"
+        return self.route.others.get(path, self.name)
 
 
 def declared() -> Iterator[Declared]:

@@ -1,12 +1,13 @@
 """Fakes of ports, for tests that are about something else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from headrace.exports.model import (
+    ChangeWindow,
     Compression,
     Configuration,
     FileFormat,
@@ -17,9 +18,10 @@ from headrace.exports.model import (
     Source,
     Table,
     TableRange,
+    VersionPlace,
 )
 from headrace.exports.ports import HeldSnapshot, SourceColumn
-from headrace.kernel.errors import NotFound, SourceChanged
+from headrace.kernel.errors import HeadraceError, NotFound, SourceChanged
 from tests.builders import a_configuration, a_rule, a_source
 
 
@@ -186,6 +188,54 @@ class FakeWarehouse:
     def hold(self, source: Source) -> AbstractContextManager[HeldSnapshot]:
         """Its snapshots need nobody to hold them."""
         raise AssertionError("there is nothing to hold")
+
+
+@dataclass
+class FakeChanges:
+    """Versions are numbers from ``oldest`` to ``latest``; a table's changes are given as lines."""
+
+    latest: int = 7
+    oldest: int = 3
+    lines: dict[str, list[bytes]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, HeadraceError] = field(default_factory=dict)
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def window(self, source: Source, tables: Sequence[Table], since: str | None) -> ChangeWindow:
+        """See the port."""
+        place = None
+        if since is not None:
+            place = VersionPlace.HELD
+            if not since.isdecimal():
+                place = VersionPlace.FOREIGN
+            elif int(since) > self.latest:
+                place = VersionPlace.FUTURE
+            elif int(since) < self.oldest:
+                place = VersionPlace.EXPIRED
+        return ChangeWindow(str(self.latest), str(self.oldest), None, place)
+
+    def resync_reason(
+        self, source: Source, since: str, version: str, table: Table, snapshot: str | None = None
+    ) -> str | None:
+        """See the port."""
+        if table.name in self.failures:
+            raise self.failures[table.name]
+        return self.reasons.get(table.name)
+
+    @contextmanager
+    def stream_changes(
+        self,
+        source: Source,
+        since: str,
+        version: str,
+        table: Table,
+        file_format: FileFormat,
+        compression: Compression,
+        snapshot: str | None = None,
+    ) -> Iterator[FakeStream]:
+        """See the port."""
+        self.asked.append((table.name, since, version))
+        yield FakeStream(list(self.lines.get(table.name, [])))
 
 
 def with_quota(configurations: FakeConfigurations, limit: int) -> FakeConfigurations:

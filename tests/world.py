@@ -11,19 +11,29 @@ import boto3
 import yaml
 from moto import mock_aws
 
+from headrace.adapters.dynamodb.baselines import DynamoBaselines
 from headrace.adapters.dynamodb.operations import DynamoDueOperations, DynamoOperations
 from headrace.adapters.dynamodb.source_slots import DynamoSourceSlots
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.exports import extraction, usecases
-from headrace.exports.model import Compression, Failure, FileFormat, Limits, Operation, Status
+from headrace.exports.increments import GetSyncVersion, Increments, StartIncrement
+from headrace.exports.model import (
+    Compression,
+    Failure,
+    FileFormat,
+    Limits,
+    Operation,
+    Status,
+    SyncStanding,
+)
 from headrace.exports.slots import Slots
 from headrace.exports.snapshots import Snapshots
 from headrace.kernel.errors import Fenced, Stopped
 from headrace.kernel.ids import RandomIds
 from tests.builders import SteppingClock, a_caller
-from tests.fakes import FakeConfigurations, FakeWarehouse, FakeWorkflows
+from tests.fakes import FakeChanges, FakeConfigurations, FakeWarehouse, FakeWorkflows
 
 ROOT = Path(__file__).parent.parent
 REGION = "eu-west-1"
@@ -69,12 +79,14 @@ class World:
     configurations: FakeConfigurations = field(default_factory=FakeConfigurations)
     workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
     warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
+    changes: FakeChanges = field(default_factory=FakeChanges)
     limits: Limits = field(default_factory=lambda: Limits(lease=timedelta(seconds=60)))
 
     def __post_init__(self) -> None:
         table = Table(self.clients["dynamodb"], "OperationsTable", pause=lambda _: None)
         self.operations = DynamoOperations(table, self.limits.lease)
         self.files = S3Files(self.clients["s3"], BUCKET, self.key_id, timedelta(minutes=5))
+        self.baselines = DynamoBaselines(table)
         self.export = usecases.Export(self.configurations, self.operations, self.clock)
         self.extraction = extraction.Extraction(
             self.configurations, self.operations, self.files, self.clock, self.limits
@@ -82,6 +94,16 @@ class World:
         self.slots = Slots(DynamoSourceSlots(table), self.clock, pause=self.pass_time)
         self.snapshots = Snapshots(self.operations, self.clock, pause=self.pass_time)
         self.upload = S3PartUploads(self.clients["s3"], BUCKET, self.limits.part_bytes)
+
+    @property
+    def starter(self) -> usecases.Starter:
+        """What starts operations."""
+        return usecases.Starter(self.export, RandomIds(), self.workflows)
+
+    @property
+    def increments(self) -> Increments:
+        """What the use cases of increments share."""
+        return Increments(self.export, self.baselines, self.changes)
 
     def pass_time(self, seconds: float) -> None:
         """Waits: the clock moves on, and nobody's time with it."""
@@ -99,8 +121,24 @@ class World:
             "entity": None,
             "idempotency_key": key,
         } | changes
-        use_case = usecases.StartExport(self.export, RandomIds(), self.workflows)
-        return use_case(**asked).operation
+        return usecases.StartExport(self.export, self.starter)(**asked).operation
+
+    def start_increment(self, since: str, key: str | None = None, **changes: Any) -> Operation:
+        """Starts an export of what changed since a version."""
+        asked: dict[str, Any] = {
+            "caller": a_caller(),
+            "since": since,
+            "configuration_id": None,
+            "file_format": FileFormat.NDJSON,
+            "compression": Compression.NONE,
+            "entity": None,
+            "idempotency_key": key,
+        } | changes
+        return StartIncrement(self.increments, self.starter)(**asked).operation
+
+    def sync_version(self, entity: str | None = None, **changes: Any) -> SyncStanding:
+        """The version that the caller's data stands at."""
+        return GetSyncVersion(self.increments)(a_caller(**changes), None, entity)
 
     def status(self, operation: Operation) -> Operation:
         """How it stands now."""
@@ -143,8 +181,12 @@ class World:
 
     def plan_job(self, operation: Operation, job_id: str, *, split: bool = True) -> tuple[int, int]:
         """The task that plans a job."""
-        task = extraction.PlanJob(self.extraction, self.warehouse, self.snapshots)
+        task = extraction.PlanJob(
+            self.extraction, self.warehouse, self.changes, self.baselines, self.snapshots
+        )
         planned = task(self.attempt(operation), job_id, split=split)
+        if planned is None:
+            raise Fenced("The job has failed.")
         return planned.attempt, planned.ranges
 
     def export_range(
@@ -157,7 +199,12 @@ class World:
     ) -> bool:
         """The task that streams a range; whether it has to be called again."""
         task = extraction.ExportRange(
-            self.extraction, self.warehouse, self.upload, self.snapshots, self.slots
+            self.extraction,
+            self.warehouse,
+            self.changes,
+            self.upload,
+            self.snapshots,
+            self.slots,
         )
         return task(self.attempt(operation), job_id, job_attempt, index, time_left)
 
@@ -199,7 +246,8 @@ class World:
         """All of the workflow."""
         with suppress(Fenced, Stopped):
             for job_id in self.plan(operation):
-                self.run_job(operation, job_id)
+                with suppress(Fenced):
+                    self.run_job(operation, job_id)
             self.end(operation)
         self.workflows.executions[operation.execution_name] = False
         return self.status(operation)

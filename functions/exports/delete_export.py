@@ -1,5 +1,6 @@
 """DELETE /data/v1/fulldata/{operationId}: removes an operation and its files."""
 
+from headrace.exports.model import OperationKind
 from headrace.kernel.errors import NotFound, OperationRunning
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
@@ -9,6 +10,7 @@ route = Route(
     "/data/v1/fulldata/{operationId}",
     "Delete an operation and its files",
     scope=Scope.JOBS_MANAGE,
+    others={"/data/v1/incrementals/{operationId}": "delete_incremental"},
     replies={204: None},
     errors=(NotFound, OperationRunning),
 )
@@ -19,5 +21,7 @@ wiring.prepare(wiring.delete_export)
 @route
 def handler(call: Call) -> Reply:
     """Deletes it; an active one has to be cancelled first."""
-    wiring.delete_export()(call.known_caller, call.path["operationId"])
+    wiring.delete_export()(
+        call.known_caller, call.path["operationId"], OperationKind.at(call.resource)
+    )
     return Reply(204)

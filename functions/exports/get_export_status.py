@@ -1,5 +1,6 @@
 """GET /data/v1/fulldata/{operationId}/status: how an operation stands."""
 
+from headrace.exports.model import OperationKind
 from headrace.exports.views import OperationView
 from headrace.kernel.errors import NotFound
 from headrace.runtime import wiring
@@ -10,6 +11,7 @@ route = Route(
     "/data/v1/fulldata/{operationId}/status",
     "How an operation stands",
     scope=Scope.JOBS_MANAGE,
+    others={"/data/v1/incrementals/{operationId}/status": "get_incremental_status"},
     replies={200: OperationView},
     reply_headers={200: {"Retry-After": "When to ask again, while it is active"}},
     errors=(NotFound,),
@@ -21,7 +23,9 @@ wiring.prepare(wiring.get_export)
 @route
 def handler(call: Call) -> Reply:
     """Answers the operation with its jobs."""
-    standing = wiring.get_export()(call.known_caller, call.path["operationId"])
+    standing = wiring.get_export()(
+        call.known_caller, call.path["operationId"], OperationKind.at(call.resource)
+    )
     headers = {"Retry-After": "1"} if standing.operation.status.active else {}
     view = OperationView.shown(standing.operation, standing.quota, call.base_url)
     return Reply(200, view, headers)

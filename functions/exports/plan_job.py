@@ -15,7 +15,10 @@ wiring.prepare(wiring.plan_job)
 
 @Task
 def handler(event: Event) -> dict[str, Any]:
-    """One item per range, for the workflow to fan out (``hold``: in one snapshot); or a query."""
+    """One item per range, for the workflow to fan out (``hold``: in one snapshot); or a query.
+
+    The outcome ``failed``: the job has failed for good, and there is nothing more to do.
+    """
     attempt, job_id = attempt_of(event), event["job_id"]
     if "unloaded" not in event:
         unload = wiring.plan_unload()(attempt, job_id)
@@ -23,6 +26,8 @@ def handler(event: Event) -> dict[str, Any]:
             return {"unload": _asked(unload), "staging": unload.staging.prefix}
     staging = event["plan"]["staging"] if "unloaded" in event else None
     planned = wiring.plan_job()(attempt, job_id, split=event.get("split", True), staging=staging)
+    if planned is None:
+        return {"outcome": "failed"}
     return {
         "job_attempt": planned.attempt,
         "ranges": list(range(planned.ranges)),

@@ -40,11 +40,17 @@ def _paths() -> dict[str, Any]:
 
 
 def methods_of(path: str) -> tuple[str, ...]:
-    """The methods that a request's path answers; none of a path that there is not."""
+    """The methods that a request's path answers; none of a path that there is not.
+
+    A path that is there word for word is not also one with a parameter (API Gateway's rule).
+    """
     wanted = path.strip("/").split("/")
     found: set[str] = set()
     for template, item in _paths().items():
         steps = template.strip("/").split("/")
+        if steps == wanted:
+            found = set(item)
+            break
         if len(steps) == len(wanted) and all(
             step == given or (step.startswith("{") and given)
             for step, given in zip(steps, wanted, strict=True)

@@ -249,9 +249,11 @@ def _wired(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> Deploymen
     work, warehouse = world.extraction, world.warehouse
     use_cases = {
         "plan_unload": extraction.PlanUnload(work, deployment.tables),
-        "plan_job": extraction.PlanJob(work, warehouse, world.snapshots),
+        "plan_job": extraction.PlanJob(
+            work, warehouse, world.changes, world.baselines, world.snapshots
+        ),
         "export_range": extraction.ExportRange(
-            work, warehouse, world.upload, world.snapshots, world.slots
+            work, warehouse, world.changes, world.upload, world.snapshots, world.slots
         ),
         "complete_job": extraction.CompleteJob(work),
         "fail_job": extraction.FailJob(work),

@@ -144,9 +144,11 @@ def deployment(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         use_cases = {
             "plan_unload": lambda *_: None,
             "plan_export": extraction.PlanExport(work, warehouse),
-            "plan_job": extraction.PlanJob(work, warehouse, snapshots),
+            "plan_job": extraction.PlanJob(
+                work, warehouse, world.changes, world.baselines, snapshots
+            ),
             "export_range": extraction.ExportRange(
-                work, warehouse, world.upload, snapshots, world.slots
+                work, warehouse, world.changes, world.upload, snapshots, world.slots
             ),
             "hold_snapshot": HoldSnapshot(work, warehouse, pause=lambda _: time.sleep(0.01)),
             "complete_job": extraction.CompleteJob(work),

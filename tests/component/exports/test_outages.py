@@ -83,7 +83,9 @@ def test_a_service_that_does_not_answer_is_unavailable_and_no_fault_of_ours(
 
 
 def test_a_start_is_accepted_though_the_workflow_cannot_begin_yet(world: World) -> None:
-    start = usecases.StartExport(world.export, RandomIds(), SilentWorkflows())
+    start = usecases.StartExport(
+        world.export, usecases.Starter(world.export, RandomIds(), SilentWorkflows())
+    )
     standing = start(a_caller(), None, FileFormat.NDJSON, Compression.NONE, None, None)
     assert standing.operation.status is Status.SCHEDULED
 

@@ -71,7 +71,11 @@ def test_every_route_is_described_under_its_modules_name() -> None:
         for path, method, operation in operations()
         if not operation.get("deprecated")
     }
-    assert described == {(one.route.method, one.route.path): one.name for one in served()}
+    assert described == {
+        (one.route.method, path): one.name_at(path)
+        for one in served()
+        for path in (one.route.path, *one.route.others)
+    }
 
 
 def test_every_operation_has_its_own_id() -> None:
@@ -112,9 +116,9 @@ def test_a_reply_that_is_wrong_would_be_seen() -> None:
 
 
 def test_each_operation_names_the_scope_that_its_handler_checks() -> None:
-    scopes = {one.name: one.route.scope for one in served()}
+    scopes = {one.name_at(path): one.route.scope for one in served() for path in one.paths}
     for _, _, operation in operations():
-        scope = scopes[operation["operationId"].removesuffix("_by_its_other_path")]
+        scope = scopes[operation["operationId"]]
         wanted = [{"clientCredentials": [full_name(scope)]}] if scope else []
         assert operation["security"] == wanted
 

@@ -17,8 +17,13 @@ def items() -> list[dict[str, Any]]:
 
 def item_of(name: str) -> dict[str, Any]:
     """The request of an operation."""
-    [summary] = [one.route.summary for one in served() if one.name == name]
-    [found] = [item for item in items() if item["name"] == summary]
+    [route] = [one.route for one in served() if one.name == name]
+    [found] = [
+        item
+        for item in items()
+        if item["request"]["method"] == route.method
+        and re.sub(r":(\w+)", r"{\1}", item["request"]["url"]["raw"]).endswith(f"}}}}{route.path}")
+    ]
     return found
 
 
@@ -34,7 +39,9 @@ def test_every_route_has_its_request() -> None:
         for item in items()
         for path in [item["request"]["url"]["raw"].removeprefix("{{api_url}}")]
     }
-    assert sent == {(one.route.method, one.route.path) for one in served()}
+    assert sent == {
+        (one.route.method, path) for one in served() for path in (one.route.path, *one.route.others)
+    }
 
 
 def test_every_variable_that_a_request_uses_is_declared() -> None:

@@ -7,23 +7,28 @@ that the work no longer counts; they are no failures.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from headrace.exports.increments import regranted
 from headrace.exports.model import (
     MAX_BOUND_BYTES,
     MAX_CLAIMS,
     MAX_SLICES,
     WHOLE,
+    Baseline,
     Configuration,
+    Content,
     ExportRequest,
     Failure,
     Job,
     Limits,
     Operation,
+    OperationKind,
     PartPosition,
     Progress,
+    Resync,
     RowRange,
     SliceResult,
     SnapshotScope,
@@ -37,6 +42,8 @@ from headrace.exports.model import (
     staged,
 )
 from headrace.exports.ports import (
+    Baselines,
+    Changes,
     Configurations,
     DueOperation,
     DueOperations,
@@ -57,9 +64,13 @@ from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     Fenced,
     HeadraceError,
+    IncrementsUnavailable,
+    ResyncRequired,
+    SchemaChanged,
     SliceTooLong,
     SnapshotLost,
     Stopped,
+    SyncVersionExpired,
     Unavailable,
 )
 
@@ -139,6 +150,17 @@ class Extraction:
         ended = replace(job, ended_at=self.clock.now(), **result)  # type: ignore[arg-type]
         return self.operations.end_job(operation, ended)
 
+    def fail_job(self, operation: Operation, job: Job, failure: Failure) -> None:
+        """Ends a job that has no document, begun or not. Raises Fenced."""
+        if job.status is Status.SCHEDULED:
+            # It never got as far as a claim; a claim now makes it a job that can fail.
+            job = replace(job, status=Status.RUNNING, attempt=job.attempt + 1)
+            self.operations.claim_job(operation, job)
+        elif job.status is not Status.RUNNING:
+            raise Fenced("The job has ended.")
+        self.end_job(operation, job, status=Status.FAILED, failure=failure)
+        discard_work(self.files, job)
+
 
 @dataclass(frozen=True)
 class PlannedExport:
@@ -168,7 +190,11 @@ class PlanExport:
     def _version(self, operation: Operation) -> str | None:
         """None: that of the snapshot which is yet to be held."""
         source, configuration = self.extraction.configuration(operation)
-        if configuration.snapshot is SnapshotScope.OPERATION and not source.keeps_versions:
+        as_one = (
+            configuration.snapshot is SnapshotScope.OPERATION
+            or operation.kind is OperationKind.INCREMENTAL
+        )
+        if as_one and not source.keeps_versions:
             return None
         version = operation.sync_version
         if version is not None and self.warehouse.holds_version(source, version):
@@ -221,15 +247,29 @@ class PlanJob:
 
     extraction: Extraction
     warehouse: Warehouse
+    changes: Changes
+    baselines: Baselines
     snapshots: Snapshots
 
     def __call__(
         self, attempt: Attempt, job_id: str, *, split: bool = True, staging: str | None = None
-    ) -> PlannedJob:
-        """Raises Fenced, Unavailable.
+    ) -> PlannedJob | None:
+        """None if the job has failed for good: the table is not as it was published, say.
 
         ``staging`` is the folder that the job's rows were unloaded to, if they had to be.
+        Raises Fenced, Unavailable.
         """
+        try:
+            return self._planned(attempt, job_id, split=split, staging=staging)
+        except (SchemaChanged, ResyncRequired, SyncVersionExpired, IncrementsUnavailable) as error:
+            operation = self.extraction.operation(attempt)
+            failure = Failure(error.code, error.detail)
+            self.extraction.fail_job(operation, operation.job(job_id), failure)
+            return None
+
+    def _planned(
+        self, attempt: Attempt, job_id: str, *, split: bool, staging: str | None
+    ) -> PlannedJob:
         extraction = self.extraction
         operation = extraction.operation(attempt)
         if operation.held and operation.snapshot is None:
@@ -247,6 +287,7 @@ class PlanJob:
                 raise Fenced("Another attempt owns the job: its rows are unloaded elsewhere.")
             place, _, _ = extraction.reading(operation, before)
             before = replace(before, staged_version=self.warehouse.current_version(place))
+        before = replace(before, content=self._content(operation, before))
         slices, rows = self._slices(operation, before, split=split)
         if before.slices and before.expected_rows is not None:
             rows = before.expected_rows  # so that the share of what was read does not fall
@@ -277,10 +318,39 @@ class PlanJob:
             raise
         return PlannedJob(job.attempt, job.ranges, job.held)
 
+    def _content(self, operation: Operation, job: Job) -> Content:
+        """What the document is to hold. Raises ResyncRequired, SchemaChanged."""
+        since = operation.request.since
+        if since is None:
+            return Content.FULL
+        source, configuration = self.extraction.configuration(operation)
+        table = configuration.table(job.table)
+        reason: str | None = "The table has no primary key."
+        if table.primary_key:
+            baseline = self.baselines.find(
+                operation.tenant,
+                operation.client_id,
+                operation.request.configuration_id,
+                operation.request.entity,
+                since,
+            )
+            snapshot = operation.snapshot.name if operation.snapshot else None
+            version = operation.sync_version or ""
+            reason = regranted(baseline, table) or self.changes.resync_reason(
+                source, since, version, table, snapshot
+            )
+            if reason is None:
+                return Content.CHANGES
+        if configuration.resync is Resync.DOCUMENT:
+            return Content.FULL
+        raise ResyncRequired(f"{reason} Start a full export, and go on from its version.")
+
     def _slices(
         self, operation: Operation, job: Job, *, split: bool
     ) -> tuple[tuple[TableRange, ...], int | None]:
         """The slices, and how many rows they hold as far as anybody knows."""
+        if job.content is Content.CHANGES:
+            return (WHOLE,), None
         source, version, table = self.extraction.reading(operation, job)
         limits, request = self.extraction.limits, operation.request
         if split and request.file_format.splittable:
@@ -379,6 +449,7 @@ class ExportRange:
 
     extraction: Extraction
     warehouse: Warehouse
+    changes: Changes
     upload: PartUploads
     snapshots: Snapshots
     slots: Slots
@@ -455,19 +526,31 @@ class ExportRange:
             slot.keep()
             return not self.extraction.operations.may_continue(operation, job)
 
-        with (
-            self.slots.taken(source, shift.time_left) as slot,
-            self.warehouse.stream(
+        version, name = (snapshot.version, snapshot.name) if snapshot else (version, None)
+
+        def opened() -> AbstractContextManager[RowStream]:
+            if job.content is Content.CHANGES:
+                return self.changes.stream_changes(
+                    source,
+                    request.since or "",
+                    version,
+                    table,
+                    request.file_format,
+                    request.compression,
+                    name,
+                )
+            return self.warehouse.stream(
                 source,
-                snapshot.version if snapshot else version,
+                version,
                 table,
                 None if rows == WHOLE else rows,
                 request.file_format,
                 request.compression,
                 PartPosition(first=number == 0, last=number == last),
-                snapshot.name if snapshot else None,
-            ) as stream,
-        ):
+                name,
+            )
+
+        with self.slots.taken(source, shift.time_left) as slot, opened() as stream:
             parts, digest = self.upload(
                 job.key or "",
                 job.upload_id or "",
@@ -537,14 +620,7 @@ class FailJob:
         lost = failure.code == SnapshotLost.code and job.held and job.status is Status.RUNNING
         if lost and job.claims < MAX_CLAIMS:
             return True
-        if job.status is Status.SCHEDULED:
-            # It never got as far as a claim; a claim now makes it a job that can fail.
-            job = replace(job, status=Status.RUNNING, attempt=job.attempt + 1)
-            self.extraction.operations.claim_job(operation, job)
-        elif job.status is not Status.RUNNING:
-            raise Fenced("The job has ended.")
-        self.extraction.end_job(operation, job, status=Status.FAILED, failure=failure)
-        discard_work(self.extraction.files, job)
+        self.extraction.fail_job(operation, job, failure)
         return False
 
 
@@ -573,8 +649,26 @@ class EndExport:
             expires_at=moment + extraction.limits.file_lifetime,
             moment=moment,
             refund=status is Status.FAILED,
+            baseline=self._baseline(operation) if status is Status.SUCCEEDED else None,
         )
         return status
+
+    def _baseline(self, operation: Operation) -> Baseline | None:
+        """What the client's data comes to with this operation."""
+        if operation.sync_version is None:
+            return None
+        _, configuration = self.extraction.configuration(operation)
+        return Baseline(
+            configuration_id=operation.request.configuration_id,
+            entity=operation.request.entity,
+            version=operation.sync_version,
+            grants={
+                name: configuration.table(name).grant_hash for name in operation.request.tables
+            },
+            reached_at=self.extraction.clock.now(),
+            operation_id=operation.operation_id,
+            kind=operation.kind,
+        )
 
 
 @dataclass(frozen=True)

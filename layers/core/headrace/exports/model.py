@@ -98,6 +98,21 @@ class Table:
         return tuple(read.values())
 
     @property
+    def grant_hash(self) -> str:
+        """SHA-256 (hex) over all that decides which rows and values callers get of it.
+
+        Increments cannot go on where it has changed: rows that did not change would be missing.
+        """
+        grant = [
+            self.schema_hash,
+            self.source,
+            [column.source for column in self.columns],
+            sorted([one.column, sorted(map(repr, one.values))] for one in self.filters),
+        ]
+        text = json.dumps(grant, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
     def schema_hash(self) -> str:
         """SHA-256 (hex) over names, types, nullability and primary key, as callers see them."""
         shape = {
@@ -122,6 +137,15 @@ class SnapshotScope(StrEnum):
     OPERATION = "operation"
 
 
+class Resync(StrEnum):
+    """What an increment does with a table whose changes cannot be told."""
+
+    REFUSE = "refuse"
+    """It fails: the client is to start a full export."""
+    DOCUMENT = "document"
+    """It holds all rows of the table, and says so."""
+
+
 @dataclass(frozen=True)
 class Configuration:
     """What one client may take for one tenant; names the one source that its tables come from."""
@@ -133,6 +157,7 @@ class Configuration:
     source: str
     tables: tuple[Table, ...]
     snapshot: SnapshotScope = SnapshotScope.JOB
+    resync: Resync = Resync.REFUSE
 
     def table(self, name: str) -> Table:
         """The table with this public name. Raises NotFound."""
@@ -269,6 +294,11 @@ class OperationKind(StrEnum):
             OperationKind.FULL: "/data/v1/fulldata",
             OperationKind.INCREMENTAL: "/data/v1/incrementals",
         }[self]
+
+    @classmethod
+    def at(cls, path: str) -> "OperationKind | None":
+        """The kind of operation that is meant at this path; None where any is."""
+        return next((kind for kind in cls if path.startswith(f"{kind.path}/")), None)
 
 
 class Content(StrEnum):
@@ -671,6 +701,16 @@ class Operation:
             return Status.SUCCEEDED
         return Status.FAILED
 
+    @property
+    def offered_version(self) -> str | None:
+        """The version that a caller may take its data to stand at: only once all of it is there."""
+        succeeded = self.status in (Status.SUCCEEDED, Status.EXPIRED)
+        return self.sync_version if succeeded and self._all_succeeded else None
+
+    @property
+    def _all_succeeded(self) -> bool:
+        return all(job.status in (Status.SUCCEEDED, Status.EXPIRED) for job in self.jobs)
+
     def check_retryable(self) -> None:
         """Raises OperationNotRetryable unless it failed or was cancelled."""
         if Status.SCHEDULED not in MOVES[self.status]:
@@ -732,6 +772,47 @@ def new_operation(
         created_at=created_at,
         jobs=jobs,
     )
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A version that a client's data of a configuration stands at, or of one ``entity`` of it.
+
+    ``grants``: what was granted of each table then (``Table.grant_hash``). ``operation_id`` and
+    ``kind`` are those of the operation that brought the data there; without one, the client was
+    told of the version before it had any.
+    """
+
+    configuration_id: str
+    entity: str | None
+    version: str
+    grants: Mapping[str, str]
+    reached_at: datetime
+    operation_id: str | None = None
+    kind: OperationKind | None = None
+
+
+@dataclass(frozen=True)
+class DocumentRecord:
+    """A document and the parts that it was uploaded in."""
+
+    job: Job
+    slices: tuple[SliceResult, ...]
+
+
+@dataclass(frozen=True)
+class SyncStanding:
+    """What there is to know before an increment: where the source stands, and the caller's data."""
+
+    configuration_id: str
+    entity: str | None
+    baseline: Baseline | None
+    window: ChangeWindow
+
+    @property
+    def sync_version(self) -> str:
+        """The version to go on from: the baseline once there is one, else the source's latest."""
+        return self.baseline.version if self.baseline is not None else self.window.latest
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from headrace.exports.model import (
+    Baseline,
     ChangeWindow,
     ColumnType,
     Compression,
@@ -121,8 +122,12 @@ class Operations(Protocol):
         expires_at: datetime,
         moment: datetime,
         refund: bool,
+        baseline: Baseline | None = None,
     ) -> Operation:
-        """Ends the attempt, releases the lock, refunds at most once. Raises Fenced."""
+        """Ends the attempt, releases the lock, refunds at most once. Raises Fenced.
+
+        With it goes the baseline that the client's data has come to.
+        """
         ...
 
     def expire(self, operation: Operation, moment: datetime) -> None:
@@ -166,6 +171,31 @@ class Operations(Protocol):
 
     def may_continue(self, operation: Operation, job: Job) -> bool:
         """Is this attempt of the job still the one that counts."""
+        ...
+
+
+class Baselines(Protocol):
+    """The versions that a client's data has come to, by configuration and entity."""
+
+    def latest(
+        self, tenant: str, client_id: str, configuration_id: str, entity: str | None
+    ) -> Baseline | None:
+        """What the data stands at; of an entity, by itself or with all of the configuration."""
+        ...
+
+    def find(
+        self,
+        tenant: str,
+        client_id: str,
+        configuration_id: str,
+        entity: str | None,
+        version: str,
+    ) -> Baseline | None:
+        """What was recorded of this version, if it is one that the data has come to."""
+        ...
+
+    def tell(self, tenant: str, client_id: str, baseline: Baseline) -> None:
+        """Records a version that the client is told before it has data. What is there stays."""
         ...
 
 

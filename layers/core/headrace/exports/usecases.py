@@ -2,20 +2,23 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from headrace.exports.model import (
     Compression,
     Configuration,
+    DocumentRecord,
     ExportRequest,
     FileFormat,
     Job,
     Limits,
     Operation,
+    OperationKind,
     Quota,
-    SliceResult,
     Status,
+    Table,
     new_operation,
 )
 from headrace.exports.ports import (
@@ -59,11 +62,15 @@ class Export:
     operations: Operations
     clock: Clock
 
-    def operation(self, caller: Caller, operation_id: str) -> Operation:
-        """The caller's operation as it stands now. Raises NotFound."""
+    def operation(
+        self, caller: Caller, operation_id: str, kind: OperationKind | None = None
+    ) -> Operation:
+        """The caller's operation (of this kind) as it stands now. Raises NotFound."""
         if not OPERATION_ID.fullmatch(operation_id):
             raise NotFound("There is no such operation.")
         found = self.operations.get(caller.tenant, caller.client_id, operation_id)
+        if kind not in (None, found.kind):
+            raise NotFound("There is no such operation.")
         return found.seen_at(self.clock.now())
 
     def quota(self, caller: Caller) -> Quota:
@@ -87,12 +94,61 @@ class Export:
 
 
 @dataclass(frozen=True)
-class StartExport:
-    """Starts an operation: one job per table of the configuration, or of one table."""
+class Starter:
+    """Starts what a caller may have: records it, then begins its workflow."""
 
     export: Export
     ids: Ids
     workflows: Workflows
+
+    def __call__(
+        self,
+        caller: Caller,
+        catalog_version: int,
+        request: ExportRequest,
+        expected_rows: Mapping[str, int],
+        idempotency: IdempotencyKey | None,
+    ) -> Standing:
+        """Raises OperationActive, QuotaExhausted, IdempotencyKeyReused."""
+        export, moment = self.export, self.export.clock.now()
+        rule = export.configurations.quota_rule(caller.tenant, caller.client_id)
+        operation = new_operation(
+            operation_id=self.ids.new(moment),
+            tenant=caller.tenant,
+            client_id=caller.client_id,
+            request=request,
+            catalog_version=catalog_version,
+            quota_day=rule.day(moment),
+            created_at=moment,
+            expected_rows=expected_rows,
+        )
+        try:
+            started = export.operations.start(operation, rule, idempotency)
+        except (OperationActive, QuotaExhausted) as error:
+            raise export.with_quota(caller, error) from None
+        if started.status is Status.SCHEDULED:
+            begin(self.workflows, started)
+        return export.standing(caller, started)
+
+
+def idempotency_of(key: str | None, asked: Sequence[str | None]) -> IdempotencyKey | None:
+    """A caller's key, if it sent one, with the digest of what it asked for."""
+    if not key:
+        return None
+    return IdempotencyKey(key, hashlib.sha256(json.dumps(asked).encode()).hexdigest())
+
+
+def chosen(configuration: Configuration, entity: str | None) -> tuple[Table, ...]:
+    """The tables that are asked for: all, or one. Raises NotFound."""
+    return configuration.tables if entity is None else (configuration.table(entity),)
+
+
+@dataclass(frozen=True)
+class StartExport:
+    """Starts a full export: one job per table of the configuration, or of one table."""
+
+    export: Export
+    start: Starter
 
     def __call__(
         self,
@@ -104,42 +160,24 @@ class StartExport:
         idempotency_key: str | None,
     ) -> Standing:
         """Raises NotFound, OperationActive, QuotaExhausted, IdempotencyKeyReused."""
-        export, moment = self.export, self.export.clock.now()
-        version, configuration = export.configurations.find(
+        version, configuration = self.export.configurations.find(
             caller.tenant, caller.client_id, configuration_id
         )
-        tables = (
-            tuple(table.name for table in configuration.tables)
-            if entity is None
-            else (configuration.table(entity).name,)
-        )
+        tables = chosen(configuration, entity)
         request = ExportRequest(
-            configuration.configuration_id, tables, file_format, compression, entity
+            configuration.configuration_id,
+            tuple(table.name for table in tables),
+            file_format,
+            compression,
+            entity,
         )
-        rule = export.configurations.quota_rule(caller.tenant, caller.client_id)
-        operation = new_operation(
-            operation_id=self.ids.new(moment),
-            tenant=caller.tenant,
-            client_id=caller.client_id,
-            request=request,
-            catalog_version=version,
-            quota_day=rule.day(moment),
-            created_at=moment,
-            expected_rows={table.name: table.row_estimate for table in configuration.tables},
+        return self.start(
+            caller,
+            version,
+            request,
+            {table.name: table.row_estimate for table in tables},
+            idempotency_of(idempotency_key, [configuration_id, file_format, compression, entity]),
         )
-        asked = [configuration_id, file_format, compression, entity]
-        key = (
-            IdempotencyKey(idempotency_key, hashlib.sha256(json.dumps(asked).encode()).hexdigest())
-            if idempotency_key
-            else None
-        )
-        try:
-            started = export.operations.start(operation, rule, key)
-        except (OperationActive, QuotaExhausted) as error:
-            raise export.with_quota(caller, error) from None
-        if started.status is Status.SCHEDULED:
-            begin(self.workflows, started)
-        return export.standing(caller, started)
 
 
 @dataclass(frozen=True)
@@ -148,9 +186,11 @@ class GetExport:
 
     export: Export
 
-    def __call__(self, caller: Caller, operation_id: str) -> Standing:
-        """Raises NotFound."""
-        return self.export.standing(caller, self.export.operation(caller, operation_id))
+    def __call__(
+        self, caller: Caller, operation_id: str, kind: OperationKind | None = None
+    ) -> Standing:
+        """Raises NotFound, also of one of another kind."""
+        return self.export.standing(caller, self.export.operation(caller, operation_id, kind))
 
 
 @dataclass(frozen=True)
@@ -182,10 +222,12 @@ class RetryExport:
     export: Export
     workflows: Workflows
 
-    def __call__(self, caller: Caller, operation_id: str) -> Standing:
+    def __call__(
+        self, caller: Caller, operation_id: str, kind: OperationKind | None = None
+    ) -> Standing:
         """Raises NotFound, OperationNotRetryable, OperationActive."""
         export = self.export
-        operation = export.operation(caller, operation_id)
+        operation = export.operation(caller, operation_id, kind)
         operation.check_retryable()
         try:
             retried = export.operations.reset(operation, export.clock.now())
@@ -204,10 +246,12 @@ class CancelExport:
     files: Files
     limits: Limits
 
-    def __call__(self, caller: Caller, operation_id: str) -> Standing:
+    def __call__(
+        self, caller: Caller, operation_id: str, kind: OperationKind | None = None
+    ) -> Standing:
         """Raises NotFound."""
         export, moment = self.export, self.export.clock.now()
-        operation = export.operation(caller, operation_id)
+        operation = export.operation(caller, operation_id, kind)
         if operation.status.active:
             # The end is one conditional write: a completion that came first stands.
             try:
@@ -237,10 +281,12 @@ class DeleteExport:
     export: Export
     files: Files
 
-    def __call__(self, caller: Caller, operation_id: str) -> None:
+    def __call__(
+        self, caller: Caller, operation_id: str, kind: OperationKind | None = None
+    ) -> None:
         """Raises NotFound, OperationRunning."""
         export, moment = self.export, self.export.clock.now()
-        operation = export.operation(caller, operation_id)
+        operation = export.operation(caller, operation_id, kind)
         operation.check_deletable()
         stored = export.operations.get(caller.tenant, caller.client_id, operation_id)
         export.operations.delete(stored, moment)
@@ -327,24 +373,16 @@ def granted(configurations: Configurations, operation: Operation) -> Configurati
 
 
 @dataclass(frozen=True)
-class DocumentRecord:
-    """A document and the parts that it was uploaded in."""
-
-    job: Job
-    slices: tuple[SliceResult, ...]
-
-
-@dataclass(frozen=True)
 class GetManifest:
     """Every document of an ended operation, with what is needed to verify and resume it."""
 
     export: Export
 
     def __call__(
-        self, caller: Caller, operation_id: str
+        self, caller: Caller, operation_id: str, kind: OperationKind | None = None
     ) -> tuple[Operation, tuple[DocumentRecord, ...]]:
         """Raises NotFound, OperationUnfinished, FileExpired."""
-        operation = self.export.operation(caller, operation_id)
+        operation = self.export.operation(caller, operation_id, kind)
         if operation.status.active:
             raise OperationUnfinished(
                 f"The operation is {operation.status}; its manifest is there when it has ended.",

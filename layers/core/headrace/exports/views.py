@@ -1,5 +1,6 @@
 """What callers see of exports. Field names, in camel case, are the JSON of the API."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,13 +9,17 @@ from headrace.exports.model import (
     ColumnType,
     Compression,
     Configuration,
+    Content,
+    DocumentRecord,
     Failure,
     FileFormat,
     Job,
     Operation,
+    OperationKind,
     Quota,
     SliceResult,
     Status,
+    SyncStanding,
     Table,
 )
 from headrace.kernel.paging import Page
@@ -66,6 +71,8 @@ class JobView(View):
     table: str
     """The table's public name."""
     status: Status
+    content: Content
+    """What the document holds: all rows, or what changed."""
     rows: int | None
     """Rows in the document; until it is there, those read so far, null if none is counted yet."""
     bytes: int | None
@@ -91,6 +98,7 @@ class JobView(View):
             job_id=job.job_id,
             table=job.table,
             status=job.status,
+            content=job.content,
             rows=job.so_far.rows if done else job.so_far.rows or None,
             bytes=job.so_far.size if done else job.so_far.size or None,
             percent=job.percent,
@@ -122,8 +130,8 @@ class OperationSummary(View):
 
     operation_id: str
     """Names the operation."""
-    kind: str
-    """What is exported: `full`, all rows."""
+    kind: OperationKind
+    """What is exported: `full`, all rows; `incremental`, what changed since a version."""
     status: Status
     configuration_id: str
     """The configuration that was exported."""
@@ -131,8 +139,11 @@ class OperationSummary(View):
     compression: Compression
     entity: str | None
     """The one table that was asked for; null if all of the configuration's were."""
+    since_sync_version: str | None
+    """Of an increment: the version that it begins at."""
     sync_version: str | None
-    """The state of the source that every document shows; null until the first worker has looked."""
+    """The state of the source that every document shows; null until the first worker has looked.
+    Of an increment: null until every document is complete."""
     catalog_version: int
     """The published catalog that it was started under, and keeps to."""
     attempt: int
@@ -188,11 +199,18 @@ class OperationView(OperationSummary):
 
 def status_url(operation: Operation, base_url: str) -> str:
     """Where the operation's status is."""
-    return f"{base_url}{_PATH}/fulldata/{operation.operation_id}/status"
+    return f"{_url(operation, base_url)}/status"
+
+
+def _url(operation: Operation, base_url: str) -> str:
+    return f"{base_url}{operation.kind.path}/{operation.operation_id}"
 
 
 def _summary(operation: Operation, base_url: str) -> dict[str, object]:
-    own = f"{base_url}{_PATH}/fulldata/{operation.operation_id}"
+    own = _url(operation, base_url)
+    manifest = f"{base_url}{_PATH}/operations/{operation.operation_id}/manifest"
+    if operation.kind is OperationKind.INCREMENTAL:
+        manifest = f"{own}/manifest"
     return {
         "operation_id": operation.operation_id,
         "kind": operation.kind,
@@ -201,7 +219,12 @@ def _summary(operation: Operation, base_url: str) -> dict[str, object]:
         "file_format": operation.request.file_format,
         "compression": operation.request.compression,
         "entity": operation.request.entity,
-        "sync_version": operation.sync_version,
+        "since_sync_version": operation.request.since,
+        "sync_version": (
+            operation.sync_version
+            if operation.kind is OperationKind.FULL
+            else operation.offered_version
+        ),
         "catalog_version": operation.catalog_version,
         "attempt": operation.attempt,
         "created_at": operation.created_at,
@@ -211,7 +234,7 @@ def _summary(operation: Operation, base_url: str) -> dict[str, object]:
         "error": FailureView.of(operation.failure),
         "links": OperationLinks(
             status=status_url(operation, base_url),
-            manifest=f"{base_url}{_PATH}/operations/{operation.operation_id}/manifest",
+            manifest=manifest,
             retry=f"{own}/retry",
             cancel=f"{own}/cancel",
         ),
@@ -343,6 +366,8 @@ class FileView(View):
     """The name that a download suggests."""
     content_type: str
     """Its media type."""
+    content: Content
+    """What it holds: all rows of the table, or what changed of it."""
     rows: int
     bytes: int
     """Its size as stored."""
@@ -371,6 +396,7 @@ class FileView(View):
             table=job.table,
             file_name=operation.request.file_name(job.table),
             content_type=operation.request.content_type,
+            content=job.content,
             rows=job.rows or 0,
             bytes=job.size or 0,
             sha256=job.sha256,
@@ -386,11 +412,84 @@ class ManifestView(View):
     """Every document of an operation, with what is needed to verify and to resume it."""
 
     operation_id: str
+    kind: OperationKind
     configuration_id: str
+    since_sync_version: str | None
+    """Of an increment: the version that it begins at."""
     sync_version: str | None
-    """The state of the source that every document shows."""
+    """The state of the source that every document shows: keep it once you have applied them all.
+    Null where a document is missing."""
     file_format: FileFormat
     compression: Compression
     created_at: datetime
     files: tuple[FileView, ...]
     """One for each job that succeeded."""
+
+    @classmethod
+    def of(
+        cls, operation: Operation, documents: Sequence[DocumentRecord], base_url: str
+    ) -> "ManifestView":
+        """The view of an ended operation and its documents."""
+        return cls(
+            operation_id=operation.operation_id,
+            kind=operation.kind,
+            configuration_id=operation.request.configuration_id,
+            since_sync_version=operation.request.since,
+            sync_version=operation.offered_version,
+            file_format=operation.request.file_format,
+            compression=operation.request.compression,
+            created_at=operation.created_at,
+            files=tuple(
+                FileView.of(operation, document.job, document.slices, base_url)
+                for document in documents
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class BaselineView(View):
+    """What the caller's data stands at."""
+
+    sync_version: str
+    operation_id: str
+    """The operation that brought it there."""
+    kind: OperationKind
+    completed_at: datetime
+    """When that ended."""
+
+
+@dataclass(frozen=True)
+class SyncVersionView(View):
+    """The version to go on from, and between which the source can tell what changed."""
+
+    configuration_id: str
+    entity: str | None
+    """The one table that was asked about; null if all of the configuration's were."""
+    sync_version: str
+    """Send this to get what changed since: that of the baseline once there is one, else the
+    latest."""
+    baseline: BaselineView | None
+    """What the last completed operation brought your data to; null before the first."""
+    latest: str
+    """What an operation begun now would bring it to."""
+    min_valid_sync_version: str
+    """The oldest version that changes can be told from."""
+    retained_since: datetime | None
+    """When that was; null where the source does not know."""
+
+    @classmethod
+    def of(cls, standing: SyncStanding) -> "SyncVersionView":
+        """The view of how things stand."""
+        found, window = standing.baseline, standing.window
+        baseline = None
+        if found is not None and found.operation_id is not None and found.kind is not None:
+            baseline = BaselineView(found.version, found.operation_id, found.kind, found.reached_at)
+        return cls(
+            configuration_id=standing.configuration_id,
+            entity=standing.entity,
+            sync_version=standing.sync_version,
+            baseline=baseline,
+            latest=window.latest,
+            min_valid_sync_version=window.oldest,
+            retained_since=window.retained_since,
+        )

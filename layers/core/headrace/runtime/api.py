@@ -115,6 +115,8 @@ class Call:
     body: Any
     raw_body: bytes
     context: Mapping[str, Any]
+    resource: str = ""
+    """The path as the route has it, with its parameters' names: one function may serve several."""
 
     @property
     def base_url(self) -> str:
@@ -168,6 +170,7 @@ class Route:
     reply_headers: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     errors: tuple[type[HeadraceError], ...] = ()
     aliases: tuple[str, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
     request_headers: Mapping[str, str] = field(default_factory=dict)
     content_types: Mapping[int, str] = field(default_factory=dict)
 
@@ -219,6 +222,7 @@ class Endpoint:
             body=self._body(raw_body),
             raw_body=raw_body,
             context=context,
+            resource=str(event.get("resource") or ""),
         )
 
     def _query(self, event: Mapping[str, Any]) -> dict[str, Any]:

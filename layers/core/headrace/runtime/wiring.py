@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from headrace.adapters.dynamodb.operations import DynamoOperations
     from headrace.adapters.s3.files import S3Files
     from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
-    from headrace.exports import extraction, holding
-    from headrace.exports.ports import Configurations, Unloads, Warehouse
+    from headrace.exports import extraction, holding, increments
+    from headrace.exports.ports import Baselines, Changes, Configurations, Unloads, Warehouse
     from headrace.exports.slots import Slots
     from headrace.exports.snapshots import Snapshots
 
@@ -107,6 +107,14 @@ def warehouse() -> "Warehouse":
 
 
 @cache
+def changes() -> "Changes":
+    """What changed in the sources."""
+    from headrace.adapters.warehouse.by_kind import ChangesByKind
+
+    return ChangesByKind()
+
+
+@cache
 def unloads() -> "Unloads":
     """Sources whose own engine leaves the rows in the files bucket."""
     from headrace.adapters.athena.athena_tables import AthenaTables
@@ -126,7 +134,40 @@ def describe_tables() -> usecases.DescribeTables:
 
 def start_export() -> usecases.StartExport:
     """POST fulldata."""
-    return usecases.StartExport(export(), RandomIds(), workflows())
+    return usecases.StartExport(export(), _starter())
+
+
+def _starter() -> usecases.Starter:
+    return usecases.Starter(export(), RandomIds(), workflows())
+
+
+@cache
+def baselines() -> "Baselines":
+    """The versions that clients' data has come to."""
+    from headrace.adapters.dynamodb.baselines import DynamoBaselines
+    from headrace.adapters.dynamodb.table import Table
+
+    return DynamoBaselines(Table(client("dynamodb"), settings().operations_table))
+
+
+def _increments() -> "increments.Increments":
+    from headrace.exports.increments import Increments
+
+    return Increments(export(), baselines(), changes())
+
+
+def get_sync_version() -> "increments.GetSyncVersion":
+    """GET syncversion."""
+    from headrace.exports.increments import GetSyncVersion
+
+    return GetSyncVersion(_increments())
+
+
+def start_increment() -> "increments.StartIncrement":
+    """POST incrementals."""
+    from headrace.exports.increments import StartIncrement
+
+    return StartIncrement(_increments(), _starter())
 
 
 def get_export() -> usecases.GetExport:
@@ -203,7 +244,7 @@ def plan_job() -> "extraction.PlanJob":
     """Task of the workflow."""
     from headrace.exports.extraction import PlanJob
 
-    return PlanJob(_extraction(), warehouse(), _snapshots())
+    return PlanJob(_extraction(), warehouse(), changes(), baselines(), _snapshots())
 
 
 def export_range() -> "extraction.ExportRange":
@@ -212,7 +253,7 @@ def export_range() -> "extraction.ExportRange":
     from headrace.exports.extraction import ExportRange
 
     upload = S3PartUploads(client("s3"), settings().files_bucket, settings().limits.part_bytes)
-    return ExportRange(_extraction(), warehouse(), upload, _snapshots(), _slots())
+    return ExportRange(_extraction(), warehouse(), changes(), upload, _snapshots(), _slots())
 
 
 def hold_snapshot() -> "holding.HoldSnapshot":

@@ -12,6 +12,7 @@ but ``DueOperations``, for the sweeper.
     TENANT#CLIENT       lock                            the id of the active operation
     TENANT#CLIENT       quota#DAY                       operations started on that day
     TENANT#CLIENT       idempotency#SHA256_OF_KEY       what a caller's key started
+    TENANT#CLIENT       baseline#CONFIGURATION#ENTITY   see ``baselines``
 
 ``ttl`` lets DynamoDB tidy up what has no meaning any more; no rule relies on it.
 """
@@ -23,8 +24,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from headrace.adapters.dynamodb.baselines import baseline_items
 from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table, marshal, unmarshal
 from headrace.exports.model import (
+    Baseline,
     Compression,
     Content,
     ExportRequest,
@@ -250,6 +253,7 @@ class DynamoOperations:
         expires_at: datetime,
         moment: datetime,
         refund: bool,
+        baseline: Baseline | None = None,
     ) -> Operation:
         """Ends the attempt, releases the lock, refunds at most once. Raises Fenced."""
         pk = _partition(operation.tenant, operation.client_id)
@@ -289,6 +293,9 @@ class DynamoOperations:
                     none=0,
                 )
             )
+        if baseline is not None:
+            for item in baseline_items(baseline):
+                actions.append(self.table.to_put({"pk": pk, **item}))
         self._fenced(actions)
         return self.get(operation.tenant, operation.client_id, operation.operation_id)
 

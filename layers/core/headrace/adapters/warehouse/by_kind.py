@@ -7,6 +7,7 @@ from typing import Protocol
 
 from headrace.catalog.ports import SourceSchemas
 from headrace.exports.model import (
+    ChangeWindow,
     Compression,
     FileFormat,
     PartPosition,
@@ -14,7 +15,8 @@ from headrace.exports.model import (
     Table,
     TableRange,
 )
-from headrace.exports.ports import HeldSnapshot, RowStream, SourceColumn, Warehouse
+from headrace.exports.ports import Changes, HeldSnapshot, RowStream, SourceColumn, Warehouse
+from headrace.kernel.errors import IncrementsUnavailable
 
 
 class Reader(Warehouse, SourceSchemas, Protocol):
@@ -41,6 +43,10 @@ def _athena() -> Reader:
 
 _READERS: Mapping[str, Callable[[], Reader]] = {"postgresql": _postgresql, "athena": _athena}
 """By kind; DuckDB reads all others. Imported when first needed: a worker reads one kind."""
+
+
+_CHANGES: Mapping[str, Callable[[], Changes]] = {}
+"""By kind; no others keep a record of what changed. Imported when first needed."""
 
 
 @dataclass(frozen=True)
@@ -125,3 +131,45 @@ class WarehouseByKind:
     def hold(self, source: Source) -> AbstractContextManager[HeldSnapshot]:
         """See the port."""
         return self.reader(source).hold(source)
+
+
+@dataclass(frozen=True)
+class ChangesByKind:
+    """The ``Changes`` port, for every kind of source."""
+
+    _readers: dict[str, Changes] = field(default_factory=dict)
+
+    def reader(self, source: Source) -> Changes:
+        """What reads the source's changes. Raises IncrementsUnavailable."""
+        if source.kind not in _CHANGES:
+            raise IncrementsUnavailable(
+                "The source keeps no record of what changed in it; export its tables in full."
+            )
+        if source.kind not in self._readers:
+            self._readers[source.kind] = _CHANGES[source.kind]()
+        return self._readers[source.kind]
+
+    def window(self, source: Source, tables: Sequence[Table], since: str | None) -> ChangeWindow:
+        """See the port."""
+        return self.reader(source).window(source, tables, since)
+
+    def resync_reason(
+        self, source: Source, since: str, version: str, table: Table, snapshot: str | None = None
+    ) -> str | None:
+        """See the port."""
+        return self.reader(source).resync_reason(source, since, version, table, snapshot)
+
+    def stream_changes(
+        self,
+        source: Source,
+        since: str,
+        version: str,
+        table: Table,
+        file_format: FileFormat,
+        compression: Compression,
+        snapshot: str | None = None,
+    ) -> AbstractContextManager[RowStream]:
+        """See the port."""
+        return self.reader(source).stream_changes(
+            source, since, version, table, file_format, compression, snapshot
+        )

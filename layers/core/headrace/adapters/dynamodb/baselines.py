@@ -1,0 +1,109 @@
+"""The versions that clients' data has come to, in the table of operations.
+
+    pk                  sk                                      holds
+    TENANT#CLIENT       baseline#CONFIGURATION#ENTITY           the latest one
+    TENANT#CLIENT       baseline#CONFIGURATION#ENTITY#VERSION   one of them (by its SHA-256)
+
+ENTITY is empty where all of the configuration is meant. Items of ended operations are written with
+the end itself (``DynamoOperations.end``): no version is recorded that the data did not come to.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
+from headrace.exports.model import Baseline, OperationKind
+from headrace.kernel.clock import from_rfc3339, rfc3339
+
+_KEPT = timedelta(days=400)
+"""Longer than any source keeps its changes."""
+
+
+def _pk(tenant: str, client_id: str) -> str:
+    return f"{tenant}#{client_id}"
+
+
+def _sk(configuration_id: str, entity: str | None, version: str | None = None) -> str:
+    sk = f"baseline#{configuration_id}#{quote(entity or '', safe='')}"
+    return sk if version is None else f"{sk}#{hashlib.sha256(version.encode()).hexdigest()}"
+
+
+def _item(baseline: Baseline, sk: str) -> Item:
+    return {
+        "sk": sk,
+        "configuration_id": baseline.configuration_id,
+        "entity": baseline.entity,
+        "version": baseline.version,
+        "grants": dict(baseline.grants),
+        "reached_at": rfc3339(baseline.reached_at),
+        "operation_id": baseline.operation_id,
+        "kind": str(baseline.kind) if baseline.kind else None,
+        "ttl": int((baseline.reached_at + _KEPT).timestamp()),
+    }
+
+
+def baseline_items(baseline: Baseline) -> tuple[Item, Item]:
+    """What is written of a baseline that data has come to, without the partition."""
+    configuration_id, entity = baseline.configuration_id, baseline.entity
+    return (
+        _item(baseline, _sk(configuration_id, entity)),
+        _item(baseline, _sk(configuration_id, entity, baseline.version)),
+    )
+
+
+def _baseline(item: Mapping[str, Any]) -> Baseline:
+    return Baseline(
+        configuration_id=item["configuration_id"],
+        entity=item.get("entity"),
+        version=item["version"],
+        grants=item["grants"],
+        reached_at=from_rfc3339(item["reached_at"]),
+        operation_id=item.get("operation_id"),
+        kind=OperationKind(item["kind"]) if item.get("kind") else None,
+    )
+
+
+@dataclass(frozen=True)
+class DynamoBaselines:
+    """The ``Baselines`` port."""
+
+    table: Table
+
+    def latest(
+        self, tenant: str, client_id: str, configuration_id: str, entity: str | None
+    ) -> Baseline | None:
+        """See the port: the later of the entity's own and the whole configuration's."""
+        found = [
+            _baseline(item)
+            for name in {entity, None}
+            if (item := self.table.get(_pk(tenant, client_id), _sk(configuration_id, name)))
+        ]
+        return max(found, key=lambda one: one.reached_at, default=None)
+
+    def find(
+        self,
+        tenant: str,
+        client_id: str,
+        configuration_id: str,
+        entity: str | None,
+        version: str,
+    ) -> Baseline | None:
+        """See the port."""
+        for name in dict.fromkeys((entity, None)):
+            sk = _sk(configuration_id, name, version)
+            if item := self.table.get(_pk(tenant, client_id), sk):
+                return _baseline(item)
+        return None
+
+    def tell(self, tenant: str, client_id: str, baseline: Baseline) -> None:
+        """See the port."""
+        sk = _sk(baseline.configuration_id, baseline.entity, baseline.version)
+        item = {"pk": _pk(tenant, client_id), **_item(baseline, sk)}
+        try:
+            self.table.put(item, "attribute_not_exists(pk)")
+        except ConditionFailed:
+            return
