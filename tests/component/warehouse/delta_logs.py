@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, QueryBuilder
 from pyroaring import BitMap64
 
@@ -139,6 +140,28 @@ class HandWritten:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
         return named
+
+
+def cut_checkpoint(table: Path, version: int, parts: int) -> list[Path]:
+    """The checkpoint of the version as so many files instead of one; their places in order.
+
+    Which action is in which part is the writer's business: here they are dealt out in turn, and a
+    part has no columns for actions that it does not hold, as no reader may expect them.
+    """
+    log = table / "_delta_log"
+    whole = log / f"{version:020d}.checkpoint.parquet"
+    actions = pq.read_table(whole)
+    places = []
+    for number in range(parts):
+        dealt = actions.take(pa.array(range(number, actions.num_rows, parts)))
+        held = [name for name in dealt.column_names if dealt[name].null_count < dealt.num_rows]
+        place = log / f"{version:020d}.checkpoint.{number + 1:010d}.{parts:010d}.parquet"
+        pq.write_table(dealt.select(held), place)
+        places.append(place)
+    whole.unlink()
+    told = {"version": version, "size": actions.num_rows, "parts": parts}
+    (log / "_last_checkpoint").write_text(json.dumps(told))
+    return places
 
 
 def a_vector(rows: Iterable[int]) -> bytes:

@@ -24,6 +24,7 @@ from tests.component.warehouse.delta_logs import (
     HandWritten,
     a_column,
     a_vector,
+    cut_checkpoint,
     in_any_order,
     inline,
     read_by_delta_rs,
@@ -391,6 +392,74 @@ def test_a_checkpoint_with_sidecars(tmp_path: Path, form: str) -> None:
         (log / f"{commit:020d}.json").unlink()
     expected = [{"id": i} for i in range(20) if i != 10]
     check(folder(tmp_path), "main.t", expected, ranges=4)
+
+
+def a_table_with_a_checkpoint(place: Path, commits: int = 9) -> Path:
+    """Ten rows a commit in two partitions, every eighth row deleted, a checkpoint at the end."""
+    for number in range(commits - 1):
+        ids = range(number * 10, number * 10 + 10)
+        day = pa.table({"id": pa.array(ids, pa.int64()), "p": [f"p{i % 2}" for i in ids]})
+        write_deltalake(str(place), day, mode="append", partition_by=["p"])
+    DeltaTable(str(place)).delete("id % 8 = 1")
+    DeltaTable(str(place)).create_checkpoint()
+    return place
+
+
+def drop_commits(place: Path, upto: int) -> None:
+    """The log's files up to this version, which a checkpoint made superfluous."""
+    for commit in range(upto + 1):
+        (place / f"_delta_log/{commit:020d}.json").unlink()
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+def test_a_checkpoint_in_several_parts(tmp_path: Path, parts: int) -> None:
+    place = a_table_with_a_checkpoint(tmp_path / "t")
+    cut_checkpoint(place, 8, parts)
+    write_deltalake(str(place), pa.table({"id": [1000], "p": ["p0"]}), mode="append")
+    expected = read_by_delta_rs(place)
+    assert {"id": 1000, "p": "p0"} in expected
+    drop_commits(place, 8)
+    assert WAREHOUSE.current_version(folder(tmp_path)) == "t=9"
+    check(folder(tmp_path), "main.t", expected)
+
+
+def test_a_checkpoint_of_which_a_part_is_missing_does_not_count(tmp_path: Path) -> None:
+    place, source = a_table_with_a_checkpoint(tmp_path / "t"), folder(tmp_path)
+    table = a_table_of(source, "main.t")
+    expected = document(source, table, FileFormat.CSV, version="t=8")
+    parts = cut_checkpoint(place, 8, 3)
+    parts[1].unlink()
+    # The commits say the same.
+    assert document(source, table, FileFormat.CSV, version="t=8") == expected
+    drop_commits(place, 8)
+    assert not WAREHOUSE.holds_version(source, "t=8")
+    with pytest.raises(SourceChanged):
+        document(source, table, FileFormat.CSV, version="t=8")
+
+
+def test_two_writers_of_one_checkpoint_leave_it_in_different_parts(tmp_path: Path) -> None:
+    place, source = a_table_with_a_checkpoint(tmp_path / "t"), folder(tmp_path)
+    expected = read_by_delta_rs(place)
+    whole = place / f"_delta_log/{8:020d}.checkpoint.parquet"
+    content = whole.read_bytes()
+    cut_checkpoint(place, 8, 3)
+    whole.write_bytes(content)
+    missing, *_ = cut_checkpoint(place, 8, 2)
+    missing.unlink()  # the second writer died half way
+    drop_commits(place, 8)
+    check(source, "main.t", expected)
+
+
+def test_an_older_checkpoint_is_read_on_where_the_last_one_is_not_whole(tmp_path: Path) -> None:
+    place, source = a_table_with_a_checkpoint(tmp_path / "t"), folder(tmp_path)
+    cut_checkpoint(place, 8, 2)
+    write_deltalake(str(place), pa.table({"id": [1000], "p": ["p0"]}), mode="append")
+    expected = read_by_delta_rs(place)
+    DeltaTable(str(place)).create_checkpoint()
+    missing, *_ = cut_checkpoint(place, 9, 4)
+    missing.unlink()
+    drop_commits(place, 8)
+    check(source, "main.t", expected)
 
 
 # --- what is refused -----------------------------------------------------------------------------
