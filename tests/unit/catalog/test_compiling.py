@@ -4,12 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
+from pydantic import ValidationError
 
 from headrace.catalog import document
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText
 from headrace.catalog.model import CatalogRefused, Client, Tenant
-from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
+from headrace.catalog.schema import SourceEntry
+from headrace.exports.model import (
+    Column,
+    ColumnType,
+    Configuration,
+    Resync,
+    RowFilter,
+    Source,
+    Table,
+)
 from headrace.exports.ports import SourceColumn
 from headrace.kernel.errors import SourceUnavailable
 from tests.unit.catalog.builders import a_catalog, a_configuration
@@ -141,6 +151,28 @@ def test_only_chosen_columns_are_in_the_catalog() -> None:
     assert "salary" in shown
     for unchosen in ("born", "external_id", "tenure", "active"):
         assert unchosen not in shown
+
+
+def test_increments_refuse_what_cannot_be_told_unless_the_operator_chose_otherwise() -> None:
+    [usual] = compiled()
+    [chosen] = compiled(more="  resync: document\n")
+    assert (usual.resync, chosen.resync) == (Resync.REFUSE, Resync.DOCUMENT)
+    written = document.configuration_to_json(chosen)
+    assert document.configuration_from_json(written) == chosen
+    del written["resync"]  # as of a catalog that an earlier release published
+    assert document.configuration_from_json(written).resync is Resync.REFUSE
+
+
+@pytest.mark.parametrize("days", ["1", "14", "365"])
+def test_changes_are_kept_for_as_many_days_as_is_said(days: str) -> None:
+    entry = SourceEntry(name="hr", kind="postgresql", options={"change_retention_days": days})
+    assert entry.options["change_retention_days"] == days
+
+
+@pytest.mark.parametrize("days", ["", "0", "-1", "014", "1.5", "366", "١٤", "two weeks"])
+def test_a_retention_that_is_no_number_of_days_is_refused(days: str) -> None:
+    with pytest.raises(ValidationError, match="must be 1 to 365"):
+        SourceEntry(name="hr", kind="postgresql", options={"change_retention_days": days})
 
 
 def test_the_schema_may_be_left_out_where_the_name_is_clear() -> None:

@@ -271,6 +271,23 @@ def test_defaults() -> None:
             "add it to the columns",
         ),
         (
+            "name: firstName",
+            "name: _Change",
+            '28: configurations[0].tables[0].columns[1]: "_Change" is what increments say in what '
+            "happened to a row; give callers another name, as {source: …, name: …}",
+        ),
+        (
+            "          - salary\n",
+            "          - _change\n",
+            '29: configurations[0].tables[0].columns[2]: "_change" is what increments say in what '
+            "happened to a row; give callers another name, as {source: …, name: …}",
+        ),
+        (
+            "    default: true\n",
+            "    resync: documents\n",
+            '19: configurations[0].resync: "documents" is none of refuse or document',
+        ),
+        (
             "    default: true\n",
             "    default: yes please\n",
             '19: configurations[0].default: must be true or false, and is the text "yes please"',

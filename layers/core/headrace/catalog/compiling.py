@@ -21,6 +21,7 @@ from headrace.exports.model import (
     Column,
     ColumnType,
     Configuration,
+    Resync,
     RowFilter,
     SnapshotScope,
     Source,
@@ -121,6 +122,7 @@ class _Compiler:
                 entry.source,
                 tuple(table for table in tables if table is not None),
                 SnapshotScope(entry.snapshot),
+                Resync(entry.resync),
             )
 
     def _open(self, name: str) -> _Opened | None:

@@ -25,7 +25,7 @@ from headrace.catalog.schema import (
     TenantEntry,
 )
 from headrace.catalog.suggestions import did_you_mean
-from headrace.exports.model import Compression, ExportRequest, FileFormat
+from headrace.exports.model import CHANGE_COLUMN, Compression, ExportRequest, FileFormat
 
 
 class CatalogText(NamedTuple):
@@ -360,6 +360,12 @@ def _check_columns(
                 f'the column "{first}" is there already{_case(first, name)}',
             )
         names.setdefault(name.casefold(), name)
+        if name.casefold() == CHANGE_COLUMN:
+            yield configuration.problem(
+                (*path, "columns", index),
+                f'"{name}" is what increments say in what happened to a row; give callers another '
+                "name, as {source: …, name: …}",
+            )
         if column.name is None:
             yield from _check_as_public(configuration, (*path, "columns", index), name)
     public = {column.public_name for column in table.columns}

@@ -14,6 +14,7 @@ from headrace.exports.model import (
     Column,
     ColumnType,
     Configuration,
+    Resync,
     RowFilter,
     SnapshotScope,
     Source,
@@ -83,6 +84,7 @@ def configuration_to_json(configuration: Configuration) -> Json:
         "default": configuration.default,
         "source": configuration.source,
         "snapshot": configuration.snapshot.value,
+        "resync": configuration.resync.value,
         "tables": [_table_to_json(table) for table in configuration.tables],
     }
 
@@ -97,6 +99,7 @@ def configuration_from_json(value: Json) -> Configuration:
         source=value["source"],
         tables=tuple(_table_from_json(table) for table in value["tables"]),
         snapshot=SnapshotScope(value.get("snapshot", SnapshotScope.JOB)),
+        resync=Resync(value.get("resync", Resync.REFUSE)),
     )
 
 

@@ -237,6 +237,11 @@ OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {
             "Workers that read from it at once, over all operations and clients; 4 without it. Not "
             "counted are those that plan, and those that hold a snapshot open for others.",
         ),
+        "change_retention_days": (
+            False,
+            "Days that the change log is kept for increments, 1 to 365; 14 without it. What is "
+            "older can no longer be told, and takes a full export.",
+        ),
     },
     "duckdb": {"path": (True, "The database file. Its views are not offered, only its tables.")},
     "parquet": {
@@ -280,6 +285,9 @@ class SourceEntry(Entry):
         for key, (required, meaning) in known.items():
             if required and not self.options.get(key):
                 raise ValueError(f'a {self.kind} source needs the option "{key}": {meaning}')
+        days = self.options.get("change_retention_days")
+        if days is not None and not (re.fullmatch("[1-9][0-9]{0,2}", days) and int(days) <= 365):
+            raise ValueError(f'"change_retention_days" must be 1 to 365, in quotes, not "{days}"')
         return self
 
 
@@ -384,6 +392,13 @@ class ConfigurationEntry(Entry):
         description="Of a `postgresql` source: whether each table is read in a snapshot of its "
         "own, or all tables of an operation in one, which is held open in the database until the "
         "last table has been read. Other sources show all tables at one version anyway.",
+    )
+    resync: Literal["refuse", "document"] = Field(
+        default="refuse",
+        description="What an increment does with a table whose changes cannot be told, as it was "
+        "emptied by TRUNCATE, say, or is granted otherwise than before: `refuse` it, so that the "
+        "client takes a full export, or put all rows of the table into a `document`, marked as "
+        "such.",
     )
     escape_formulas: bool = Field(
         default=False,

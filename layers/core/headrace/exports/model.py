@@ -310,6 +310,10 @@ class Content(StrEnum):
     """Its net changes, each with what happened to the row."""
 
 
+CHANGE_COLUMN = "_change"
+"""The column in which a document of changes says what happened to a row; no table has its own."""
+
+
 @dataclass(frozen=True)
 class ExportRequest:
     """What a caller asked for, with defaults filled in. ``entity``: the one table asked for.
