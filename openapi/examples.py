@@ -107,6 +107,7 @@ def _succeeded() -> Operation:
         size=1_403,
         sha256=_DIGEST,
         schema_hash=_DEPARTMENTS.schema_hash,
+        schema_version=_DEPARTMENTS.schema_version,
         ended_at=ended,
     )
     return replace(

@@ -314,6 +314,7 @@ class ManifestFile:
     bytes: int
     sha256: str | None
     schema_hash: str | None
+    schema_version: int | None
     snapshot: str | None
     parts: tuple[Part, ...]
 
@@ -331,6 +332,7 @@ class ManifestFile:
             bytes=doc.count("bytes"),
             sha256=None if digest is None else digest.lower(),
             schema_hash=doc.text_or_none("schemaHash"),
+            schema_version=doc.count_or_none("schemaVersion"),
             snapshot=doc.text_or_none("snapshot"),
             parts=tuple(Part.from_json(entry) for entry in doc.documents("parts")),
         )
@@ -396,6 +398,7 @@ class TableMetadata:
     name: str
     primary_key: tuple[str, ...]
     schema_hash: str | None
+    schema_version: int | None
     row_estimate: int | None
     fields: tuple[FieldMetadata, ...]
 
@@ -407,6 +410,7 @@ class TableMetadata:
             name=doc.text("name"),
             primary_key=tuple(str(name) for name in doc.documents("primaryKey")),
             schema_hash=doc.text_or_none("schemaHash"),
+            schema_version=doc.count_or_none("schemaVersion"),
             row_estimate=doc.count_or_none("rowEstimate"),
             fields=tuple(FieldMetadata.from_json(entry) for entry in doc.documents("fields")),
         )

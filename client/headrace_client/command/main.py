@@ -492,6 +492,7 @@ def _metadata_document(held: Metadata) -> dict[str, Any]:
                 "name": table.name,
                 "primaryKey": list(table.primary_key),
                 "schemaHash": table.schema_hash,
+                "schemaVersion": table.schema_version,
                 "rowEstimate": table.row_estimate,
                 "fields": [
                     {

@@ -13,10 +13,13 @@ import pytest
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.clients import CatalogClients
 from headrace.adapters.dynamodb.table import Table
+from headrace.catalog import document
 from headrace.catalog.model import Catalog, CatalogRefused, Publication
-from headrace.exports.model import Column, ColumnType, QuotaRule
+from headrace.catalog.usecases import PublishCatalog
+from headrace.exports.model import Column, ColumnType, Configuration, QuotaRule
 from headrace.identity.model import Networks
 from headrace.kernel.errors import CatalogChanged, NotFound
+from tests.builders import SteppingClock
 from tests.unit.catalog.builders import (
     a_catalog,
     a_client,
@@ -232,3 +235,51 @@ def test_identity_finds_clients(table: Table) -> None:
 def test_an_odd_client_id_is_nobody(table: Table, odd: str) -> None:
     DynamoCatalogs(table).publish(a_catalog(), 0, NOON)
     assert CatalogClients(table, "p").find(odd) is None
+
+
+def test_the_version_of_a_schema_rises_with_the_publications_that_change_it(
+    catalogs: DynamoCatalogs,
+) -> None:
+    publish = PublishCatalog(catalogs, SteppingClock())
+
+    def versions(*configurations: Configuration) -> list[int]:
+        publish(a_catalog(*configurations))
+        published = catalogs.find("northwind", "integrator", "hr-full")[1]
+        return [table.schema_version for table in published.tables]
+
+    wide, narrow, other = a_table(columns=3), a_table(columns=2), a_table("absences")
+    assert versions(a_configuration(tables=(narrow, other))) == [1, 1]
+    assert versions(a_configuration(tables=(wide, other))) == [2, 1]
+    elsewhere = a_configuration("narrow", default=False, tables=(narrow,))
+    assert versions(a_configuration(tables=(wide, other)), elsewhere) == [2, 1]
+    assert catalogs.find("northwind", "integrator", "narrow")[1].tables[0].schema_version == 1
+    filtered = replace(wide, filters=())
+    assert versions(a_configuration(tables=(filtered, other))) == [2, 1], "callers see no filter"
+    assert versions(a_configuration(tables=(narrow, other))) == [3, 1], (
+        "not the first again"
+    )
+    current = catalogs.current()
+    again = publish(a_catalog(a_configuration(tables=(narrow, other))))
+    assert current is not None
+    assert again == replace(current, changed=False)
+
+
+def test_a_table_that_was_left_out_goes_on_from_the_version_of_its_schema(
+    catalogs: DynamoCatalogs,
+) -> None:
+    publish = PublishCatalog(catalogs, SteppingClock())
+    wide, narrow, other = a_table(columns=3), a_table(columns=2), a_table("absences")
+    for tables in ((narrow, other), (wide, other), (other,)):
+        publish(a_catalog(a_configuration(tables=tables)))
+    publish(a_catalog(a_configuration("another")))
+    publish(a_catalog(a_configuration(tables=(wide, other))))
+    found = catalogs.find("northwind", "integrator", "hr-full")[1].tables
+    assert [table.schema_version for table in found] == [2, 1]
+
+
+def test_what_an_earlier_release_published_has_the_first_version_of_each_schema() -> None:
+    written = document.configuration_to_json(a_configuration())
+    for table in written["tables"]:
+        del table["schemaVersion"]
+    [table] = document.configuration_from_json(written).tables
+    assert table.schema_version == 1

@@ -288,6 +288,7 @@ class Service:
                         "name": name,
                         "primaryKey": ["id"],
                         "schemaHash": "5c4e",
+                        "schemaVersion": 2,
                         "rowEstimate": 12345,
                         "fields": [
                             {"name": "id", "type": "bigint", "nullable": False},
@@ -416,6 +417,7 @@ class Service:
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest() if self.whole_digests else None,
             "schemaHash": "5c4e",
+            "schemaVersion": 2,
             "snapshot": "7",
             "link": f"{self.api_url}/data/v1/jobs/{operation['operationId']}.{table}",
             "parts": [

@@ -52,6 +52,8 @@ def test_an_export_keeps_the_catalog_that_it_was_started_under(
     assert header == b"id,parentId,costCentreId,openedOn,closedOn"
     [file] = integrator.manifest(later["operationId"])["files"]
     assert file["schemaHash"] == table["schemaHash"]
+    [earlier] = integrator.manifest(before["operationId"])["files"]
+    assert file["schemaVersion"] == table["schemaVersion"] == earlier["schemaVersion"] + 1
 
 
 @pytest.mark.abuse(203)

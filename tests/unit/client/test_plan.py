@@ -26,6 +26,7 @@ def a_file(*sizes: int, bytes: int | None = None, sha256: str | None = None) -> 
         bytes=offset if bytes is None else bytes,
         sha256=sha256,
         schema_hash=None,
+        schema_version=None,
         snapshot=None,
         parts=tuple(parts),
     )

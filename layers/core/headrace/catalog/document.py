@@ -111,6 +111,7 @@ def _table_to_json(table: Table) -> Json:
         "rowEstimate": table.row_estimate,
         "escapeFormulas": table.escape_formulas,
         "ordered": table.ordered,
+        "schemaVersion": table.schema_version,
         "columns": [
             {
                 "name": column.name,
@@ -160,6 +161,7 @@ def _table_from_json(value: Json) -> Table:
         row_estimate=value["rowEstimate"],
         escape_formulas=value.get("escapeFormulas", False),
         ordered=value.get("ordered", False),
+        schema_version=value.get("schemaVersion", 1),
     )
 
 
@@ -179,14 +181,15 @@ def catalog_to_json(catalog: Catalog) -> Json:
 
 
 def digest(catalog: Catalog) -> str:
-    """SHA-256 (hex) of all that callers could notice: everything but the row estimates.
+    """SHA-256 (hex) of all that is declared, and of the schemas that it has: no row estimates.
 
-    Estimates change with every load; they alone do not make another version.
+    Estimates change with every load; they alone do not make another version. Nor do the versions
+    of schemas, which come of the publications before.
     """
     settled = replace(
         catalog,
         configurations=tuple(
-            replace(c, tables=tuple(replace(t, row_estimate=0) for t in c.tables))
+            replace(c, tables=tuple(replace(t, row_estimate=0, schema_version=1) for t in c.tables))
             for c in catalog.configurations
         ),
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from headrace.catalog.model import Catalog, Publication
-from headrace.exports.model import Source, Table
+from headrace.exports.model import Configuration, Source, Table
 from headrace.exports.ports import SourceColumn
 
 
@@ -22,6 +22,10 @@ class Catalogs(Protocol):
 
     def read(self, version: int) -> Catalog:
         """All of a version. Raises NotFound for one that never was current."""
+        ...
+
+    def at(self, version: int, tenant: str, client_id: str, configuration_id: str) -> Configuration:
+        """A configuration as that version had it. Raises NotFound."""
         ...
 
     def publish(self, catalog: Catalog, expected: int, moment: datetime) -> Publication:

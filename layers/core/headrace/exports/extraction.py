@@ -304,6 +304,7 @@ class PlanJob:
             expected_rows=rows,
             started_at=extraction.clock.now(),
             schema_hash=table.schema_hash,
+            schema_version=table.schema_version,
         )
         request = operation.request
         file_name = request.file_name(table.name)

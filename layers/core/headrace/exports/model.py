@@ -78,6 +78,7 @@ class Table:
     ``escape_formulas``: in CSV, texts that a spreadsheet would run are written behind an
     apostrophe. By default they are data like all other (RFC 4180 knows no formulas).
     ``ordered``: rows come in the order of the primary key, as the source compares its values.
+    ``schema_version`` rises by one with each publication that changes ``schema_hash``.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Table:
     row_estimate: int = 0
     escape_formulas: bool = False
     ordered: bool = False
+    schema_version: int = 1
 
     @property
     def read_columns(self) -> tuple[Column, ...]:
@@ -560,6 +562,7 @@ class Job:
     size: int | None = None
     sha256: str | None = None
     schema_hash: str | None = None
+    schema_version: int | None = None
     key: str | None = None
     upload_id: str | None = None
     staging: str | None = None

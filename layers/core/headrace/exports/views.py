@@ -292,6 +292,8 @@ class TableView(View):
     """The fields that tell its rows apart."""
     schema_hash: str
     """Changes whenever names, types or nullability do."""
+    schema_version: int
+    """1, and one more with each publication that changes the hash."""
     row_estimate: int
     """About how many rows it has."""
     fields: tuple[FieldView, ...]
@@ -303,6 +305,7 @@ class TableView(View):
             name=table.name,
             primary_key=table.primary_key,
             schema_hash=table.schema_hash,
+            schema_version=table.schema_version,
             row_estimate=table.row_estimate,
             fields=tuple(FieldView.of(column) for column in table.columns),
         )
@@ -375,6 +378,8 @@ class FileView(View):
     """The SHA-256 of the whole, in hex; null where several workers wrote it, beside the parts."""
     schema_hash: str | None
     """That of the table's metadata when it was written."""
+    schema_version: int | None
+    """Likewise."""
     snapshot: str | None
     """The state of the source that it shows."""
     link: str
@@ -401,6 +406,7 @@ class FileView(View):
             bytes=job.size or 0,
             sha256=job.sha256,
             schema_hash=job.schema_hash,
+            schema_version=job.schema_version,
             snapshot=operation.sync_version,
             link=f"{base_url}{_PATH}/jobs/{job.job_id}",
             parts=tuple(parts),

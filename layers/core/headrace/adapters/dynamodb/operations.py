@@ -671,6 +671,7 @@ def _job_item(job: Job) -> Item:
         "staging": job.staging,
         "staged_version": job.staged_version,
         "schema_hash": job.schema_hash,
+        "schema_version": job.schema_version,
         "content": str(job.content),
     }
 
@@ -700,6 +701,7 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             size=item.get("size"),
             sha256=item.get("sha256"),
             schema_hash=item.get("schema_hash"),
+            schema_version=item.get("schema_version"),
             key=item.get("key"),
             upload_id=item.get("upload_id"),
             staging=item.get("staging"),
