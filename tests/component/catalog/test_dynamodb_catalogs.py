@@ -255,9 +255,7 @@ def test_the_version_of_a_schema_rises_with_the_publications_that_change_it(
     assert catalogs.find("northwind", "integrator", "narrow")[1].tables[0].schema_version == 1
     filtered = replace(wide, filters=())
     assert versions(a_configuration(tables=(filtered, other))) == [2, 1], "callers see no filter"
-    assert versions(a_configuration(tables=(narrow, other))) == [3, 1], (
-        "not the first again"
-    )
+    assert versions(a_configuration(tables=(narrow, other))) == [3, 1], "not the first again"
     current = catalogs.current()
     again = publish(a_catalog(a_configuration(tables=(narrow, other))))
     assert current is not None
