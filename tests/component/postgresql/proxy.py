@@ -1,15 +1,23 @@
-"""A way over TCP to a server's Unix socket, which a test can cut or block in mid-stream."""
+"""A way over TCP to a server's Unix socket, which a test can cut or block in mid-stream, and which
+can speak TLS as the server itself would: the wheel's was built without."""
 
 import select
 import socket
+import ssl
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headrace.exports.model import Source
+
+_TLS_ASKED_FOR = struct.pack(">ii", 8, 80877103)
+"""PostgreSQL's SSLRequest, which a client sends before all else."""
+
+type Tls = Callable[[int], ssl.SSLContext | None]
+"""By the number of the connection (from 1): who the server is there, or that it has no TLS."""
 
 _RESET = struct.pack("ii", 1, 0)
 """Of SO_LINGER: to close sends a reset and throws away what was not sent."""
@@ -25,17 +33,21 @@ class Proxy:
     """Bytes from the server after which its connection is reset, and every later one refused."""
     blocked_after: int | None = None
     """Bytes from the server after which nothing more is carried."""
+    tls: Tls | None = None
+    """None: nobody asks for it."""
+    connections: int = 0
     _said: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
 
-    def through(self, source: Source) -> Source:
+    def through(self, source: Source, **options: str) -> Source:
         """The source, reached by this way."""
-        options = {"host": "127.0.0.1", "port": str(self.port), "tls": "disable"}
-        return replace(source, options={**source.options, **options})
+        way = {"host": "127.0.0.1", "port": str(self.port), "tls": "disable"}
+        return replace(source, options={**source.options, **way, **options})
 
     def serve(self, client: socket.socket) -> None:
         """Carries one connection till one end closes it, or what was asked for happens."""
         with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
+            client = self._secured(client)
             server.connect(str(self.target))
             # One thread for both ways: a socket that another thread waits for is not closed.
             while not self._ended.is_set():
@@ -43,6 +55,8 @@ class Proxy:
                     data = ready.recv(65536)
                     if not data:
                         return
+                    while isinstance(ready, ssl.SSLSocket) and ready.pending():
+                        data += ready.recv(65536)
                     if ready is client:
                         server.sendall(data)
                         continue
@@ -55,6 +69,16 @@ class Proxy:
                         return
                     client.sendall(data)
 
+    def _secured(self, client: socket.socket) -> socket.socket:
+        """The client as a server with TLS talks to it. Raises OSError if it turns away."""
+        self.connections += 1
+        if self.tls is None:
+            return client
+        assert client.recv(8, socket.MSG_WAITALL) == _TLS_ASKED_FOR
+        context = self.tls(self.connections)
+        client.sendall(b"N" if context is None else b"S")
+        return client if context is None else context.wrap_socket(client, server_side=True)
+
     def end(self) -> None:
         """Closes every connection."""
         self._ended.set()
@@ -62,13 +86,17 @@ class Proxy:
 
 @contextmanager
 def a_proxy(
-    source: Source, *, reset_after: int | None = None, blocked_after: int | None = None
+    source: Source,
+    *,
+    reset_after: int | None = None,
+    blocked_after: int | None = None,
+    tls: Tls | None = None,
 ) -> Iterator[Proxy]:
     """A proxy before the source's server, at a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
     folder = Path(source.options["host"])
     port = listener.getsockname()[1]
-    proxy = Proxy(port, folder / ".s.PGSQL.5432", reset_after, blocked_after)
+    proxy = Proxy(port, folder / ".s.PGSQL.5432", reset_after, blocked_after, tls)
 
     def accept() -> None:
         with suppress(OSError):

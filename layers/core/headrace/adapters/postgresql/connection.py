@@ -29,6 +29,17 @@ _KEEPALIVES = {"keepalives_idle": "15", "keepalives_interval": "5", "keepalives_
 TLS_MODES = ("verify-full", "verify-ca", "require", "disable")
 """How the server is told from an impostor; the first is the default."""
 
+UNPROVEN = (
+    "The source's server does not prove to be the one meant, or has no TLS: see the source's "
+    "options tls and tls_ca, and the server's certificate."
+)
+
+_LIBPQ_ON_TLS = (
+    "certificate verify failed",
+    "does not match host name",
+    "server does not support SSL",
+)
+
 SECRET_KEPT_S = 300.0
 """A secret that was rotated is read again after so long, or at once after a refusal."""
 
@@ -93,6 +104,14 @@ def secret_was_renewed(source: Source) -> bool:
         before = _secrets.pop(name, None)
     now = _secret_of(source)
     return before is None or now != before.values
+
+
+def is_unproven(text: str) -> bool:
+    """By what libpq says, in psycopg or in the engine: is ``UNPROVEN`` why there is no connection.
+
+    (Its codes are for what the server says; what the client refuses has none.)
+    """
+    return any(words in text for words in _LIBPQ_ON_TLS)
 
 
 def _tls(source: Source, host: str) -> dict[str, str]:

@@ -8,7 +8,12 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from headrace.adapters.postgresql.connection import connection_parameters, secret_was_renewed
+from headrace.adapters.postgresql.connection import (
+    UNPROVEN,
+    connection_parameters,
+    is_unproven,
+    secret_was_renewed,
+)
 from headrace.adapters.warehouse.engine import literal
 from headrace.exports.model import Source
 from headrace.kernel.errors import (
@@ -87,7 +92,9 @@ def connect(source: Source) -> Connection:
     """A connection in autocommit. Raises SourceUnavailable, naming no host and no user."""
     try:
         return _connect(source)
-    except psycopg.OperationalError:
+    except psycopg.OperationalError as error:
+        if is_unproven(str(error)):
+            raise SourceUnavailable(UNPROVEN) from None
         # A password that was rotated a moment ago is in the secret already.
         if not secret_was_renewed(source):
             raise SourceUnavailable(_REFUSED) from None

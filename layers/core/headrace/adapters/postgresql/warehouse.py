@@ -14,7 +14,11 @@ from functools import partial
 
 import duckdb
 
-from headrace.adapters.postgresql.connection import connection_parameters
+from headrace.adapters.postgresql.connection import (
+    UNPROVEN,
+    connection_parameters,
+    is_unproven,
+)
 from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.planning import (
     cut,
@@ -421,6 +425,8 @@ def _told_apart(source: Source, table: Table) -> Iterator[None]:
         yield
     except (SourceChanged, SourceUnavailable) as error:
         text = str(error.__cause__)
+        if is_unproven(text):
+            raise SourceUnavailable(UNPROVEN) from None
         for words, refusal in CANCELLED.items():
             if words in text:
                 raise SourceUnavailable(refusal) from None

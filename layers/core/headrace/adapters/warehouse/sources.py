@@ -31,7 +31,12 @@ from urllib.parse import parse_qsl, urlencode
 
 import duckdb
 
-from headrace.adapters.postgresql.connection import connection_parameters, secret_was_renewed
+from headrace.adapters.postgresql.connection import (
+    UNPROVEN,
+    connection_parameters,
+    is_unproven,
+    secret_was_renewed,
+)
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.delta import DeltaFormat
 from headrace.adapters.warehouse.engine import Connection, Limits, identifier, literal
@@ -346,6 +351,8 @@ def _attach_over_postgresql(
     try:
         attach()
     except duckdb.Error as error:
+        if is_unproven(str(error)):
+            raise SourceUnavailable(UNPROVEN) from None
         if "authentication failed" not in str(error):
             raise
         if not secret_was_renewed(source):
