@@ -45,7 +45,13 @@ _READERS: Mapping[str, Callable[[], Reader]] = {"postgresql": _postgresql, "athe
 """By kind; DuckDB reads all others. Imported when first needed: a worker reads one kind."""
 
 
-_CHANGES: Mapping[str, Callable[[], Changes]] = {}
+def _ducklake_changes() -> Changes:
+    from headrace.adapters.warehouse.changes import DuckLakeChanges  # noqa: PLC0415
+
+    return DuckLakeChanges()
+
+
+_CHANGES: Mapping[str, Callable[[], Changes]] = {"ducklake": _ducklake_changes}
 """By kind; no others keep a record of what changed. Imported when first needed."""
 
 

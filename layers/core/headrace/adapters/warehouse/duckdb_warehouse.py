@@ -198,7 +198,9 @@ class DuckdbWarehouse:
         ):
             columns = _columns(reader, table)
             scans = reader.scans(table.source, row_range)
-            query = _query(select_list(_fields(table, columns), file_format), scans, table, columns)
+            query = _query(
+                select_list(fields_of(table, columns), file_format), scans, table, columns
+            )
             options = copy_options(
                 file_format, compression, header=position.first, ordered=table.ordered
             )
@@ -215,7 +217,8 @@ class DuckdbWarehouse:
         raise HeadraceError(f"A version of the source {source.name} needs nobody to hold it.")
 
 
-def _fields(table: Table, columns: dict[str, SourceColumn]) -> tuple[Field, ...]:
+def fields_of(table: Table, columns: dict[str, SourceColumn]) -> tuple[Field, ...]:
+    """What is written of each row of the table, in order."""
     return tuple(
         Field(column.name, columns[column.source], table.escape_formulas)
         for column in table.columns
@@ -261,7 +264,7 @@ def _query(
     for scan in scans:
         conditions = list(scan.conditions)
         for row_filter in table.filters:
-            conditions.append(_condition(row_filter, columns[row_filter.column]))
+            conditions.append(condition(row_filter, columns[row_filter.column]))
             parameters.extend(row_filter.values)
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         # All pieces are SQL of ours: names quoted, values bound.
@@ -276,7 +279,8 @@ def _in_order(table: Table) -> str:
     return f" ORDER BY {names}" if table.ordered and names else ""
 
 
-def _condition(row_filter: RowFilter, column: SourceColumn) -> str:
+def condition(row_filter: RowFilter, column: SourceColumn) -> str:
+    """SQL of the filter, with a question mark for each of its values."""
     if not row_filter.values:
         return "false"
     # As the column's own type, so that zone maps and Bloom filters serve; an ENUM's refuses
@@ -331,7 +335,7 @@ def _sample(
     buckets: list[RowRange],
 ) -> _RowSize:
     """Encodes a few windows over the table in the very form that it will have."""
-    fields = _fields(table, columns)
+    fields = fields_of(table, columns)
     encoded = rows = 0
     least = math.inf
     step = max(1, len(buckets) // _WINDOWS)

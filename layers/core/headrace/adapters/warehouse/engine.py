@@ -50,8 +50,9 @@ def is_remote(path: str) -> bool:
     return path.startswith("s3://")
 
 
-def connect(limits: Limits, *, ordered: bool = True) -> Connection:
-    """A fresh engine; ``ordered``: rows come in their order.
+def connect(limits: Limits, *, ordered: bool = True, joins: bool = False) -> Connection:
+    """A fresh engine; ``ordered``: rows come in their order; ``joins``: it holds what stands right
+    of a JOIN in memory, and what stands left of it streams, whatever it guesses of their sizes.
 
     One thread, as more only cost memory below two processors; nothing spills to a disk: a query
     that needs more than its memory fails. Extensions and secrets come from nowhere but here.
@@ -63,6 +64,7 @@ def connect(limits: Limits, *, ordered: bool = True) -> Connection:
             "memory_limit": limits.memory,
             "temp_directory": "",
             "preserve_insertion_order": ordered,
+            "disabled_optimizers": "build_side_probe_side" if joins else "",
             # Where a worker runs, the home directory may not exist or be read-only.
             "home_directory": tempfile.gettempdir(),
             "autoinstall_known_extensions": False,

@@ -162,8 +162,11 @@ def opened(
     writable_files: tuple[str, ...] = (),
     *,
     ordered: bool = True,
+    joins: bool = False,
 ) -> Iterator[OpenSource]:
     """The source at ``version`` (None: as it is now); ``writable_files`` stay reachable.
+
+    ``ordered`` and ``joins`` are those of ``engine.connect``.
 
     Raises SourceUnavailable, and SourceChanged if it no longer holds the version.
     """
@@ -172,7 +175,7 @@ def opened(
         raise SourceUnavailable(f"Sources of kind {source.kind} are not known here.")
     with errors_translated():
         connection, reader = _when_free(
-            lambda: engine.connect(limits, ordered=ordered),
+            lambda: engine.connect(limits, ordered=ordered, joins=joins),
             lambda connection: opener(connection, source, version, writable_files),
             limits.patience_s,
         )

@@ -8,9 +8,9 @@ import fcntl
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 from backports import zstd
@@ -59,8 +59,7 @@ class Pipe:
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
         self.path = f"/proc/self/fd/{self.writing}"
-        with suppress(OSError):  # a system that grants no more than it did
-            fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, CHUNK)
+        _enlarge(self.writing)
 
     def end(self) -> None:
         """Closes the writing end: the reader comes to the end of the bytes."""
@@ -74,6 +73,36 @@ class Pipe:
     def __exit__(self, *_: object) -> None:
         self.end()
         os.close(self.reading)
+
+
+class LastingPipe(Pipe):
+    """A pipe for one COPY after another: ``renew`` makes a new one of the same path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._nothing = os.open(os.devnull, os.O_WRONLY)
+
+    def end(self) -> None:
+        """Closes the writing end, but keeps its number: nobody else may come by it."""
+        os.dup2(self._nothing, self.writing, inheritable=False)
+
+    def renew(self) -> None:
+        """A new pipe in place of one that was read to its end."""
+        reading, writing = os.pipe()
+        os.dup2(reading, self.reading, inheritable=False)
+        os.dup2(writing, self.writing, inheritable=False)
+        os.close(reading)
+        os.close(writing)
+        _enlarge(self.writing)
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in (self.writing, self.reading, self._nothing):
+            os.close(descriptor)
+
+
+def _enlarge(pipe: int) -> None:
+    with suppress(OSError):  # a system that grants no more than it did
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, CHUNK)
 
 
 class _CsvRows:
@@ -203,6 +232,40 @@ class CopyStream:
             with suppress(BlockingIOError):
                 os.read(self._pipe.reading, CHUNK)
             self._thread.join(0.01)
+
+
+def run(
+    connection: Connection, statement: str, parameters: list[object]
+) -> Generator[bytes, None, Any]:
+    """Runs a statement and returns its first row; an empty chunk says that a second went by.
+
+    Whoever stops iterating must close this, which stops the statement. Raises what ended it early.
+    """
+    errors: list[BaseException] = []
+    rows: list[Any] = []
+
+    def work() -> None:
+        try:
+            rows.append(connection.execute(statement, parameters).fetchone())
+        except BaseException as error:  # raised again in the iterating thread
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="statement", daemon=True)
+    thread.start()
+    try:
+        thread.join(_PATIENCE_S)
+        while thread.is_alive():
+            yield b""
+            thread.join(_PATIENCE_S)
+    finally:
+        while thread.is_alive():
+            connection.interrupt()
+            thread.join(0.01)
+    for error in errors:
+        if isinstance(error, duckdb.Error):
+            raise translated(error) from cause(error)
+        raise error
+    return rows[0]
 
 
 def framed(
