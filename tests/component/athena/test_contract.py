@@ -17,7 +17,7 @@ from headrace.adapters.athena.athena_tables import AthenaTables
 from headrace.adapters.athena.hive_types import duckdb_type
 from headrace.exports.model import Column, ColumnType, RowFilter, Table
 from headrace.exports.ports import Staging, Unload
-from headrace.kernel.errors import HeadraceError, SourceChanged, SourceUnavailable
+from headrace.kernel.errors import HeadraceError, SchemaChanged, SourceUnavailable
 from headrace.runtime.task import failure_of
 from tests.builders import SteppingClock, a_column
 from tests.component.athena.stand_in import SOURCE, Glue, parameter_errors, recorded
@@ -164,7 +164,7 @@ def test_a_text_that_is_too_long_for_athena_is_refused_before_the_query() -> Non
     ],
 )
 def test_what_is_no_longer_as_published_is_not_asked_for(table: Table) -> None:
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SchemaChanged):
         asked(table)
 
 

@@ -235,7 +235,7 @@ def test_rows_of_another_type_than_was_published_are_refused(deployment: Deploym
     deployment.athena.connection.execute("ALTER TABLE hr.people ALTER salary TYPE DECIMAL(12,3)")
     [job] = deployment.run(deployment.world.start(file_format=FileFormat.PARQUET)).jobs
     assert job.failure is not None
-    assert (job.status, job.failure.code) == (Status.FAILED, "source_changed")
+    assert (job.status, job.failure.code) == (Status.FAILED, "schema_changed")
     assert deployment.world.stored() == {}
 
 

@@ -13,7 +13,7 @@ import pytest
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import Limits
 from headrace.exports.model import ColumnType, Compression, FileFormat, RowFilter
-from headrace.kernel.errors import SourceChanged, SourceUnavailable
+from headrace.kernel.errors import SchemaChanged, SourceChanged, SourceUnavailable
 from tests.component.warehouse.places import (
     ONLY,
     PLAIN,
@@ -208,13 +208,13 @@ def test_a_column_that_changed_its_type_ends_the_export(tmp_path: Path) -> None:
     source = a_lake(folder, "CREATE TABLE t(id INTEGER, v INTEGER)", "INSERT INTO t VALUES (1, 2)")
     table = a_table_of(source, "main.t")
     a_lake(folder, "ALTER TABLE t ALTER COLUMN v SET DATA TYPE BIGINT")
-    with pytest.raises(SourceChanged, match=r"things\.v"):
+    with pytest.raises(SchemaChanged, match=r"things\.v"):
         document(source, table, FileFormat.CSV)
     a_lake(folder, "ALTER TABLE t DROP COLUMN v")
-    with pytest.raises(SourceChanged, match=r"things\.v"):
+    with pytest.raises(SchemaChanged, match=r"things\.v"):
         document(source, table, FileFormat.CSV)
     a_lake(folder, "DROP TABLE t")
-    with pytest.raises(SourceChanged, match="things"):
+    with pytest.raises(SchemaChanged, match="things"):
         document(source, table, FileFormat.CSV)
 
 

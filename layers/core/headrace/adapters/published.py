@@ -1,36 +1,46 @@
 """What a source has now, held against what was published of it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from headrace.exports.model import Table
 from headrace.exports.ports import SourceColumn
-from headrace.kernel.errors import SourceChanged
+from headrace.kernel.errors import SchemaChanged
 
 
 def as_published(found: Iterable[SourceColumn], table: Table) -> dict[str, SourceColumn]:
     """The source's columns by name, when they are as they were when the table was published.
 
-    Raises SourceChanged.
+    Raises SchemaChanged, whose ``table`` and ``column`` are public names.
     """
     columns = {column.name: column for column in found}
     if not columns:
-        raise SourceChanged(f"The source has no table for {table.name} any more.")
+        raise _changed(f"The source has no table for {table.name} any more", table)
     for column in table.columns:
         now = columns.get(column.source)
         if now is None:
-            raise SourceChanged(
-                f"The source has no column for {table.name}.{column.name} any more."
+            raise _changed(
+                f"The source has no column for {table.name}.{column.name} any more",
+                table,
+                column=column.name,
             )
         promised = (column.type, column.precision, column.scale)
         given = (now.type, now.precision, now.scale)
         if column.precision is None and column.scale is None:
             promised, given = (column.type, None, None), (now.type, None, None)
         if promised != given:
-            raise SourceChanged(
-                f"The type of {table.name}.{column.name} has changed in the source; "
-                "publish the catalog again."
+            raise _changed(
+                f"The type of {table.name}.{column.name} has changed in the source",
+                table,
+                column=column.name,
             )
     for row_filter in table.filters:
         if row_filter.column not in columns:
-            raise SourceChanged(f"The source lacks a column that rows of {table.name} are told by.")
+            raise _changed(
+                f"The source lacks a column that rows of {table.name} are told by", table
+            )
     return columns
+
+
+def _changed(what: str, table: Table, **column: Any) -> SchemaChanged:
+    return SchemaChanged(f"{what}; publish the catalog again.", table=table.name, **column)

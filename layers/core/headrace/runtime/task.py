@@ -30,6 +30,13 @@ _SENTENCES = {
     "snapshot_lost": "The source did not keep the snapshot that is to be read until all was read; "
     "retry the operation at a quieter time, or for fewer tables.",
     "unavailable": "A service that the work needs did not answer; retry the operation.",
+    "schema_changed": "The source is not as it was published; the catalog is to be published anew.",
+    "sync_version_expired": "The changes since the version are not kept any more; start a full "
+    "export, and go on from its version.",
+    "resync_required": "The changes of the table could not be told; start a full export, and go on "
+    "from its version.",
+    "increments_unavailable": "The changes of the table cannot be told, as its primary key is not "
+    "unique; export it in full, as `entity`.",
 }
 
 
@@ -101,6 +108,10 @@ def failure_of(event: Event) -> Failure:
         "SourceBusy": "source_unavailable",
         "SliceTooLong": "slice_too_long",
         "SnapshotLost": "snapshot_lost",
+        "SchemaChanged": "schema_changed",
+        "SyncVersionExpired": "sync_version_expired",
+        "ResyncRequired": "resync_required",
+        "IncrementsUnavailable": "increments_unavailable",
         "FileUnavailable": "unavailable",
         "Unavailable": "unavailable",
         # What Step Functions calls a query that failed; no other task of ours ends so.

@@ -395,6 +395,15 @@ class _Span:
             )
 
     @property
+    def deletions(self) -> str:
+        """What stands behind FROM for the rows that went since, intermediate ones among them."""
+        schema, name = split_name(self.table.source)
+        return (
+            f"ducklake_table_deletions('source', {literal(schema)}, {literal(name)}, "
+            f"{self.since}, {self.version})"
+        )
+
+    @property
     def _now(self) -> str:
         (scan,) = self.reader.scans(self.table.source, None)
         return scan.relation
@@ -446,19 +455,14 @@ class _Span:
 
     def _touch(self, number: int) -> Iterator[bytes]:
         """The keys that occur in the deletions, more than once perhaps."""
-        schema, name = split_name(self.table.source)
-        deletions = (
-            f"ducklake_table_deletions('source', {literal(schema)}, {literal(name)}, "
-            f"{self.since}, {self.version})"
-        )
-        touched = f"SELECT {self._key} FROM {deletions}"
+        touched = f"SELECT {self._key} FROM {self.deletions}"
         most = self.keys_at_once
         if most is not None and self.passes == 1:
             yield from self._make("touched", f"{touched} LIMIT {most + 1}", [])
             row = yield from self._ask("SELECT count(*) FROM touched", [])
             if row[0] <= most:
                 return
-            row = yield from self._ask(f"SELECT count(*) FROM {deletions}", [])
+            row = yield from self._ask(f"SELECT count(*) FROM {self.deletions}", [])
             self.passes = math.ceil(row[0] / most)
         where = "".join(f" WHERE {one}" for one in self._within(number))
         yield from self._make("touched", touched + where, [])
