@@ -7,6 +7,7 @@ import pytest
 
 from headrace.exports.model import Source
 from headrace.kernel.errors import SourceBusy
+from headrace.runtime.task import failure_of
 from tests.world import World
 
 BOOKS = Source("books", "postgresql", {"max_connections": "2"})
@@ -31,8 +32,11 @@ def test_who_comes_when_all_slots_are_taken_waits_and_is_told_to_come_again(
         for _ in range(2):
             readers.enter_context(world.slots.taken(BOOKS, time_left))
         began = time_left()
-        with pytest.raises(SourceBusy), world.slots.taken(BOOKS, time_left):
+        with pytest.raises(SourceBusy) as raised, world.slots.taken(BOOKS, time_left):
             pass
+        # What is said of the job when it was told so till nobody called it any more.
+        failure = failure_of({"error": {"Error": type(raised.value).__name__}})
+        assert failure.code == SourceBusy.code == "source_busy"
         # The rest of its time it would need for the work.
         assert 10 <= began - time_left() <= 12
     assert slots_taken(world) == 0

@@ -21,6 +21,7 @@ type TimeLeft = Callable[[], float]
 
 _SENTENCES = {
     "source_unavailable": "The source could not be read; retry the operation later.",
+    "source_busy": "Others read from the source for too long; retry the operation at a quieter time.",
     "source_changed": "The source changed while it was read; retry the operation.",
     "slice_too_long": (
         "A slice of the table took longer to read than a worker may run. Retry the operation when "
@@ -105,7 +106,7 @@ def failure_of(event: Event) -> Failure:
     code = {
         "SourceUnavailable": "source_unavailable",
         "SourceChanged": "source_changed",
-        "SourceBusy": "source_unavailable",
+        "SourceBusy": "source_busy",
         "SliceTooLong": "slice_too_long",
         "SnapshotLost": "snapshot_lost",
         "SchemaChanged": "schema_changed",
