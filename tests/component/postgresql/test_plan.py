@@ -12,6 +12,7 @@ from psycopg import sql
 
 from headrace.adapters.postgresql.connection import connection_parameters
 from headrace.adapters.postgresql.planning import KeySample, cut
+from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
 from headrace.exports.model import (
     ColumnType,
@@ -259,3 +260,123 @@ def test_ranges_of_one_held_snapshot_are_one_document_while_others_write(
             stop.set()
             writer.join()
     assert document(skewed, table, FileFormat.CSV).rows > 20_000
+
+
+# --- whoever writes, wherever --------------------------------------------------------------------
+
+RUNS = st.lists(
+    st.tuples(st.integers(-(10**9), 10**9), st.integers(1, 120)), min_size=1, max_size=4
+)
+"""Keys as they lie: runs of one after another, long and short, with gaps of any width."""
+
+WRITES = st.lists(
+    st.tuples(
+        st.sampled_from(["insert", "delete", "touch", "move"]),
+        st.integers(0, 10**6),
+        st.integers(0, 10**6),
+    ),
+    max_size=12,
+)
+"""What another session does in one transaction, to which of the keys; a move makes one another."""
+
+
+class Rows:
+    """The table and its rows as they should be, by key; ``pool`` are the keys that writes hit."""
+
+    def __init__(self, connection: Connection, kind: str, runs: list[tuple[int, int]]) -> None:
+        numbers = {start + step for start, count in runs for step in range(2 * count)}
+        self.pool = [str(number) for number in sorted(numbers)]
+        self.connection, self.kind = connection, sql.SQL(kind)
+        self.rows = dict.fromkeys(self.pool[::2], "first")
+        self.turn = 0
+        create = "DROP TABLE IF EXISTS t; CREATE TABLE t(k {} PRIMARY KEY, v text NOT NULL)"
+        connection.execute(sql.SQL(create).format(self.kind))
+        insert = "INSERT INTO t SELECT k::{}, 'first' FROM unnest(%s::text[]) k"
+        connection.execute(sql.SQL(insert).format(self.kind), [list(self.rows)])
+
+    def write(self, writes: list[tuple[str, int, int]]) -> None:
+        """Does it to both, and commits."""
+        self.turn += 1
+        now = f"turn {self.turn}"
+        with self.connection.transaction():
+            for what, first, second in writes:
+                key, other = (self.pool[number % len(self.pool)] for number in (first, second))
+                there = key in self.rows
+                if what == "insert" and not there:
+                    self._do("INSERT INTO t VALUES (%s::{kind}, %s)", key, now)
+                    self.rows[key] = now
+                elif what == "delete" and there:
+                    self._do("DELETE FROM t WHERE k = %s::{kind}", key)
+                    del self.rows[key]
+                elif what == "touch" and there:
+                    self._do("UPDATE t SET v = %s WHERE k = %s::{kind}", now, key)
+                    self.rows[key] = now
+                elif what == "move" and there and other not in self.rows:
+                    self._do("UPDATE t SET k = %s::{kind} WHERE k = %s::{kind}", other, key)
+                    self.rows[other] = self.rows.pop(key)
+
+    def _do(self, statement: str, *values: str) -> None:
+        done = self.connection.execute(sql.SQL(statement).format(kind=self.kind), values)
+        assert done.rowcount == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "file_format", "examples"),
+    [
+        ("bigint", FileFormat.CSV, 30),
+        ("text", FileFormat.CSV, 30),
+        ("bigint", FileFormat.NDJSON, 6),
+    ],
+)
+def test_ranges_read_in_a_held_snapshot_are_the_table_as_of_it(
+    postgresql: Server, kind: str, file_format: FileFormat, examples: int
+) -> None:
+    database = postgresql.new_database()
+    source = postgresql.source(database)
+    parameters = connection_parameters(source)
+
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        runs=RUNS,
+        before=WRITES,
+        meanwhile=st.lists(WRITES, min_size=1, max_size=5),
+        most=st.integers(2, 7),
+        plan_first=st.booleans(),
+    )
+    def check(
+        runs: list[tuple[int, int]],
+        before: list[tuple[str, int, int]],
+        meanwhile: list[list[tuple[str, int, int]]],
+        most: int,
+        plan_first: bool,
+    ) -> None:
+        with psycopg.connect(**parameters, autocommit=True) as writer:  # type: ignore[arg-type]
+            state = Rows(writer, kind, runs)
+            table = replace(a_table_of(source, "public.t"), primary_key=("k",))
+            ranges = planned(source, table, max_ranges=most) if plan_first else ()
+            state.write(before)
+            with SPLITTING.hold(source) as held:
+                expected = sorted(state.rows.items())
+                state.write(meanwhile[0])
+                ranges = ranges or planned(source, table, max_ranges=most)
+                found = []
+                for index, one in enumerate(ranges):
+                    with SPLITTING.stream(
+                        source,
+                        held.version,
+                        table,
+                        one,
+                        file_format,
+                        Compression.NONE,
+                        PartPosition(first=index == 0, last=index == len(ranges) - 1),
+                        held.name,
+                    ) as stream:
+                        chunks = iter(stream)
+                        first = next(chunks, b"")
+                        # In the middle of a range, and so between this one and the next.
+                        state.write(meanwhile[index % len(meanwhile)])
+                        found.append(b"".join((first, *chunks)))
+        rows = rows_of(b"".join(found), file_format)
+        assert sorted((str(row["k"]), row["v"]) for row in rows) == expected
+
+    check()

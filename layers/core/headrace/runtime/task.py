@@ -21,7 +21,7 @@ type TimeLeft = Callable[[], float]
 
 _SENTENCES = {
     "source_unavailable": "The source could not be read; retry the operation later.",
-    "source_busy": "Others read from the source for too long; retry the operation at a quieter time.",
+    "source_busy": "Others read from the source all along; retry the operation at a quieter time.",
     "source_changed": "The source changed while it was read; retry the operation.",
     "slice_too_long": (
         "A slice of the table took longer to read than a worker may run. Retry the operation when "
