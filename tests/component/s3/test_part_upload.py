@@ -17,6 +17,7 @@ from moto import mock_aws
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.exports.model import MIN_PART_BYTES, UploadedPart
 from headrace.kernel.errors import Fenced, FileUnavailable, SourceChanged, Stopped
+from headrace.runtime.wiring import client
 
 MIB = 1024 * 1024
 BUCKET, KEY = "files", "tenant/client/operation/job/1/t.csv"
@@ -140,6 +141,23 @@ def test_parts_are_of_equal_size_and_none_is_too_small(
         assert part.sha256 == hashlib.sha256(data[offset : offset + part.size]).hexdigest()
         offset += part.size
     assert storage.completed(sent) == data
+
+
+def test_a_part_is_signed_by_the_digest_that_s3_holds_it_against(storage: Storage) -> None:
+    requests: list[Any] = []
+    client.cache_clear()
+    storage.client = client("s3")
+    storage.client.meta.events.register(
+        "before-send.s3.UploadPart", lambda request, **_: requests.append(request)
+    )
+    send(uploads(storage), storage, iter([b"rows"]))
+    client.cache_clear()
+    sent = {name.lower(): value for name, value in requests[0].headers.items()}
+    digest = base64.b64encode(hashlib.sha256(b"rows").digest())
+    assert sent["x-amz-checksum-sha256"] == digest
+    assert sent["x-amz-content-sha256"] == b"UNSIGNED-PAYLOAD"
+    signed = sent["authorization"].split(b"SignedHeaders=")[1].split(b",")[0].split(b";")
+    assert {b"x-amz-checksum-sha256", b"x-amz-content-sha256"} <= set(signed)
 
 
 def test_two_workers_write_one_document(storage: Storage) -> None:

@@ -27,7 +27,7 @@ class CopyOut:
         self._ended = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """Chunks of one size, but for the last; an empty one says that a second went by.
+        """Chunks of whole rows, of ``CHUNK`` or a row more; an empty one says that a second went by.
 
         Raises SourceUnavailable, SourceChanged, ValueNotExportable: the end means complete.
         """
@@ -47,16 +47,19 @@ class CopyOut:
         result = server.get_result()
         if result is None or result.status != ExecStatus.COPY_OUT:
             raise _error_of(result)
-        gathered = bytearray()
+        rows: list[memoryview] = []
+        gathered = 0
         next_row = server.get_copy_data
         while True:
             size, row = next_row(1)
             if size > 0:
-                gathered += row
-                self._lines += 1
-                while len(gathered) >= CHUNK:
-                    yield bytes(memoryview(gathered)[:CHUNK])
-                    del gathered[:CHUNK]
+                rows.append(row)
+                gathered += size
+                if gathered >= CHUNK:
+                    self._lines += len(rows)
+                    yield b"".join(rows)
+                    rows.clear()
+                    gathered = 0
             elif size == 0:
                 if not poll.poll(_PATIENCE_MS):
                     yield b""
@@ -66,8 +69,9 @@ class CopyOut:
         while (ending := server.get_result()) is not None:
             if ending.status != ExecStatus.COMMAND_OK:
                 raise _error_of(ending)
-        if gathered:
-            yield bytes(gathered)
+        self._lines += len(rows)
+        if rows:
+            yield b"".join(rows)
         self._ended = True
 
     @property

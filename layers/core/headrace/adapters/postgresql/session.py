@@ -37,6 +37,10 @@ SETTINGS = {
     "standard_conforming_strings": "on",
     # To compile a query of many expressions costs a second, and the rows of a range less.
     "jit": "off",
+    # The rows of a range come in the same order however often it is read: no scan begins where
+    # another one is, and none is shared out. One worker is also one process of the server's.
+    "synchronize_seqscans": "off",
+    "max_parallel_workers_per_gather": "0",
     # A snapshot that is held is idle for most of its life; its holder bounds that life.
     "idle_in_transaction_session_timeout": "0",
 }

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -151,20 +152,36 @@ def _parts(chunks: Iterator[bytes], sizes: Iterator[int]) -> Iterator[bytes]:
 
     Raises RangeTooLarge when the sizes come to their end before the bytes do.
     """
-    gathered = bytearray()
+    gathered: deque[bytes | memoryview] = deque()
+    held = 0
     size = next(sizes)
     for chunk in chunks:
-        gathered += chunk
-        while len(gathered) >= size + MIN_PART_BYTES:
-            yield bytes(memoryview(gathered)[:size])
-            del gathered[:size]
+        gathered.append(chunk)
+        held += len(chunk)
+        while held >= size + MIN_PART_BYTES:
+            yield b"".join(_taken(gathered, size))
+            held -= size
             if (following := next(sizes, None)) is None:
                 raise RangeTooLarge(
                     "A part of the table is larger than planned for; allow larger ranges, or "
                     "export the table by smaller configurations."
                 )
             size = following
-    yield bytes(gathered)
+    yield b"".join(gathered)
+
+
+def _taken(pieces: deque[bytes | memoryview], size: int) -> list[bytes | memoryview]:
+    """The first ``size`` bytes, as pieces that are no copies; ``pieces`` keeps the rest."""
+    taken: list[bytes | memoryview] = []
+    while size:
+        piece = pieces.popleft()
+        if len(piece) > size:
+            view = memoryview(piece)
+            pieces.appendleft(view[size:])
+            piece = view[:size]
+        taken.append(piece)
+        size -= len(piece)
+    return taken
 
 
 def _meaning(error: ClientError | BotoCoreError) -> Exception:
