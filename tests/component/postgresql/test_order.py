@@ -16,7 +16,8 @@ def large(postgresql: Server) -> Source:
     """60 MB in a server that likes to share scans out, and to begin them where others are."""
     database = postgresql.new_database()
     postgresql.run(
-        "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 3) AS v FROM generate_series(1, 400000) i;"
+        "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 3) AS v "
+        "FROM generate_series(1, 400000) i;"
         "VACUUM ANALYZE t;"
         f"ALTER DATABASE {database} SET parallel_setup_cost = 0;"
         f"ALTER DATABASE {database} SET parallel_tuple_cost = 0;"

@@ -27,7 +27,7 @@ class CopyOut:
         self._ended = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """Chunks of whole rows, of ``CHUNK`` or a row more; an empty one says that a second went by.
+        """Chunks of whole rows, ``CHUNK`` and a bit each; an empty one says that a second went by.
 
         Raises SourceUnavailable, SourceChanged, ValueNotExportable: the end means complete.
         """
