@@ -29,6 +29,9 @@ from headrace.exports.model import (
     UploadedPart,
     new_operation,
 )
+from headrace.exports.schedule_views import ScheduleList
+from headrace.exports.schedules import Reason, Schedule, ScheduledRun
+from headrace.exports.scheduling import ScheduleStanding
 from headrace.identity.oauth import TokenIssued, TokenRefused
 from headrace.identity.usecases import issuer_document
 from headrace.kernel.paging import Page
@@ -118,6 +121,26 @@ def _succeeded() -> Operation:
         jobs=(job,),
         seconds_left=None,
     )
+
+
+def _schedules() -> ScheduleList:
+    nightly = Schedule(
+        name="nightly",
+        tenant="northwind-care",
+        client_id="demo-integrator",
+        configuration_id="hr-full",
+        cron="0 2 * * *",
+        time_zone="Europe/Amsterdam",
+        kind=OperationKind.INCREMENTAL,
+        compression=Compression.GZIP,
+    )
+    due = datetime(2026, 11, 23, 1, tzinfo=UTC)
+    busy = Reason("operation_active", "Another operation of this client is active.")
+    runs = (
+        ScheduledRun("nightly", due).started(OPERATION_ID, OperationKind.INCREMENTAL),
+        ScheduledRun("nightly", due - timedelta(days=1)).refused(busy).missed(),
+    )
+    return ScheduleList.of([ScheduleStanding(nightly, nightly.next_due(_BEGUN), runs)])
 
 
 def _shown(operation: Operation) -> views.OperationView:
@@ -213,6 +236,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("retry_export", 202): lambda: _shown(_retried()),
     ("cancel_export", 200): lambda: _shown(_cancelled()),
     ("list_operations", 200): _page,
+    ("list_schedules", 200): _schedules,
     ("get_manifest", 200): _manifest,
     ("get_metadata", 200): _metadata,
     ("issue_token", 200): lambda: TokenIssued(

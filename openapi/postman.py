@@ -42,6 +42,7 @@ _ORDER = (
     "get_sync_version",
     "start_incremental_export",
     "list_operations",
+    "list_schedules",
     "get_manifest",
     "download_job",
     "cancel_export",

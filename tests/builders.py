@@ -17,6 +17,7 @@ from headrace.exports.model import (
     Table,
     new_operation,
 )
+from headrace.exports.schedules import Schedule
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import RandomIds
 
@@ -110,3 +111,16 @@ class SteppingClock:
     def advance(self, **by: float) -> None:
         """Moves on, by ``timedelta``'s arguments."""
         self.moment += timedelta(**by)
+
+
+def a_schedule(**changes: Any) -> Schedule:
+    """A full export of ``bureau`` every night at two, in Amsterdam."""
+    schedule = Schedule(
+        name="nightly",
+        tenant="north",
+        client_id="bureau",
+        configuration_id="hr-full",
+        cron="0 2 * * *",
+        time_zone="Europe/Amsterdam",
+    )
+    return replace(schedule, **changes)

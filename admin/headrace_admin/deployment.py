@@ -23,6 +23,7 @@ from botocore.exceptions import (
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.operations import DynamoOperations
+from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.table import Table
 from headrace.kernel.errors import HeadraceError, Unavailable
 
@@ -144,6 +145,10 @@ class Deployment:
     def client_secrets(self) -> DynamoClientSecrets:
         """The hashes of clients' secrets."""
         return DynamoClientSecrets(self._table("CredentialsTableName"))
+
+    def schedule_runs(self) -> DynamoScheduleRuns:
+        """The runs of the published schedules."""
+        return DynamoScheduleRuns(self._table("OperationsTableName"))
 
     def operations(self) -> DynamoOperations:
         """Operations, to look at: the lease matters to those who write."""

@@ -11,6 +11,8 @@ from rich.text import Text
 from headrace.catalog import document
 from headrace.catalog.model import Catalog, Client, Publication
 from headrace.exports.model import Job, Operation
+from headrace.exports.schedules import Schedule, ScheduledRun
+from headrace.exports.scheduling import ScheduleStanding
 from headrace.identity.model import StoredSecret
 from headrace.kernel.clock import rfc3339
 
@@ -144,6 +146,7 @@ def operation_json(operation: Operation) -> Json:
         "fileFormat": str(operation.request.file_format),
         "compression": str(operation.request.compression),
         "catalogVersion": operation.catalog_version,
+        "schedule": operation.occasion.schedule if operation.occasion else None,
         "syncVersion": operation.sync_version,
         "quotaDay": operation.quota_day,
         "refunded": operation.refunded,
@@ -215,6 +218,73 @@ def print_operation(out: Console, operation: Operation) -> None:
                 f"{job.failure.code}: {job.failure.detail}" if job.failure else "",
             )
             for job in operation.jobs
+        ],
+    )
+
+
+def schedule_json(standing: ScheduleStanding) -> Json:
+    """A schedule with its last run."""
+    schedule = standing.schedule
+    return {
+        **document.schedule_to_json(schedule),
+        "nextRun": _moment(standing.next_due),
+        "lastRun": scheduled_run_json(schedule, standing.runs[0]) if standing.runs else None,
+    }
+
+
+def scheduled_run_json(schedule: Schedule, run: ScheduledRun) -> Json:
+    """A run of a schedule."""
+    reason = run.reason
+    return {
+        "schedule": schedule.name,
+        "tenant": schedule.tenant,
+        "clientId": schedule.client_id,
+        "dueAt": rfc3339(run.due),
+        "state": str(run.state),
+        "operationId": run.operation_id,
+        "kind": run.kind,
+        "tries": run.tries,
+        "reason": None if reason is None else {"code": reason.code, "detail": reason.detail},
+    }
+
+
+def print_schedules(out: Console, standings: Sequence[ScheduleStanding]) -> None:
+    """Schedules, a line each."""
+    _print_grid(
+        out,
+        ("schedule", "tenant", "client", "configuration", "kind", "when", "next run", "last run"),
+        [
+            (
+                one.schedule.name,
+                one.schedule.tenant,
+                one.schedule.client_id,
+                one.schedule.configuration_id,
+                str(one.schedule.kind),
+                f"{one.schedule.cron} {one.schedule.time_zone}",
+                _when(one.next_due) if one.next_due else "disabled",
+                f"{one.runs[0].state} {_when(one.runs[0].due)}" if one.runs else "",
+            )
+            for one in standings
+        ],
+    )
+
+
+def print_scheduled_runs(out: Console, runs: Sequence[tuple[Schedule, ScheduledRun]]) -> None:
+    """Runs, the latest first."""
+    _print_grid(
+        out,
+        ("due", "schedule", "tenant", "client", "state", "operation", "why"),
+        [
+            (
+                _when(run.due),
+                schedule.name,
+                schedule.tenant,
+                schedule.client_id,
+                str(run.state),
+                run.operation_id or "",
+                f"{run.reason.code}: {run.reason.detail}" if run.reason else "",
+            )
+            for schedule, run in runs
         ],
     )
 

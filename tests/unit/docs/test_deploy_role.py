@@ -217,13 +217,15 @@ def test_the_names_that_the_template_gives_are_within_the_policy(stack: str) -> 
     assert granted("logs:CreateLogGroup", f"arn:aws:logs:{here}:log-group:{log_group}")
     machine = named(resources["ExportStateMachine"]["Properties"]["Name"])
     assert granted("states:CreateStateMachine", f"arn:aws:states:{here}:stateMachine:{machine}")
-    [schedule] = functions()["Sweep"]["Events"].values()
-    name = schedule["Properties"].get("Name")
-    # Without a name of its own, SAM calls a schedule by function and event.
-    schedule_name = named(name) if name else "SweepSchedule"
-    assert granted(
-        "scheduler:CreateSchedule", f"arn:aws:scheduler:{here}:schedule/default/{schedule_name}"
-    )
+    for function in ("Sweep", "RunSchedules"):
+        [schedule] = functions()[function]["Events"].values()
+        name = schedule["Properties"].get("Name")
+        # Without a name of its own, SAM calls a schedule by function and event.
+        schedule_name = named(name) if name else f"{function}Schedule"
+        assert granted(
+            "scheduler:CreateSchedule",
+            f"arn:aws:scheduler:{here}:schedule/default/{schedule_name}",
+        )
 
 
 def test_the_names_that_cloudformation_and_sam_make_are_within_the_policy() -> None:

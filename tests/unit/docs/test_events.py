@@ -49,7 +49,7 @@ def test_every_function_has_an_event_and_no_event_is_left_over() -> None:
 
 
 def test_every_function_is_of_a_kind_that_is_tested_here() -> None:
-    assert set(functions()) - {*ENDPOINTS, *TASKS, *AUTHORIZERS} == {"Sweep"}
+    assert set(functions()) - {*ENDPOINTS, *TASKS, *AUTHORIZERS} == {"RunSchedules", "Sweep"}
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
@@ -159,9 +159,10 @@ def _branches(parallel: dict[str, Any]) -> list[dict[str, Any]]:
     return [branch["States"] for branch in parallel["Branches"]]
 
 
-def test_the_sweeps_event_is_what_the_scheduler_sends_without_an_input() -> None:
-    event = event_of("sweep")
-    [schedule] = functions()["Sweep"]["Events"].values()
+@pytest.mark.parametrize("name", ["RunSchedules", "Sweep"])
+def test_a_scheduled_event_is_what_the_scheduler_sends_without_an_input(name: str) -> None:
+    event = event_of(snake_case(name))
+    [schedule] = functions()[name]["Events"].values()
     assert schedule["Type"] == "ScheduleV2"
     assert "Input" not in schedule["Properties"]
     assert (event["source"], event["detail-type"]) == ("aws.scheduler", "Scheduled Event")

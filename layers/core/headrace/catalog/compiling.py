@@ -20,7 +20,10 @@ from headrace.catalog.suggestions import did_you_mean
 from headrace.exports.model import (
     Column,
     ColumnType,
+    Compression,
     Configuration,
+    FileFormat,
+    OperationKind,
     Resync,
     RowFilter,
     SnapshotScope,
@@ -28,6 +31,7 @@ from headrace.exports.model import (
     Table,
 )
 from headrace.exports.ports import SourceColumn
+from headrace.exports.schedules import Schedule
 from headrace.kernel.errors import HeadraceError
 
 FILTERABLE = frozenset(
@@ -75,7 +79,27 @@ def compile_catalog(
         ),
         sources=tuple(compiler.sources.values()),
         configurations=compiler.counted(configurations),
+        schedules=tuple(_schedules(declared)),
     )
+
+
+def _schedules(declared: Declarations) -> Iterator[Schedule]:
+    zones = {tenant.entry.id: tenant.entry.time_zone for tenant in declared.tenants}
+    for item in declared.schedules:
+        entry = item.entry
+        yield Schedule(
+            name=entry.name,
+            tenant=entry.tenant,
+            client_id=entry.client,
+            configuration_id=entry.configuration,
+            cron=entry.cron,
+            time_zone=entry.time_zone or zones[entry.tenant],
+            kind=OperationKind(entry.kind),
+            file_format=FileFormat(entry.file_format),
+            compression=Compression(entry.compression),
+            entity=entry.entity,
+            enabled=entry.enabled,
+        )
 
 
 @dataclass

@@ -20,6 +20,7 @@ from headrace.catalog.schema import (
     ClientEntry,
     ConfigurationEntry,
     Entry,
+    ScheduleEntry,
     SourceEntry,
     TableEntry,
     TenantEntry,
@@ -61,6 +62,7 @@ class Declarations:
     clients: list[Declared[ClientEntry]] = field(default_factory=list)
     sources: list[Declared[SourceEntry]] = field(default_factory=list)
     configurations: list[Declared[ConfigurationEntry]] = field(default_factory=list)
+    schedules: list[Declared[ScheduleEntry]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     names: dict[str, set[str]] = field(default_factory=dict)
     """By section, the ids that stand there, of broken entries too: they are not unknown."""
@@ -106,6 +108,7 @@ def read_declarations(texts: Iterable[CatalogText], variables: Mapping[str, str]
     _check_names(declared)
     _check_references(declared)
     _check_defaults(declared)
+    _check_schedules(declared)
     for configuration in declared.configurations:
         declared.problems += _check_tables(configuration)
     return declared
@@ -137,7 +140,7 @@ def _read_entry(
     file: MarkedFile, section: str, path: Path, data: Any, declared: Declarations
 ) -> None:
     if isinstance(data, dict):
-        name = data.get("name" if section == "sources" else "id")
+        name = data.get("name" if section in ("sources", "schedules") else "id")
         if isinstance(name, str):
             declared.names.setdefault(section, set()).add(name)
     try:
@@ -232,6 +235,9 @@ def _check_names(declared: Declarations) -> None:
     def key_of_id(item: Declared[Any]) -> tuple[str, ...]:
         return (item.entry.id,)
 
+    def key_of_schedule(item: Declared[Any]) -> tuple[str, ...]:
+        return item.entry.tenant, item.entry.client, item.entry.name
+
     def key_of_configuration(item: Declared[Any]) -> tuple[str, ...]:
         return (item.entry.tenant, item.entry.client, item.entry.id)
 
@@ -240,6 +246,7 @@ def _check_names(declared: Declarations) -> None:
         ("client", "id", declared.clients, key_of_id),
         ("source", "name", declared.sources, lambda item: (item.entry.name,)),
         ("configuration", "id", declared.configurations, key_of_configuration),
+        ("schedule", "name", declared.schedules, key_of_schedule),
     )
     for what, name, items, key in sections:
         seen: dict[tuple[str, ...], Declared[Any]] = {}
@@ -251,8 +258,8 @@ def _check_names(declared: Declarations) -> None:
                         (name,),
                         f'the {what} "{key(item)[-1]}" is declared already at {first.place}'
                         + (
-                            " for this tenant and client; give one of them another id"
-                            if what == "configuration"
+                            f" for this tenant and client; give one of them another {name}"
+                            if what in ("configuration", "schedule")
                             else "; take one of them out"
                         ),
                     )
@@ -272,6 +279,10 @@ def _check_references(declared: Declarations) -> None:
     for client in declared.clients:
         for index, tenant in enumerate(client.entry.tenants):
             unknown(client, ("tenants", index), "tenants", tenant)
+    for schedule in declared.schedules:
+        unknown(schedule, ("client",), "clients", schedule.entry.client)
+        unknown(schedule, ("tenant",), "tenants", schedule.entry.tenant)
+        unknown(schedule, ("configuration",), "configurations", schedule.entry.configuration)
     serves = {client.entry.id: client for client in declared.clients}
     for configuration in declared.configurations:
         entry = configuration.entry
@@ -291,6 +302,49 @@ def _check_references(declared: Declarations) -> None:
                     f"add it to the client's tenants at {its_client.place}",
                 )
             )
+
+
+def _check_schedules(declared: Declarations) -> None:
+    owned = {
+        (one.entry.tenant, one.entry.client, one.entry.id): one.entry
+        for one in declared.configurations
+    }
+    ids = {one.entry.id for one in declared.configurations}
+    for schedule in declared.schedules:
+        entry = schedule.entry
+        configuration = owned.get((entry.tenant, entry.client, entry.configuration))
+        if configuration is not None:
+            declared.problems += _check_schedule(schedule, configuration)
+        elif entry.configuration in ids:  # else it is unknown, or wrong in itself
+            declared.problems.append(
+                schedule.problem(
+                    ("configuration",),
+                    f'the client "{entry.client}" has no configuration "{entry.configuration}" '
+                    f'for the tenant "{entry.tenant}"',
+                )
+            )
+
+
+def _check_schedule(
+    schedule: Declared[ScheduleEntry], configuration: ConfigurationEntry
+) -> Iterator[Problem]:
+    entry = schedule.entry
+    names = [table.name for table in configuration.tables]
+    if entry.entity is not None and entry.entity not in names:
+        hint = did_you_mean(entry.entity, names) or f"; it has {', '.join(names)}"
+        message = f'the configuration "{configuration.id}" has no table "{entry.entity}"{hint}'
+        yield schedule.problem(("entity",), message)
+    keyless = [
+        table.name
+        for table in configuration.tables
+        if entry.entity in (None, table.name) and not table.primary_key
+    ]
+    if entry.kind == "incremental" and keyless and configuration.resync == "refuse":
+        yield schedule.problem(
+            ("kind",),
+            f'the table "{keyless[0]}" has no primary_key, so there are no increments of it; '
+            "give it one, or say resync: document in the configuration",
+        )
 
 
 def _check_defaults(declared: Declarations) -> None:

@@ -13,13 +13,17 @@ from headrace.catalog.model import Catalog, Client, Tenant
 from headrace.exports.model import (
     Column,
     ColumnType,
+    Compression,
     Configuration,
+    FileFormat,
+    OperationKind,
     Resync,
     RowFilter,
     SnapshotScope,
     Source,
     Table,
 )
+from headrace.exports.schedules import Schedule
 
 type Json = dict[str, Any]
 
@@ -165,6 +169,40 @@ def _table_from_json(value: Json) -> Table:
     )
 
 
+def schedule_to_json(schedule: Schedule) -> Json:
+    """A schedule."""
+    return {
+        "name": schedule.name,
+        "tenant": schedule.tenant,
+        "clientId": schedule.client_id,
+        "configurationId": schedule.configuration_id,
+        "cron": schedule.cron,
+        "timeZone": schedule.time_zone,
+        "kind": schedule.kind.value,
+        "fileFormat": schedule.file_format.value,
+        "compression": schedule.compression.value,
+        "entity": schedule.entity,
+        "enabled": schedule.enabled,
+    }
+
+
+def schedule_from_json(value: Json) -> Schedule:
+    """The inverse of ``schedule_to_json``."""
+    return Schedule(
+        name=value["name"],
+        tenant=value["tenant"],
+        client_id=value["clientId"],
+        configuration_id=value["configurationId"],
+        cron=value["cron"],
+        time_zone=value["timeZone"],
+        kind=OperationKind(value["kind"]),
+        file_format=FileFormat(value["fileFormat"]),
+        compression=Compression(value["compression"]),
+        entity=value["entity"],
+        enabled=value["enabled"],
+    )
+
+
 def catalog_to_json(catalog: Catalog) -> Json:
     """All of a catalog, its entries in a fixed order."""
     return {
@@ -176,6 +214,10 @@ def catalog_to_json(catalog: Catalog) -> Json:
             for c in sorted(
                 catalog.configurations, key=lambda c: (c.tenant, c.client_id, c.configuration_id)
             )
+        ],
+        "schedules": [
+            schedule_to_json(s)
+            for s in sorted(catalog.schedules, key=lambda s: (s.tenant, s.client_id, s.name))
         ],
     }
 

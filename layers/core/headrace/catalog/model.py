@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from headrace.exports.model import Configuration, Source
+from headrace.exports.schedules import Schedule
 from headrace.kernel.errors import HeadraceError
 
 DEFAULT_DAILY_QUOTA = 3
@@ -50,6 +51,7 @@ class Catalog:
     clients: tuple[Client, ...]
     sources: tuple[Source, ...]
     configurations: tuple[Configuration, ...]
+    schedules: tuple[Schedule, ...] = ()
 
 
 @dataclass(frozen=True)

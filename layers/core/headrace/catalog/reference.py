@@ -20,6 +20,7 @@ from headrace.catalog.schema import (
     ColumnEntry,
     ConfigurationEntry,
     RowsEntry,
+    ScheduleEntry,
     SourceEntry,
     TableEntry,
     TenantEntry,
@@ -40,8 +41,8 @@ your own: [your-own-data.md](your-own-data.md).
 ## Files
 
 All `*.yaml` and `*.yml` files below the folder together are the catalog. Each has some of the keys
-`tenants`, `clients`, `sources` and `configurations`, each with a list. How you spread entries over
-files is up to you: one file, a file per key, a folder per tenant. A small one, whole:
+`tenants`, `clients`, `sources`, `configurations` and `schedules`, each with a list. How you spread
+entries over files is up to you: one file, a file per key, a folder per tenant. A small one, whole:
 
 ```yaml
 {example}```
@@ -55,8 +56,8 @@ files is up to you: one file, a file per key, a folder per tenant. A small one, 
   configurations share.
 - **Public names** (of tables and columns, as callers see them) have at most 63 bytes, no control
   characters, and differ in more than upper and lower case.
-- **Ids** (of tenants, clients, sources, configurations) have letters, digits, dots, hyphens and
-  underscores.
+- **Ids** (of tenants, clients, sources, configurations, schedules) have letters, digits, dots,
+  hyphens and underscores.
 
 What is wrong is said all at once, as `file:line: path: what, and what to do`:
 
@@ -134,6 +135,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("A table", TableEntry),
     ("A column", ColumnEntry),
     ("A choice of rows", RowsEntry),
+    ("`schedules`", ScheduleEntry),
 )
 
 

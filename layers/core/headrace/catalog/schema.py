@@ -23,6 +23,7 @@ from pydantic import (
 
 from headrace.catalog.model import DEFAULT_DAILY_QUOTA, SCOPES
 from headrace.catalog.suggestions import did_you_mean
+from headrace.exports.cron import Cron
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_PUBLIC_BYTES = 63
@@ -409,10 +410,53 @@ class ConfigurationEntry(Entry):
     tables: list[TableEntry] = Field(min_length=1, description="The tables.")
 
 
+def _cron(value: str) -> str:
+    return Cron(value).text
+
+
+class ScheduleEntry(Entry):
+    """An operation that is started for a client over and over ([schedules.md](schedules.md)).
+
+    Its runs count as if the client had started them: against its quota, and one at a time.
+    """
+
+    name: Id64 = Field(description="The schedule's name, of its own for this tenant and client.")
+    client: Id128 = Field(description="The client whose operations they are.")
+    tenant: Id64 = Field(description="The tenant; the client must serve it.")
+    configuration: Id64 = Field(description="The configuration of theirs that is exported.")
+    cron: Annotated[str, AfterValidator(_cron)] = Field(
+        description="When: minute, hour, day of the month, month, day of the week.",
+        examples=["0 2 * * *", "30 6 * * MON-FRI"],
+    )
+    time_zone: Annotated[str, AfterValidator(_time_zone)] | None = Field(
+        default=None,
+        description="IANA time zone whose clock is meant; without one, the tenant's.",
+        examples=["Europe/Amsterdam"],
+    )
+    kind: Literal["full", "incremental"] = Field(
+        default="full",
+        description="Whether all rows are exported, or what changed since the last completed "
+        "export of the same. Where that cannot be told, it is a full one.",
+    )
+    file_format: Literal["csv", "json", "ndjson", "parquet"] = Field(
+        default="csv", description="The format of the documents."
+    )
+    compression: Literal["none", "gzip", "zstd"] = Field(
+        default="none", description="Their compression."
+    )
+    entity: PublicName | None = Field(
+        default=None, description="The one table that is exported; without one, all of them."
+    )
+    enabled: bool = Field(
+        default=True, description="Is it at work; what falls due while it is not is not missed."
+    )
+
+
 SECTIONS: dict[str, type[Entry]] = {
     "tenants": TenantEntry,
     "clients": ClientEntry,
     "sources": SourceEntry,
     "configurations": ConfigurationEntry,
+    "schedules": ScheduleEntry,
 }
 """The keys that a catalog file may have, each with a list of such entries."""

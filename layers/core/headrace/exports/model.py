@@ -618,6 +618,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Occasion:
+    """What an operation was started for that nobody called for: a schedule, and its due time."""
+
+    schedule: str
+    due: datetime
+
+
+@dataclass(frozen=True)
 class Operation:
     """One request for data, and all that is known of it. ``jobs`` are in the tables' order.
 
@@ -644,6 +652,7 @@ class Operation:
     failure: Failure | None = None
     jobs: tuple[Job, ...] = ()
     seconds_left: int | None = None
+    occasion: Occasion | None = None
 
     @property
     def kind(self) -> OperationKind:
@@ -762,6 +771,7 @@ def new_operation(
     quota_day: str,
     created_at: datetime,
     expected_rows: Mapping[str, int] | None = None,
+    occasion: Occasion | None = None,
 ) -> Operation:
     """A scheduled operation with one scheduled job per table; how many rows, if it is known."""
     expected = expected_rows or {}
@@ -778,6 +788,7 @@ def new_operation(
         quota_day=quota_day,
         created_at=created_at,
         jobs=jobs,
+        occasion=occasion,
     )
 
 

@@ -30,6 +30,7 @@ from headrace.exports.model import (
     TableRange,
     UploadedPart,
 )
+from headrace.exports.schedules import Cursor, Schedule, ScheduledRun
 
 
 class Configurations(Protocol):
@@ -196,6 +197,46 @@ class Baselines(Protocol):
 
     def tell(self, tenant: str, client_id: str, baseline: Baseline) -> None:
         """Records a version that the client is told before it has data. What is there stays."""
+        ...
+
+
+class PublishedSchedules(Protocol):
+    """The schedules of the published catalog, as it is now."""
+
+    def published(self) -> tuple[datetime, tuple[Schedule, ...]] | None:
+        """When it was published, and those of all clients; None before the first."""
+        ...
+
+    def of_client(self, tenant: str, client_id: str) -> tuple[Schedule, ...]:
+        """A client's own, by name."""
+        ...
+
+
+class ScheduleRuns(Protocol):
+    """How far the schedules have come, and the runs of each."""
+
+    def cursors(self) -> tuple[Cursor, ...]:
+        """The cursors of all schedules."""
+        ...
+
+    def advance(self, cursor: Cursor, runs: Sequence[ScheduledRun], moment: datetime) -> Cursor:
+        """Moves a cursor from the revision that it has, and records these runs with it.
+
+        Raises Fenced if somebody else has moved it.
+        """
+        ...
+
+    def forget(self, cursor: Cursor, runs: Sequence[ScheduledRun], moment: datetime) -> None:
+        """Removes a cursor that is at the revision that it has, and records these runs.
+
+        Raises Fenced.
+        """
+        ...
+
+    def latest(
+        self, tenant: str, client_id: str, schedule: str, limit: int
+    ) -> tuple[ScheduledRun, ...]:
+        """A schedule's last runs, latest due first."""
         ...
 
 

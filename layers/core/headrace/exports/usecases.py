@@ -14,6 +14,7 @@ from headrace.exports.model import (
     FileFormat,
     Job,
     Limits,
+    Occasion,
     Operation,
     OperationKind,
     Quota,
@@ -100,6 +101,7 @@ class Starter:
     export: Export
     ids: Ids
     workflows: Workflows
+    occasion: Occasion | None = None
 
     def __call__(
         self,
@@ -121,6 +123,7 @@ class Starter:
             quota_day=rule.day(moment),
             created_at=moment,
             expected_rows=expected_rows,
+            occasion=self.occasion,
         )
         try:
             started = export.operations.start(operation, rule, idempotency)

@@ -139,6 +139,8 @@ class OperationSummary(View):
     compression: Compression
     entity: str | None
     """The one table that was asked for; null if all of the configuration's were."""
+    schedule: str | None
+    """The schedule that it is a run of; null if a call started it."""
     since_sync_version: str | None
     """Of an increment: the version that it begins at."""
     sync_version: str | None
@@ -219,6 +221,7 @@ def _summary(operation: Operation, base_url: str) -> dict[str, object]:
         "file_format": operation.request.file_format,
         "compression": operation.request.compression,
         "entity": operation.request.entity,
+        "schedule": operation.occasion.schedule if operation.occasion else None,
         "since_sync_version": operation.request.since,
         "sync_version": (
             operation.sync_version

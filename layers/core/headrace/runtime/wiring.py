@@ -17,10 +17,12 @@ from headrace.kernel.ids import RandomIds
 from headrace.runtime.settings import settings
 
 if TYPE_CHECKING:
+    from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
     from headrace.adapters.dynamodb.operations import DynamoOperations
+    from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
     from headrace.adapters.s3.files import S3Files
     from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
-    from headrace.exports import extraction, holding, increments
+    from headrace.exports import extraction, holding, increments, scheduling
     from headrace.exports.ports import Baselines, Changes, Configurations, Unloads, Warehouse
     from headrace.exports.slots import Slots
     from headrace.exports.snapshots import Snapshots
@@ -65,12 +67,16 @@ def clock() -> Clock:
 
 
 @cache
-def configurations() -> "Configurations":
-    """The published catalog, as exports read it."""
+def _catalogs() -> "DynamoCatalogs":
     from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
     from headrace.adapters.dynamodb.table import Table
 
     return DynamoCatalogs(Table(client("dynamodb"), settings().catalog_table))
+
+
+def configurations() -> "Configurations":
+    """The published catalog, as exports read it."""
+    return _catalogs()
 
 
 @cache
@@ -294,3 +300,31 @@ def sweep() -> "extraction.Sweep":
 
     due = DynamoDueOperations(client("dynamodb"), settings().operations_table)
     return Sweep(_extraction(), workflows(), due)
+
+
+def _schedule_runs() -> "DynamoScheduleRuns":
+    from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
+    from headrace.adapters.dynamodb.table import Table
+
+    return DynamoScheduleRuns(Table(client("dynamodb"), settings().operations_table))
+
+
+def list_schedules() -> "scheduling.ListSchedules":
+    """GET schedules."""
+    from headrace.exports.scheduling import ListSchedules
+
+    return ListSchedules(_catalogs(), _schedule_runs(), clock())
+
+
+def run_schedules() -> "scheduling.RunSchedules":
+    """The look at the schedules, every minute."""
+    from headrace.exports.scheduling import RunSchedules
+
+    return RunSchedules(
+        export(),
+        _catalogs(),
+        _schedule_runs(),
+        baselines(),
+        start_export(),
+        start_increment,
+    )

@@ -9,6 +9,7 @@
     version#V…      source#SOURCE                   body: JSON
     version#V…      configuration#TENANT#CLIENT#ID  packed: gzip of JSON
     version#V…      default#TENANT#CLIENT           configuration_id of the default one
+    version#V…      schedule#TENANT#CLIENT#NAME     body: JSON
 
 Publishing takes a number of its own from the counter, writes the entries under it, where nobody
 looks yet, and then moves the pointer if it still stands where the publisher last saw it. So a
@@ -35,6 +36,7 @@ from headrace.catalog.model import (
     Tenant,
 )
 from headrace.exports.model import Configuration, QuotaRule, Source
+from headrace.exports.schedules import Schedule
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import CatalogChanged, NotFound
 
@@ -50,7 +52,7 @@ def _partition(version: int) -> str:
 
 @dataclass(frozen=True)
 class DynamoCatalogs:
-    """The ``Catalogs`` port, and the ``Configurations`` port of the exports product.
+    """The ``Catalogs`` port, and ``Configurations`` and ``PublishedSchedules`` of the exports.
 
     Entries are remembered, as a version never changes; the pointer is read anew each time.
     """
@@ -107,6 +109,22 @@ class DynamoCatalogs:
         item = self._entry(self._current_version(), f"tenant#{tenant_id}")
         return None if item is None else document.tenant_from_json(_body(item))
 
+    # --- what the scheduler reads -----------------------------------------------------------
+
+    def published(self) -> tuple[datetime, tuple[Schedule, ...]] | None:
+        """When the current version was published, and its schedules; None before the first."""
+        publication = self.current()
+        if publication is None:
+            return None
+        bodies = self._bodies(publication.version, "schedule#")
+        return publication.published_at, tuple(map(document.schedule_from_json, bodies))
+
+    def of_client(self, tenant: str, client_id: str) -> tuple[Schedule, ...]:
+        """A client's schedules as published now, by name."""
+        prefix = f"schedule#{tenant}#{client_id}#"
+        bodies = self._bodies(self._current_version(), prefix)
+        return tuple(map(document.schedule_from_json, bodies))
+
     # --- publishing -------------------------------------------------------------------------
 
     def current(self) -> Publication | None:
@@ -130,6 +148,7 @@ class DynamoCatalogs:
             configurations=tuple(
                 map(document.configuration_from_json, self._bodies(version, "configuration#"))
             ),
+            schedules=tuple(map(document.schedule_from_json, self._bodies(version, "schedule#"))),
         )
 
     def publish(self, catalog: Catalog, expected: int, moment: datetime) -> Publication:
@@ -138,7 +157,7 @@ class DynamoCatalogs:
         Raises CatalogChanged if ``expected`` is not the current version (0: none), and
         CatalogRefused if a configuration is too large.
         """
-        entries = list(_entries(catalog))
+        entries = [*_entries(catalog), *_schedule_entries(catalog)]
         version = self._next_number()
         for entry in entries:
             self.table.put({"pk": _partition(version), **entry})
@@ -258,6 +277,15 @@ def _entries(catalog: Catalog) -> Iterator[Item]:
                 "sk": f"default#{owner}",
                 "configuration_id": configuration.configuration_id,
             }
+
+
+def _schedule_entries(catalog: Catalog) -> Iterator[Item]:
+    for schedule in catalog.schedules:
+        owner = f"{schedule.tenant}#{schedule.client_id}"
+        yield {
+            "sk": f"schedule#{owner}#{schedule.name}",
+            "body": _json(document.schedule_to_json(schedule)),
+        }
 
 
 def _json(value: document.Json) -> str:

@@ -35,6 +35,7 @@ from headrace.exports.model import (
     FileFormat,
     Job,
     KeyRange,
+    Occasion,
     Operation,
     Progress,
     Quota,
@@ -592,6 +593,12 @@ def _snapshot(item: Mapping[str, Any]) -> Snapshot | None:
     return Snapshot(held["name"], held["version"]) if held else None
 
 
+def _occasion(item: Mapping[str, Any]) -> Occasion | None:
+    if not item.get("schedule"):
+        return None
+    return Occasion(item["schedule"], from_rfc3339(item["schedule_due"]))
+
+
 def _operation_item(operation: Operation) -> Item:
     request = operation.request
     return {
@@ -608,6 +615,8 @@ def _operation_item(operation: Operation) -> Item:
         "file_format": str(request.file_format),
         "compression": str(request.compression),
         "entity": request.entity,
+        "schedule": operation.occasion.schedule if operation.occasion else None,
+        "schedule_due": rfc3339(operation.occasion.due) if operation.occasion else None,
         "catalog_version": operation.catalog_version,
         "quota_day": operation.quota_day,
         "created_at": rfc3339(operation.created_at),
@@ -643,6 +652,7 @@ def _operation(
         expires_at=_moment(item, "expires_at"),
         refunded=item.get("refunded", False),
         failure=_failure(item),
+        occasion=_occasion(item),
     )
     jobs = []
     expected = item.get("expected_rows") or [-1] * len(item["tables"])

@@ -1,0 +1,16 @@
+"""Every minute: starts the exports that are due."""
+
+from dataclasses import asdict
+from typing import Any
+
+from headrace.runtime import wiring
+from headrace.runtime.observability import logger
+
+wiring.prepare(wiring.run_schedules)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, int]:
+    """What the look at the schedules did."""
+    looked = asdict(wiring.run_schedules()())
+    logger().info("schedules looked at", extra=looked)
+    return looked
