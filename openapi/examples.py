@@ -91,7 +91,7 @@ def _running() -> Operation:
     return replace(
         operation,
         status=Status.RUNNING,
-        sync_version="42",
+        sync_version="42@2026-11-23T08:30:13.406311Z",
         started_at=_BEGUN + timedelta(seconds=1),
         jobs=(job,),
         seconds_left=2,
@@ -161,7 +161,7 @@ def _cancelled() -> Operation:
 
 
 def _retried() -> Operation:
-    return replace(_scheduled(), attempt=2, sync_version="42")
+    return replace(_scheduled(), attempt=2, sync_version="42@2026-11-23T08:30:13.406311Z")
 
 
 def _manifest() -> views.ManifestView:
@@ -182,7 +182,11 @@ def _page() -> views.OperationPage:
 
 def _increment() -> Operation:
     request = ExportRequest(
-        "hr-full", ("departments",), FileFormat.NDJSON, Compression.NONE, since="42"
+        "hr-full",
+        ("departments",),
+        FileFormat.NDJSON,
+        Compression.NONE,
+        since="42@2026-11-23T08:30:13.406311Z",
     )
     return new_operation(
         OPERATION_ID, "northwind-care", "demo-integrator", request, 7, "2026-11-23", _BEGUN
@@ -193,13 +197,17 @@ def _sync_version() -> views.SyncVersionView:
     baseline = Baseline(
         configuration_id="hr-full",
         entity=None,
-        version="42",
+        version="42@2026-11-23T08:30:13.406311Z",
         grants={},
         reached_at=_BEGUN + timedelta(seconds=4),
         operation_id=OPERATION_ID,
         kind=OperationKind.FULL,
     )
-    window = ChangeWindow("57", "12", _BEGUN - timedelta(days=14))
+    window = ChangeWindow(
+        "57@2026-11-23T09:12:40.118204Z",
+        "12@2026-11-09T08:30:16.345000Z",
+        _BEGUN - timedelta(days=14),
+    )
     return views.SyncVersionView.of(SyncStanding("hr-full", None, baseline, window))
 
 
@@ -215,7 +223,7 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "entity": "departments",
     },
     "start_incremental_export": {
-        "syncVersion": "42",
+        "syncVersion": "42@2026-11-23T08:30:13.406311Z",
         "configurationId": "hr-full",
         "fileFormat": "ndjson",
     },

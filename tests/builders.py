@@ -98,6 +98,11 @@ def an_export(moment: datetime = NOON, **changes: Any) -> Operation:
     return new_operation(**(values | changes))
 
 
+def number_of(version: str) -> str:
+    """The snapshot's number in a version of a DuckLake."""
+    return version.partition("@")[0]
+
+
 class SteppingClock:
     """A clock that a test moves."""
 

@@ -16,6 +16,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from local.sample.warehouse import attached
+from tests.builders import number_of
 from tests.system.exports.rows import decompressed
 
 _MONEY = pa.decimal128(12, 2)
@@ -42,7 +43,7 @@ def in_source(warehouse: Path, version: str, tenant: str) -> pa.Table:
     asked = ", ".join(f'{source} AS "{name}"' for name, (source, _) in PAYSLIPS.items())
     with attached(warehouse) as connection:
         read = connection.execute(
-            f"SELECT {asked} FROM lake.hr.payslips AT (VERSION => {int(version)}) "
+            f"SELECT {asked} FROM lake.hr.payslips AT (VERSION => {number_of(version)}) "
             "WHERE tenant_id = ? ORDER BY id",
             [tenant],
         ).to_arrow_table()

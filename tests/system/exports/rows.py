@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from backports import zstd
 
 from local.sample.warehouse import attached
+from tests.builders import number_of
 
 type Row = tuple[Any, ...]
 
@@ -165,7 +166,7 @@ class Expected:
         asked = ", ".join(kind.ask(f'"{source}"') for _, source, kind in self.columns)
         with attached(warehouse) as connection:
             rows = connection.execute(
-                f"SELECT {asked} FROM lake.hr.{self.table} AT (VERSION => {int(version)}) "
+                f"SELECT {asked} FROM lake.hr.{self.table} AT (VERSION => {number_of(version)}) "
                 "WHERE tenant_id = ?",
                 [tenant],
             ).fetchall()

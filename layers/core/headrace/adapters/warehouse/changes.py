@@ -36,11 +36,10 @@ column that was dropped and added again is another one, whatever its name.
 # ruff: noqa: S608  All pieces of SQL are ours: names quoted, numbers that are numbers, values bound.
 
 import math
-import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from headrace.adapters.published import as_published
@@ -52,7 +51,14 @@ from headrace.adapters.warehouse.change_documents import (
 )
 from headrace.adapters.warehouse.duckdb_warehouse import condition, fields_of
 from headrace.adapters.warehouse.engine import Limits, identifier, literal
-from headrace.adapters.warehouse.sources import OpenSource, opened, split_name
+from headrace.adapters.warehouse.sources import (
+    OpenSource,
+    lake_catalog,
+    lake_snapshot,
+    lake_versions,
+    opened,
+    split_name,
+)
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     LastingPipe,
@@ -81,8 +87,6 @@ from headrace.kernel.errors import (
 _BYTES_A_KEY = 512
 """What a key takes in memory, at most, while the changes are told: in four tables, hashed twice."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 @dataclass(frozen=True)
 class DuckLakeChanges:
@@ -96,21 +100,15 @@ class DuckLakeChanges:
         """From the oldest snapshot that has not expired to the latest."""
         with opened(source, None, self.limits) as reader:
             _check_tables(reader, tables)
-            row = reader.connection.execute(
-                "SELECT max(snapshot_id), min(snapshot_id), "
-                "epoch_us(arg_min(snapshot_time, snapshot_id)), "
-                "coalesce(bool_or(CAST(snapshot_id AS VARCHAR) = ?), false) "
-                "FROM ducklake_snapshots('source')",
-                [since or ""],
-            ).fetchone()
-        if row is None or row[0] is None:
+            versions = lake_versions(reader.connection, source)
+        if not versions:
             raise SourceUnavailable("The DuckLake has no snapshot.")
-        latest, oldest, time, held = row
+        latest, oldest = versions[max(versions)], versions[min(versions)]
         return ChangeWindow(
-            latest=str(latest),
-            oldest=str(oldest),
-            retained_since=_EPOCH + timedelta(microseconds=time),
-            place=None if since is None else _place(since, latest, held=held),
+            latest=latest,
+            oldest=oldest,
+            retained_since=datetime.fromisoformat(oldest.partition("@")[2]),
+            place=None if since is None else _place(since, versions),
         )
 
     def resync_reason(
@@ -118,10 +116,10 @@ class DuckLakeChanges:
     ) -> str | None:
         """See the port. Also raises SyncVersionExpired."""
         with opened(source, version, self.limits) as reader:
-            _check_held(reader, since)
+            first = _check_held(reader, source, since)
             as_published(reader.columns(table.source), table)
-            before = _Layout.of(reader, source, table.source, since)
-            after = _Layout.of(reader, source, table.source, version)
+            before = _Layout.of(reader, source, table.source, first)
+            after = _Layout.of(reader, source, table.source, lake_snapshot(version) or 0)
         if before is None or after is None or before.table_id != after.table_id:
             return "The table was created since, or another was put in its place."
         names = [column.source for column in table.columns]
@@ -158,12 +156,13 @@ class DuckLakeChanges:
             _check_tables(reader, (table,))
             # What the catalog says of files must be of one moment, whatever expires meanwhile.
             reader.connection.execute("BEGIN")
-            _check_held(reader, since)
+            first = _check_held(reader, source, since)
+            last = lake_snapshot(version) or 0
             columns = as_published(reader.columns(table.source), table)
             # One Parquet document is one statement, which cannot be taken in passes.
             at_once = None if file_format is FileFormat.PARQUET else self._keys_at_once()
-            span = _Span(reader, table, columns, int(since), int(version), at_once)
-            stream = _ChangeStream(span, pipe, file_format, compression)
+            span = _Span(reader, table, columns, first, last, at_once)
+            stream = _ChangeStream(span, version, pipe, file_format, compression)
             with closing(stream.chunks):
                 yield stream
 
@@ -174,26 +173,29 @@ class DuckLakeChanges:
         return megabytes * 1_000_000 // 2 // _BYTES_A_KEY
 
 
-def _place(version: str, latest: int, *, held: bool) -> VersionPlace:
-    if held:
-        return VersionPlace.HELD
-    if not re.fullmatch(r"0|[1-9][0-9]*", version):
+def _place(version: str, versions: Mapping[int, str]) -> VersionPlace:
+    number = lake_snapshot(version)
+    if number is None:
         return VersionPlace.FOREIGN
-    return VersionPlace.FUTURE if int(version) > latest else VersionPlace.EXPIRED
+    if number > max(versions):
+        return VersionPlace.FUTURE
+    if number not in versions:
+        return VersionPlace.EXPIRED
+    # Of another lake, or of this one before it was restored from a copy.
+    return VersionPlace.HELD if versions[number] == version else VersionPlace.FOREIGN
 
 
-def _check_held(reader: OpenSource, since: str) -> None:
-    row = reader.connection.execute(
-        "SELECT coalesce(bool_or(CAST(snapshot_id AS VARCHAR) = ?), false), min(snapshot_id) "
-        "FROM ducklake_snapshots('source')",
-        [since],
-    ).fetchone()
-    if row is None or not row[0]:
+def _check_held(reader: OpenSource, source: Source, since: str) -> int:
+    """The number of the snapshot. Raises SyncVersionExpired."""
+    versions = lake_versions(reader.connection, source)
+    number = lake_snapshot(since)
+    if number is None or versions.get(number) != since:
         raise SyncVersionExpired(
             "The changes since this version are not kept any more; start a full export, and go on "
             "from its version.",
-            minValidSyncVersion=str(row[1]) if row else None,
+            minValidSyncVersion=versions[min(versions)] if versions else None,
         )
+    return number
 
 
 def _check_tables(reader: OpenSource, tables: Sequence[Table]) -> None:
@@ -228,17 +230,15 @@ class _Layout:
     columns: dict[str, Any]
 
     @classmethod
-    def of(cls, reader: OpenSource, source: Source, table: str, version: str) -> "_Layout | None":
+    def of(cls, reader: OpenSource, source: Source, table: str, version: int) -> "_Layout | None":
         """None if there was no such table."""
-        catalog = "__ducklake_metadata_source"
-        if schema := source.options.get("metadata_schema"):
-            catalog = f"{catalog}.{identifier(schema)}"
+        catalog = lake_catalog(source)
 
         def rows(columns: str, of: str, where: str, *values: object) -> list[tuple[Any, ...]]:
             return reader.connection.execute(
                 f"SELECT {columns} FROM {catalog}.{of} "
-                f"WHERE begin_snapshot <= {int(version)} "
-                f"AND (end_snapshot IS NULL OR end_snapshot > {int(version)}) AND {where}",
+                f"WHERE begin_snapshot <= {version} "
+                f"AND (end_snapshot IS NULL OR end_snapshot > {version}) AND {where}",
                 list(values),
             ).fetchall()
 
@@ -493,9 +493,14 @@ class _ChangeStream:
     """The document, iterated once; then ``rows`` are its changes."""
 
     def __init__(
-        self, span: _Span, pipe: LastingPipe, file_format: FileFormat, compression: Compression
+        self,
+        span: _Span,
+        version: str,
+        pipe: LastingPipe,
+        file_format: FileFormat,
+        compression: Compression,
     ) -> None:
-        self._span, self._pipe = span, pipe
+        self._span, self._version, self._pipe = span, version, pipe
         self._format, self._compression = file_format, compression
         self._rows, self._ended = 0, False
         self._copy: CopyStream | None = None
@@ -524,7 +529,7 @@ class _ChangeStream:
                 yield from self._copied(None)
             case FileFormat.JSON:
                 lists = (self._copied(change) for change in Change)
-                framed = framed_lists(str(self._span.version), lists)
+                framed = framed_lists(self._version, lists)
                 yield from compressed(framed, self._compression)
             case _:
                 yield from compressed(self._copied(None), self._compression)

@@ -295,16 +295,19 @@ def _open_ducklake(
     data_path = source.options.get("data_path", "")
     if data_path:
         options.append(f"DATA_PATH {literal(_folder(data_path))}, OVERRIDE_DATA_PATH true")
-    if version is not None:
-        if not version.isdecimal():
-            raise SourceChanged("The source no longer holds the version asked for.")
-        options.append(f"SNAPSHOT_VERSION {int(version)}")
+    number = None if version is None else lake_snapshot(version)
+    if number is not None:
+        options.append(f"SNAPSHOT_VERSION {number}")
+    elif version is not None:
+        raise SourceChanged(_NOT_HELD)
     remote = engine.is_remote(data_path) or engine.is_remote(place)
     if remote:
         engine.allow_s3(connection)
     elif not data_path:  # It is the catalog that says where they are: perhaps in S3.
         engine.load_extension(connection, "httpfs")
     attach(connection, source, place, options)
+    if number is not None and lake_versions(connection, source, number).get(number) != version:
+        raise SourceChanged(_NOT_HELD)
     if kind == "sqlite" and version is None:
         _warn_unless_wal(connection, source)
     data = connection.execute("SELECT data_path FROM ducklake_settings('source')").fetchone()
@@ -312,6 +315,40 @@ def _open_ducklake(
         engine.allow_s3(connection)
     engine.lock_down(connection, [_folder(data[0])] if data else [], files)
     return _Attached(connection, lambda: None)
+
+
+_NOT_HELD = "The source no longer holds the version asked for."
+
+
+def lake_catalog(source: Source) -> str:
+    """Where an attached DuckLake's own tables are, as SQL."""
+    catalog = "__ducklake_metadata_source"
+    if schema := source.options.get("metadata_schema"):
+        catalog = f"{catalog}.{identifier(schema)}"
+    return catalog
+
+
+def lake_versions(
+    connection: Connection, source: Source, number: int | None = None
+) -> dict[int, str]:
+    """The versions of an attached DuckLake by the numbers of their snapshots: all, or of one.
+
+    A version is the snapshot's number and when it was committed, as a lake that was made anew or
+    restored from a copy comes to the same numbers with other rows.
+    """
+    chosen = "" if number is None else f" WHERE snapshot_id = {int(number)}"
+    rows = connection.execute(
+        "SELECT snapshot_id, strftime(make_timestamp(epoch_us(CAST(snapshot_time AS TIMESTAMPTZ))),"  # noqa: S608
+        f" '%Y-%m-%dT%H:%M:%S.%fZ') FROM {lake_catalog(source)}.ducklake_snapshot{chosen}"
+    ).fetchall()
+    return {int(found): f"{found}@{moment}" for found, moment in rows}
+
+
+def lake_snapshot(version: str) -> int | None:
+    """The number of the snapshot that a version of a DuckLake names; None if it is no such one."""
+    number, at, _ = version.partition("@")
+    canonical = re.fullmatch(r"0|[1-9][0-9]{0,18}", number)
+    return int(number) if at and canonical else None
 
 
 def _attach_lake(connection: Connection, target: str, options: list[str]) -> None:
@@ -388,11 +425,12 @@ def _warn_unless_wal(connection: Connection, source: Source) -> None:
         )
 
 
-def _ducklake_version(reader: OpenSource) -> str:
+def _ducklake_version(reader: OpenSource, source: Source) -> str:
     row = reader.connection.execute("SELECT id FROM ducklake_current_snapshot('source')").fetchone()
     if row is None:
         raise SourceUnavailable("The DuckLake has no snapshot.")
-    return str(row[0])
+    number = int(row[0])
+    return lake_versions(reader.connection, source, number)[number]
 
 
 def _open_duckdb(
@@ -860,4 +898,4 @@ def current_version(source: Source, limits: Limits) -> str:
             return _version_text(_versions_now(source))
         case _:
             with opened(source, None, limits) as reader:
-                return _ducklake_version(reader)
+                return _ducklake_version(reader, source)
