@@ -21,6 +21,7 @@ from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.catalog.model import Catalog, Client, Publication, Tenant
 from headrace.catalog.usecases import PublishCatalog
 from headrace.exports.model import Configuration, Source
+from headrace.exports.schedules import Schedule
 from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
@@ -65,6 +66,7 @@ class Clients:
     sources: list[Source] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
     configurations: list[Configuration] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
     ready: dict[str, list[Client]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     run: str = field(default_factory=lambda: secrets.token_hex(3))
@@ -106,6 +108,11 @@ class Clients:
         ]
         return self._publish()
 
+    def schedule(self, *schedules: Schedule) -> Publication:
+        """Publishes the catalog with these schedules of our clients, and no others of theirs."""
+        self.schedules = list(schedules)
+        return self._publish()
+
     def keep(self, integrator: Integrator) -> None:
         """Leaves the client in the catalog for as long as there are tests."""
         self.kept.add(integrator.client_id)
@@ -115,6 +122,7 @@ class Clients:
         kept = self.kept | {client.client_id for ready in self.ready.values() for client in ready}
         self.clients = [one for one in self.clients if one.client_id in kept]
         self.configurations = [one for one in self.configurations if one.client_id in kept]
+        self.schedules = [one for one in self.schedules if one.client_id in kept]
 
     def restore(self) -> None:
         """Publishes the catalog that was there before the tests."""
@@ -191,6 +199,10 @@ class Clients:
                 configurations=(
                     *(one for one in theirs.configurations if not one.client_id.startswith(ours)),
                     *self.configurations,
+                ),
+                schedules=(
+                    *(one for one in theirs.schedules if not one.client_id.startswith(ours)),
+                    *self.schedules,
                 ),
             )
         )

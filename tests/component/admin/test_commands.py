@@ -18,10 +18,12 @@ from headrace.exports.model import (
     Failure,
     FileFormat,
     Operation,
+    OperationKind,
     QuotaRule,
     Status,
     new_operation,
 )
+from headrace.exports.schedules import Cursor, Reason, ScheduledRun
 from headrace.identity.model import secret_matches
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
@@ -393,3 +395,60 @@ def test_an_operation_with_its_jobs(run: Run) -> None:
     assert (
         run("operations", "show", replace(operation, operation_id="0" * 26).operation_id).code == 3
     )
+
+
+# --- schedules ------------------------------------------------------------------------------
+
+SCHEDULES = """
+schedules:
+  - {name: nightly, client: integrator, tenant: northwind, configuration: full, cron: "0 2 * * *"}
+  - name: weekly
+    client: integrator
+    tenant: northwind
+    configuration: full
+    cron: 0 4 * * SUN
+    time_zone: Europe/Amsterdam
+    kind: full
+    enabled: false
+"""
+
+
+def ran(name: str, *runs: ScheduledRun) -> None:
+    """The runs of a schedule, as the scheduler records them."""
+    recorder = Deployment.on_aws("headrace").schedule_runs()
+    cursor = Cursor("northwind", "integrator", name, "0 2 * * * UTC", NOON)
+    recorder.advance(cursor, runs, datetime.now(UTC))
+
+
+def test_schedules_with_their_runs_and_why_some_were_missed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "catalog" / "all.yaml").write_text(CATALOG + SCHEDULES)
+    assert run("catalog", "publish").code == 0
+    due = [NOON + timedelta(days=day) for day in range(3)]
+    busy = Reason("operation_active", "Another operation of this client is active.")
+    ran(
+        "nightly",
+        ScheduledRun("nightly", due[0]).started("01m83447gqypjemp7314mhx90v", OperationKind.FULL),
+        ScheduledRun("nightly", due[1]).refused(busy).missed(),
+        ScheduledRun("nightly", due[2]),
+    )
+
+    nightly, weekly = run("schedule", "list", "--json").json["schedules"]
+    assert (nightly["name"], nightly["timeZone"]) == ("nightly", "UTC")
+    assert datetime.fromisoformat(nightly["nextRun"]) > datetime.now(UTC)
+    assert nightly["lastRun"]["state"] == "waiting"
+    assert (weekly["nextRun"], weekly["lastRun"]) == (None, None)
+    read = run("schedule", "list").out
+    assert "0 2 * * * UTC" in read
+    assert "disabled" in read
+
+    runs = run("schedule", "runs", "--json").json["runs"]
+    assert [one["state"] for one in runs] == ["waiting", "missed", "started"]
+    assert runs[1]["reason"]["code"] == "operation_active"
+    assert runs[2]["operationId"] == "01m83447gqypjemp7314mhx90v"
+    [missed] = run("schedule", "runs", "nightly", "--missed", "--json").json["runs"]
+    assert missed == runs[1]
+    assert "operation_active: Another operation" in run("schedule", "runs", "--missed").out
+    assert run("schedule", "runs", "weekly", "--json").json["runs"] == []
+    assert len(run("schedule", "runs", "--limit", "1", "--json").json["runs"]) == 1
+    assert run("schedule", "runs", "nigthly").code == 3
+    assert run("schedule", "runs", "--client", "bureau", "--json").json["runs"] == []

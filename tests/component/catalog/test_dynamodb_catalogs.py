@@ -19,7 +19,7 @@ from headrace.catalog.usecases import PublishCatalog
 from headrace.exports.model import Column, ColumnType, Configuration, QuotaRule
 from headrace.identity.model import Networks
 from headrace.kernel.errors import CatalogChanged, NotFound
-from tests.builders import SteppingClock
+from tests.builders import SteppingClock, a_schedule
 from tests.unit.catalog.builders import (
     a_catalog,
     a_client,
@@ -281,3 +281,20 @@ def test_what_an_earlier_release_published_has_the_first_version_of_each_schema(
         del table["schemaVersion"]
     [table] = document.configuration_from_json(written).tables
     assert table.schema_version == 1
+
+
+def test_the_scheduler_reads_all_schedules_and_a_client_its_own(catalogs: DynamoCatalogs) -> None:
+    assert catalogs.published() is None
+    nightly = a_schedule(tenant="northwind", client_id="integrator")
+    theirs = [
+        a_schedule(tenant="northwind", client_id="bureau"),
+        a_schedule(tenant="northwind", client_id="integrator-2", entity="employees"),
+    ]
+    catalog = a_catalog(schedules=(nightly, *theirs))
+    catalogs.publish(catalog, 0, NOON)
+    published_at, schedules = catalogs.published() or (None, ())
+    assert published_at == NOON
+    assert set(schedules) == {nightly, *theirs}
+    assert catalogs.of_client("northwind", "integrator") == (nightly,)
+    assert catalogs.of_client("harbour", "integrator") == ()
+    assert set(catalogs.read(1).schedules) == {nightly, *theirs}

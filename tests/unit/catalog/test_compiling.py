@@ -14,13 +14,17 @@ from headrace.catalog.schema import SourceEntry
 from headrace.exports.model import (
     Column,
     ColumnType,
+    Compression,
     Configuration,
+    FileFormat,
+    OperationKind,
     Resync,
     RowFilter,
     Source,
     Table,
 )
 from headrace.exports.ports import SourceColumn
+from headrace.exports.schedules import Schedule
 from headrace.kernel.errors import SourceUnavailable
 from tests.unit.catalog.builders import a_catalog, a_configuration
 
@@ -173,6 +177,36 @@ def test_changes_are_kept_for_as_many_days_as_is_said(days: str) -> None:
 def test_a_retention_that_is_no_number_of_days_is_refused(days: str) -> None:
     with pytest.raises(ValidationError, match="must be 1 to 365"):
         SourceEntry(name="hr", kind="postgresql", options={"change_retention_days": days})
+
+
+def test_schedules_are_on_the_tenants_clock_unless_they_name_another() -> None:
+    declared = """\
+schedules:
+- {name: nightly, client: integrator, tenant: northwind, configuration: full, cron: 0 2 * * *}
+- name: weekly
+  client: integrator
+  tenant: northwind
+  configuration: full
+  cron: 0 4 * * SUN
+  time_zone: Europe/Amsterdam
+  kind: incremental
+  file_format: parquet
+  compression: zstd
+  entity: people
+  enabled: false
+"""
+    text = HEAD.replace("KIND", "duckdb") + TABLE + declared
+    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas())
+    nightly, weekly = catalog.schedules
+    assert nightly == Schedule(
+        "nightly", "northwind", "integrator", "full", "0 2 * * *", "Europe/Oslo"
+    )
+    assert (weekly.time_zone, weekly.kind) == ("Europe/Amsterdam", OperationKind.INCREMENTAL)
+    assert (weekly.file_format, weekly.compression) == (FileFormat.PARQUET, Compression.ZSTD)
+    assert (weekly.entity, weekly.enabled) == ("people", False)
+    written = document.catalog_to_json(catalog)["schedules"]
+    assert tuple(map(document.schedule_from_json, written)) == catalog.schedules
+    assert document.digest(catalog) != document.digest(replace(catalog, schedules=(nightly,)))
 
 
 def test_the_schema_may_be_left_out_where_the_name_is_clear() -> None:

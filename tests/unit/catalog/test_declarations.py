@@ -503,3 +503,106 @@ def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("tenants:\n  - name: Café\n".encode("latin-1"))
     with pytest.raises(CatalogRefused, match=r"latin\.yaml:2: not UTF-8"):
         read_folder(tmp_path)
+
+
+# --- schedules ------------------------------------------------------------------------------
+
+SCHEDULE = """\
+schedules:
+  - name: nightly
+    client: integrator
+    tenant: northwind
+    configuration: full
+    cron: "0 2 * * *"
+"""
+
+
+def test_a_schedule_has_defaults() -> None:
+    variables = {"HOME_OF_LAKE": "/lake"}
+    declared = read_declarations([CatalogText("c.yaml", GOOD + SCHEDULE)], variables)
+    assert declared.problems == []
+    [schedule] = declared.schedules
+    entry = schedule.entry
+    assert (entry.kind, entry.file_format, entry.compression) == ("full", "csv", "none")
+    assert (entry.time_zone, entry.entity, entry.enabled) == (None, None, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"0 2 * * *"', '"0 25 * * *"', 'schedules[0].cron: "25" is no hour: 0 to 23'),
+        ('"0 2 * * *"', '"0 0 31 2 *"', "schedules[0].cron: is never due: no such day comes"),
+        (
+            '"0 2 * * *"',
+            '"@daily"',
+            "schedules[0].cron: must have five fields: minute, hour, day of the month, month, day "
+            "of the week",
+        ),
+        (
+            "client: integrator",
+            "client: integratr",
+            'schedules[0].client: there is no client "integratr"; did you mean "integrator"?',
+        ),
+        (
+            "tenant: northwind",
+            "tenant: nortwind",
+            'schedules[0].tenant: there is no tenant "nortwind"; did you mean "northwind"?',
+        ),
+        (
+            "configuration: full",
+            "configuration: ful",
+            'schedules[0].configuration: there is no configuration "ful"; did you mean "full"?',
+        ),
+        (
+            "tenant: northwind",
+            "tenant: harbour",
+            'schedules[0].configuration: the client "integrator" has no configuration "full" for '
+            'the tenant "harbour"',
+        ),
+        (
+            "configuration: full",
+            "configuration: full\n    entity: employes",
+            'schedules[0].entity: the configuration "full" has no table "employes"; did you mean '
+            '"employees"?',
+        ),
+        (
+            "configuration: full",
+            "configuration: full\n    time_zone: Amsterdam",
+            'schedules[0].time_zone: there is no time zone "Amsterdam"; did you mean',
+        ),
+        (
+            "configuration: full",
+            "configuration: full\n    kind: delta",
+            'schedules[0].kind: "delta" is none of full or incremental',
+        ),
+        (
+            "configuration: full",
+            "configuration: full\n    file_format: xml",
+            'schedules[0].file_format: "xml" is none of csv, json, ndjson or parquet',
+        ),
+        ("name: nightly", "name: a#b", "schedules[0].name: must be 1 to 64 letters"),
+    ],
+)
+def test_each_mistake_in_a_schedule_is_named(old: str, new: str, said: str) -> None:
+    assert old in SCHEDULE
+    found = problems(GOOD + SCHEDULE.replace(old, new, 1))
+    assert any(said in problem for problem in found), found
+
+
+def test_an_incremental_schedule_needs_a_key_of_every_table_that_it_exports() -> None:
+    keyless = GOOD.replace("        primary_key: [id]\n", "")
+    assert keyless != GOOD
+    incremental = SCHEDULE + "    kind: incremental\n"
+    assert problems(GOOD + incremental) == []
+    assert problems(keyless + SCHEDULE) == []
+    [problem] = problems(keyless + incremental)
+    assert 'the table "employees" has no primary_key, so there are no increments of it' in problem
+    documents = keyless.replace("    default: true\n", "    default: true\n    resync: document\n")
+    assert problems(documents + incremental) == []
+
+
+def test_two_schedules_of_a_client_have_names_of_their_own() -> None:
+    again = SCHEDULE + SCHEDULE.split("schedules:\n")[1]
+    [problem] = problems(GOOD + again)
+    assert 'the schedule "nightly" is declared already' in problem
+    assert "for this tenant and client; give one of them another name" in problem

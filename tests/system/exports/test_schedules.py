@@ -1,0 +1,93 @@
+"""Exports that start by themselves, on the deployed scheduler."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from headrace.exports.model import FileFormat
+from headrace.exports.schedules import Schedule
+from tests.system.conftest import HARBOUR, NORTHWIND, Clients
+from tests.system.deployed import Integrator, Json, Platform, at_once, eventually
+
+pytestmark = pytest.mark.system
+
+EVENT = json.loads(
+    (Path(__file__).parents[3] / "events" / "run_schedules.json").read_text(encoding="utf-8")
+)
+
+
+def every_minute(integrator: Integrator, tenant: str = NORTHWIND) -> Schedule:
+    """An export of the departments, every minute."""
+    return Schedule(
+        name="often",
+        tenant=tenant,
+        client_id=integrator.client_id,
+        configuration_id="hr-full",
+        cron="* * * * *",
+        time_zone="Europe/Amsterdam",
+        file_format=FileFormat.NDJSON,
+        entity="departments",
+    )
+
+
+def runs(integrator: Integrator) -> list[Json]:
+    """The runs that the client sees of its schedule."""
+    [schedule] = integrator.get("/data/v1/schedules").json()["schedules"]
+    found: list[Json] = schedule["runs"]
+    return found
+
+
+def started(integrator: Integrator) -> list[Json]:
+    """Those that were started."""
+    return [run for run in runs(integrator) if run["state"] == "started"]
+
+
+def test_what_is_due_in_the_next_minute_is_started_by_itself_and_only_once(
+    platform: Platform, clients: Clients, integrator: Integrator, neighbour: Integrator
+) -> None:
+    clients.schedule(every_minute(integrator), every_minute(neighbour, HARBOUR))
+    [shown] = integrator.get("/data/v1/schedules").json()["schedules"]
+    assert (shown["name"], shown["cron"], shown["enabled"]) == ("often", "* * * * *", True)
+    assert shown["nextRun"] is not None
+
+    # Nobody calls anything: EventBridge does.
+    first = eventually(lambda: started(integrator), within=200, what="a run was started")[-1]
+    done = integrator.ended(first["operationId"], within=200)
+    assert (done["status"], done["schedule"], done["entity"]) == (
+        "succeeded",
+        "often",
+        "departments",
+    )
+    document = integrator.document(done["jobs"][0]["jobId"])
+    assert document.count(b"\n") == done["jobs"][0]["rows"] > 0
+    due = datetime.fromisoformat(first["dueAt"])
+    assert (due.second, due.microsecond) == (0, 0)
+    assert datetime.fromisoformat(done["createdAt"]) >= due
+
+    # Several look at once, as if the schedule had sent its event more than once.
+    before = len(started(integrator))
+    eventually(integrator.is_free, within=200, what="the client is free")
+    outcomes = at_once(3, lambda _: platform.invoke("RunSchedules", EVENT))
+    assert [error for error, _ in outcomes] == [None, None, None]
+    eventually(lambda: len(started(integrator)) > before, within=200, what="another run began")
+
+    clients.schedule()
+    assert integrator.get("/data/v1/schedules").json() == {"schedules": []}
+    error, _ = platform.invoke("RunSchedules", EVENT)
+    assert error is None
+    listed = integrator.get("/data/v1/operations", params={"pageSize": 100}).json()
+    own = [one for one in listed["operations"] if one["schedule"] == "often"]
+    assert listed["quota"]["used"] == len(own)
+    created = sorted(one["createdAt"][:16] for one in own)
+    assert len(set(created)) == len(created), "no minute has two"
+
+
+def test_a_schedule_is_its_clients_own_and_nobody_elses(
+    clients: Clients, integrator: Integrator, neighbour: Integrator
+) -> None:
+    clients.schedule(every_minute(integrator))
+    assert len(integrator.get("/data/v1/schedules").json()["schedules"]) == 1
+    assert neighbour.get("/data/v1/schedules").json() == {"schedules": []}
+    clients.schedule()
