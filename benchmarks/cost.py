@@ -89,6 +89,8 @@ TABLES = 20
 OPERATIONS = 1_000
 STORED_DAYS = 1.0
 SWEEPS_A_MONTH = 30 * 24 * 60 / 5
+LOOKS_A_MONTH = 30 * 24 * 60
+"""At the schedules of recurring exports."""
 RANGES_AT_ONCE = 8
 """Parameter ``RangeConcurrency``."""
 WORKER_GB = 1769 / 1024
@@ -142,6 +144,7 @@ class Figures:
     shapes: Mapping[str, Shape]
     sweep_idle: Usage
     sweep_operation: Usage
+    look_idle: Usage
 
     @classmethod
     def read(cls, file: Path = FIGURES) -> "Figures":
@@ -213,8 +216,12 @@ def small(source: str, figures: Figures) -> Usage:
 
 
 def idle_month(figures: Figures) -> Usage:
-    """What a month costs in which nobody asks for anything: the sweeper, and two keys."""
-    return added((SWEEPS_A_MONTH, figures.sweep_idle), (2, {"kms_key_month": 1}))
+    """What a month costs in which nothing is asked for: two functions on a schedule, two keys."""
+    return added(
+        (SWEEPS_A_MONTH, figures.sweep_idle),
+        (LOOKS_A_MONTH, figures.look_idle),
+        (2, {"kms_key_month": 1}),
+    )
 
 
 # --- the page -----------------------------------------------------------------------------------
@@ -356,7 +363,7 @@ def measured(rows: int, rounds: int) -> Figures:
                     print(f"  {name}: {taken[name][-1]}", file=sys.stderr, flush=True)
         shapes = {}
         for source in ("postgresql", "ducklake"):
-            shapes[source], idle, swept = _shape(counting, few, data, source)
+            shapes[source], idle, swept, looked = _shape(counting, few, data, source)
     finally:
         for server in started:
             server.stop()
@@ -380,11 +387,14 @@ def measured(rows: int, rounds: int) -> Figures:
         shapes=shapes,
         sweep_idle=idle,
         sweep_operation=swept,
+        look_idle=looked,
     )
 
 
-def _shape(counting: Any, few: Any, data: Any, source: str) -> tuple[Shape, Usage, Usage]:
-    """The source's shape, a sweep that finds nothing, and what a sweep does for an operation."""
+def _shape(counting: Any, few: Any, data: Any, source: str) -> tuple[Shape, Usage, Usage, Usage]:
+    """The source's shape, a sweep that finds nothing, what a sweep does for an operation, and a
+    look at no schedules.
+    """
     with counting.an_account(few, source) as account:
         account.export("csv", "zstd")  # the first finds nothing warm
         calls, workflow, _ = account.export("csv", "zstd")
@@ -393,6 +403,8 @@ def _shape(counting: Any, few: Any, data: Any, source: str) -> tuple[Shape, Usag
         idle = account.sweep()
         account.clock.advance(hours=25)
         due = account.sweep()
+        account.look_at_schedules()
+        looked = account.look_at_schedules()
     whole = _counts(counting, data, source, RANGE_MIB="4096", RANGE_SECONDS="880")
     sliced = _counts(counting, data, source, RANGE_MIB="4096", RANGE_SECONDS="24")
     ranged = _counts(counting, data, source, RANGE_MIB="24", RANGE_SECONDS="880")
@@ -407,7 +419,8 @@ def _shape(counting: Any, few: Any, data: Any, source: str) -> tuple[Shape, Usag
         (-(ranged[1] - sliced[1]) / slices, per_part),
     )
     shape = Shape(*(_rounded(u) for u in (calls, workflow, per_range, per_slice, per_part)))
-    return shape, _rounded(idle), _rounded(added((0.5, due), (-0.5, idle)))
+    swept = _rounded(added((0.5, due), (-0.5, idle)))
+    return shape, _rounded(idle), swept, _rounded(looked)
 
 
 def _counts(counting: Any, data: Any, source: str, **environment: str) -> tuple[Usage, int, int]:

@@ -208,9 +208,16 @@ class Account:
 
     def sweep(self) -> Usage:
         """The scheduled sweep."""
+        return self._scheduled("Sweep")
+
+    def look_at_schedules(self) -> Usage:
+        """A look at the recurring exports, of which there are none."""
+        return self._scheduled("RunSchedules")
+
+    def _scheduled(self, function: str) -> Usage:
         self.meter.taken()
         self.meter.add(scheduler=1)
-        self.invoke("Sweep", "exports.sweep", {})
+        self.invoke(function, f"exports.{_snake(function)}", {})
         return self.meter.taken()
 
     @contextmanager

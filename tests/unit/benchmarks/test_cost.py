@@ -48,6 +48,7 @@ def some_figures(**streams: Stream) -> Figures:
         shapes={"postgresql": shape, "ducklake": shape},
         sweep_idle={"lambda_call": 1},
         sweep_operation={"dynamodb_write": 4},
+        look_idle={"dynamodb_read": 3},
     )
 
 
