@@ -112,17 +112,20 @@ def key_columns(table: Table, relation: Relation) -> tuple[PgColumn, ...]:
 
 def conditions(table: Table, relation: Relation) -> list[str]:
     """The table's filters as SQL. A COPY takes no parameters, so values are literals."""
-    return [_condition(row_filter, relation) for row_filter in table.filters]
+    return [
+        condition(row_filter, relation, identifier(row_filter.column))
+        for row_filter in table.filters
+    ]
 
 
-def _condition(row_filter: RowFilter, relation: Relation) -> str:
+def condition(row_filter: RowFilter, relation: Relation, source: str) -> str:
+    """The filter as SQL of ``source``: the column, or a text that the server wrote of it."""
     if not row_filter.values:
         return "false"
     column = relation.columns[row_filter.column]
-    source, kind = identifier(row_filter.column), column.compared_as
-    if column.is_carried_as_text:
-        # An enum refuses words that it does not have, where no row is the answer.
-        source, kind = f"{source}::text", "text"
+    # An enum refuses words that it does not have, where no row is the answer.
+    kind = "text" if column.is_carried_as_text else column.compared_as
+    source = f"{source}::{kind}"
     values = ", ".join(_value(value, kind) for value in row_filter.values)
     return f"{source} IN ({values})"
 

@@ -8,17 +8,10 @@ the same snapshot where one is held.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-import duckdb
-
-from headrace.adapters.postgresql.connection import (
-    UNPROVEN,
-    connection_parameters,
-    is_unproven,
-)
 from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.planning import (
     cut,
@@ -28,6 +21,7 @@ from headrace.adapters.postgresql.planning import (
     share_to_sample,
     within,
 )
+from headrace.adapters.postgresql.reading import Rows, process_of, reading_engine, told_apart
 from headrace.adapters.postgresql.relations import (
     Relation,
     conditions,
@@ -37,18 +31,14 @@ from headrace.adapters.postgresql.relations import (
     where,
 )
 from headrace.adapters.postgresql.session import (
-    CANCELLED,
     Connection,
     end_session,
     errors_translated,
     session,
-    settings_sql,
-    snapshot_sql,
     version_of,
 )
 from headrace.adapters.postgresql.types import PgColumn
-from headrace.adapters.warehouse import engine, sources
-from headrace.adapters.warehouse.engine import Limits, identifier, literal
+from headrace.adapters.warehouse.engine import Limits, identifier
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     Pipe,
@@ -73,7 +63,6 @@ from headrace.exports.ports import RowStream, SourceColumn
 from headrace.kernel.errors import (
     HeadraceError,
     SnapshotLost,
-    SourceChanged,
     SourceUnavailable,
 )
 
@@ -103,26 +92,6 @@ class _Held:
                 self.connection.execute("SELECT 1")
         except HeadraceError:
             raise SnapshotLost("The session that held the snapshot has ended.") from None
-
-
-class _Rows:
-    """The stream of a table's rows: iterate once, then ask for ``rows``."""
-
-    def __init__(self, chunks: Iterator[bytes], copy: CopyOut | CopyStream) -> None:
-        self._chunks, self._copy = chunks, copy
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
-
-    @property
-    def rows_so_far(self) -> int | None:
-        """How many rows have come; None of Parquet."""
-        return self._copy.rows_so_far
-
-    @property
-    def rows(self) -> int:
-        """How many rows there were; ValueError before the end."""
-        return self._copy.rows
 
 
 @dataclass(frozen=True)
@@ -235,34 +204,31 @@ class PostgresqlWarehouse:
         if file_format is FileFormat.CSV:
             with session(source, snapshot, version) as connection:
                 relation = relation_of(connection, table)
-                select = _select(_csv_list(table, relation), table, relation, row_range)
+                select = _select(csv_list(table, relation), table, relation, row_range)
                 options = "FORMAT csv, HEADER" if position.first else "FORMAT csv"
                 copy = CopyOut(connection, select, options, header=position.first)
-                yield _Rows(compressed(iter(copy), compression), copy)
+                yield Rows(compressed(iter(copy), compression), copy)
             return
         # The engine's session sees what the held snapshot shows, or one of its own.
         with session(source, snapshot, version) as connection:
             relation = relation_of(connection, table)
         with (
-            _told_apart(source, table),
+            told_apart(source, table),
             Pipe() as pipe,
-            _engine(source, snapshot, self.limits, pipe.path) as reader,
+            reading_engine(source, snapshot, self.limits, [pipe.path]) as reader,
         ):
-            inner = _select(_engine_list(table, relation), table, relation, row_range)
-            fields = tuple(
-                Field(column.name, _renamed(column, relation), escaped=False)
-                for column in table.columns
-            )
+            inner = _select(engine_list(table, relation), table, relation, row_range)
+            fields = fields_of(table, relation)
             # The text is SQL of ours: names quoted, and of values only those of the catalog.
             outer = f"SELECT {select_list(fields, file_format)} FROM postgres_query('source', ?)"  # noqa: S608
             options = copy_options(file_format, compression, header=False)
-            end = partial(end_session, source, _process_of(reader))
+            end = partial(end_session, source, process_of(reader))
             counter = row_counter(file_format, header=False)
             with CopyStream(pipe, reader, outer, [inner], options, end, counter) as stream:
                 chunks = iter(stream)
                 if file_format is not FileFormat.PARQUET:
                     chunks = compressed(framed(chunks, file_format, position), compression)
-                yield _Rows(chunks, stream)
+                yield Rows(chunks, stream)
 
     @contextmanager
     def hold(self, source: Source) -> Iterator[_Held]:
@@ -288,7 +254,8 @@ def _select(columns: str, table: Table, relation: Relation, row_range: KeyRange 
     return f"SELECT {columns} FROM {relation.sql}{where(chosen)}{order}"  # noqa: S608
 
 
-def _csv_list(table: Table, relation: Relation) -> str:
+def csv_list(table: Table, relation: Relation) -> str:
+    """The cells of a row of CSV, by their public names."""
     return ", ".join(
         f"{_csv_cell(table, relation.columns[column.source])} AS {identifier(column.name)}"
         for column in table.columns
@@ -299,10 +266,18 @@ def _csv_cell(table: Table, column: PgColumn) -> str:
     return column.escaped_csv_cell() if table.escape_formulas else column.csv_cell
 
 
-def _engine_list(table: Table, relation: Relation) -> str:
+def engine_list(table: Table, relation: Relation) -> str:
+    """What DuckDB's extension reads of a row exactly, by the public names."""
     return ", ".join(
         f"{relation.columns[column.source].engine_value} AS {identifier(column.name)}"
         for column in table.columns
+    )
+
+
+def fields_of(table: Table, relation: Relation) -> tuple[Field, ...]:
+    """What the engine writes of ``engine_list``."""
+    return tuple(
+        Field(column.name, _renamed(column, relation), escaped=False) for column in table.columns
     )
 
 
@@ -360,7 +335,7 @@ def _measure(
     A few thousand sampled rows are written as CSV. JSON is longer by the names of its fields.
     """
     select = (
-        f"SELECT {_csv_list(table, relation)} FROM {sampled(relation, share)}"  # noqa: S608
+        f"SELECT {csv_list(table, relation)} FROM {sampled(relation, share)}"  # noqa: S608
         f"{where(conditions(table, relation))} LIMIT {_MEASURED_ROWS}"
     )
     copy = CopyOut(connection, select, "FORMAT csv", header=False)
@@ -381,70 +356,3 @@ def _measure(
         if len(piece) >= min(step, len(lines))
     )
     return encoded, least + (names if compression is Compression.NONE else 0)
-
-
-# --- the engine ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def _engine(
-    source: Source, snapshot: str | None, limits: Limits, pipe: str
-) -> Iterator[engine.Connection]:
-    """DuckDB with the source attached, in a transaction of one snapshot, locked down."""
-    # One session, one thread: rows come in the order in which the server sends them anyhow.
-    connection = engine.connect(limits, ordered=False)
-    try:
-        with sources.errors_translated():
-            engine.load_extension(connection, "postgres_scanner")
-            rest = engine.keep_secret(connection, connection_parameters(source))
-            connection.execute(f"ATTACH {literal(rest)} AS source (TYPE postgres, READ_ONLY)")
-            engine.lock_down(connection, [], [pipe])
-            connection.execute("BEGIN")
-            if snapshot is not None:
-                try:
-                    _tell(connection, snapshot_sql(snapshot))
-                except duckdb.Error:
-                    raise SnapshotLost("Nobody holds the snapshot any more.") from None
-            _tell(connection, settings_sql())
-            yield connection
-    finally:
-        # To close it rolls back as well, and where the server has ended the session the extension
-        # throws from a destructor then, which is the end of this process.
-        with suppress(duckdb.Error):
-            connection.execute("ROLLBACK")
-        connection.close()
-
-
-@contextmanager
-def _told_apart(source: Source, table: Table) -> Iterator[None]:
-    """What went wrong between the engine and the server, of which the engine has but a text.
-
-    It takes every refusal of a statement for a change of the table, a lost connection too.
-    """
-    try:
-        yield
-    except (SourceChanged, SourceUnavailable) as error:
-        text = str(error.__cause__)
-        if is_unproven(text):
-            raise SourceUnavailable(UNPROVEN) from None
-        for words, refusal in CANCELLED.items():
-            if words in text:
-                raise SourceUnavailable(refusal) from None
-        with session(source) as connection:
-            relation_of(connection, table)
-        if isinstance(error, SourceUnavailable):
-            raise
-        raise SourceUnavailable("The source cannot be read now.") from error.__cause__
-
-
-def _process_of(connection: engine.Connection) -> int:
-    """The server's process that serves the engine's session."""
-    with sources.errors_translated():
-        row = connection.execute(
-            "FROM postgres_query('source', 'SELECT pg_backend_pid()')"
-        ).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _tell(connection: engine.Connection, statement: str) -> None:
-    connection.execute("CALL postgres_execute('source', ?)", [statement])

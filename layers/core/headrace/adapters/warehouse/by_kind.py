@@ -51,7 +51,16 @@ def _ducklake_changes() -> Changes:
     return DuckLakeChanges()
 
 
-_CHANGES: Mapping[str, Callable[[], Changes]] = {"ducklake": _ducklake_changes}
+def _postgresql_changes() -> Changes:
+    from headrace.adapters.postgresql.changes import PostgresqlChanges  # noqa: PLC0415
+
+    return PostgresqlChanges()
+
+
+_CHANGES: Mapping[str, Callable[[], Changes]] = {
+    "ducklake": _ducklake_changes,
+    "postgresql": _postgresql_changes,
+}
 """By kind; no others keep a record of what changed. Imported when first needed."""
 
 
