@@ -18,7 +18,7 @@ from headrace.exports.model import (
     Source,
     Table,
 )
-from headrace.kernel.errors import SnapshotLost, SourceChanged, SourceUnavailable
+from headrace.kernel.errors import SchemaChanged, SnapshotLost, SourceUnavailable
 from tests.component.postgresql.proxy import a_proxy
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.places import ONLY, WAREHOUSE, a_table_of, document, rows_of
@@ -214,7 +214,7 @@ def test_a_table_that_changed_is_told_as_that(postgresql: Server, file_format: F
         ("DROP TABLE t", "no table for things"),
     ):
         postgresql.run(change, database)
-        with pytest.raises(SourceChanged, match=told):
+        with pytest.raises(SchemaChanged, match=told):
             document(source, table, file_format)
 
 
@@ -231,7 +231,7 @@ def test_what_the_role_may_not_read_is_not_there(
     source = postgresql.source(database, user=f"of_{database}")
     assert [column.name for column in WAREHOUSE.describe(source, "public.t")] == ["i"]
     everything = a_table_of(postgresql.source(database), "public.t")
-    with pytest.raises(SourceChanged, match=r"things\.secret"):
+    with pytest.raises(SchemaChanged, match=r"things\.secret"):
         document(source, everything, file_format)
 
 

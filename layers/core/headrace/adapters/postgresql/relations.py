@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.types import PgColumn, PgType, column_of
+from headrace.adapters.published import as_published, type_changed
 from headrace.adapters.warehouse.engine import identifier, literal
 from headrace.adapters.warehouse.sources import split_name
 from headrace.exports.model import RowFilter, Table
-from headrace.kernel.errors import SourceChanged
 
 _TABLES = ("r", "p")
 """``relkind`` of tables and partitioned tables: they can promise that a column is never NULL, and
@@ -81,26 +81,15 @@ def relations(connection: Connection, table: str | None = None) -> dict[str, Rel
 
 
 def relation_of(connection: Connection, table: Table) -> Relation:
-    """The table's relation, as it was when the table was published. Raises SourceChanged."""
-    relation = relations(connection, table.source).get(table.source)
-    if relation is None:
-        raise SourceChanged(f"The source has no table for {table.name} any more.")
+    """The table's relation, as it was when the table was published. Raises SchemaChanged."""
+    nothing = Relation(table.source, 0, "", {})
+    relation = relations(connection, table.source).get(table.source, nothing)
+    given = as_published((column.described for column in relation.columns.values()), table)
     for column in table.columns:
-        found = relation.columns.get(column.source)
-        if found is None:
-            raise SourceChanged(
-                f"The source has no column for {table.name}.{column.name} any more."
-            )
-        given = found.described
-        promised = (column.type, column.precision, column.scale, column.text_of)
-        if promised != (given.type, given.precision, given.scale, given.text_of):
-            raise SourceChanged(
-                f"The type of {table.name}.{column.name} has changed in the source; "
-                "publish the catalog again."
-            )
-    for row_filter in table.filters:
-        if row_filter.column not in relation.columns:
-            raise SourceChanged(f"The source lacks a column that rows of {table.name} are told by.")
+        now = given[column.source]
+        promised = (column.precision, column.scale, column.text_of)
+        if promised != (now.precision, now.scale, now.text_of):
+            raise type_changed(table, column)
     return relation
 
 
