@@ -8,7 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.exports.model import Compression, FileFormat, KeyRange, Source, Table
+from headrace.exports.model import (
+    ColumnType,
+    Compression,
+    FileFormat,
+    KeyRange,
+    RowFilter,
+    Source,
+    Table,
+)
 from headrace.kernel.errors import ValueNotExportable
 from tests.component.postgresql.cases import (
     CASES,
@@ -130,3 +138,25 @@ def _numbers_alike(row: dict[str, Any]) -> dict[str, Any]:
         name: Number(repr(float(value))) if name in doubles and isinstance(value, Number) else value
         for name, value in row.items()
     }
+
+
+def test_rows_are_chosen_by_every_kind_of_text_and_of_number(postgresql: Server) -> None:
+    database = postgresql.new_database()
+    kinds = (
+        "text",
+        "varchar(9)",
+        "char(9)",
+        "name",
+        '"char"',
+        "bit(3)",
+        "smallint",
+        "numeric(6,2)",
+    )
+    values = ("north", "north", "north", "north", "n", "101", "7", "7.00")
+    columns = ", ".join(f"c{n} {kind}" for n, kind in enumerate(kinds))
+    rows = ", ".join(f"'{value}'" for value in values)
+    postgresql.run(f"CREATE TABLE t ({columns}); INSERT INTO t VALUES ({rows})", database)
+    source = postgresql.source(database)
+    for n, value in enumerate(values):
+        table = a_table_of(source, "public.t", RowFilter(f"c{n}", (value,), ColumnType.STRING))
+        assert document(source, table, FileFormat.CSV).rows == 1, kinds[n]

@@ -274,7 +274,7 @@ class PostgresqlChanges:
             (capture,) = _captures(connection, [table])
             statement = partial(_changes, table, relation, capture, before)
             if file_format is FileFormat.CSV:
-                cells = f"t.{identifier(_CHANGE)} AS {identifier(CHANGE_COLUMN)}, "
+                cells = f"t.{_change_name(table)} AS {identifier(CHANGE_COLUMN)}, "
                 select = statement(cells + csv_list(table, relation))
                 copy = CopyOut(connection, select, "FORMAT csv, HEADER", header=True)
                 chunks = self._to_the_end(iter(copy), source, before, table)
@@ -382,8 +382,13 @@ def _at_most(low_bits: str, end: int) -> int:
 
 # --- the statement ------------------------------------------------------------------------------
 
-_CHANGE = "change of the row"
-"""Names with blanks, as no column of a source has who wants to be read: they stand side by side."""
+
+def _change_name(table: Table) -> str:
+    """What the column is called, beside the table's, that says what became of a row."""
+    name, sources = "change", {column.source for column in table.columns}
+    while name in sources:
+        name += "_"
+    return identifier(name)
 
 
 def _changes(
@@ -400,7 +405,7 @@ def _changes(
     """
     key = key_columns(table, relation)
     logged = {
-        column.described.name: (f'"change key {place}"', _logged(capture, column))
+        column.described.name: (f"key_{place}", _logged(capture, column))
         for place, column in enumerate(key)
     }
     keys = ", ".join(f"{value} AS {name}" for name, value in logged.values())
@@ -414,14 +419,18 @@ def _changes(
     sources = [column.source for column in table.read_columns]
     mask = mask_of(capture.columns, sources)
     none = mask_of(capture.columns, ())
-    read = ", ".join(f"r.{identifier(source)}" for source in sources)
+    # No name of the source's stands beside ours.
+    read = ", ".join(
+        f"r.{identifier(source)} AS column_{place}" for place, source in enumerate(sources)
+    )
     shown = ", ".join(
-        f'CASE WHEN j."change now" THEN j.{identifier(source)} '
+        f"CASE WHEN j.is_now THEN j.column_{place} "
         + (f"ELSE j.{logged[source][0]} " if source in logged else "")
         + f"END AS {identifier(source)}"
-        for source in sources
+        for place, source in enumerate(sources)
     )
-    only = f" WHERE t.{identifier(_CHANGE)} = {literal(kind)}" if kind is not None else ""
+    change = _change_name(table)
+    only = f" WHERE t.{change} = {literal(kind)}" if kind is not None else ""
     order = f" ORDER BY {listed(key)}" if table.ordered else ""
     # What the log has of each key. Was there a row, and did it pass: the first that was updated or
     # deleted says so. Where triggers wrote too, their rows of the log may stand before the outer
@@ -435,22 +444,22 @@ def _changes(
       AND NOT txid_visible_in_snapshot(l.xid, {literal(before.snapshot)}::txid_snapshot)
 ), net AS (
     SELECT {names},
-           count(*) FILTER (WHERE op = 'D') - count(*) FILTER (WHERE op = 'I') AS "change gone",
+           count(*) FILTER (WHERE op = 'D') - count(*) FILTER (WHERE op = 'I') AS gone,
            coalesce((array_agg(passed ORDER BY seq) FILTER (WHERE op <> 'I'))[1], false)
-           OR (bool_or(nested) AND bool_or(passed)) AS "change passed",
-           bool_or(op <> 'U' OR (changed & {mask}) <> {none}) AS "change seen"
+           OR (bool_or(nested) AND bool_or(passed)) AS passed,
+           bool_or(op <> 'U' OR (changed & {mask}) <> {none}) AS seen
     FROM span GROUP BY {names}
 ), judged AS (
-    SELECT n.*, {read}, {_is_there(key)} AND coalesce({chosen}, false) AS "change now",
-           {_is_there(key)}::int + n."change gone" > 0 AND n."change passed" AS "change was"
+    SELECT n.*, {read}, {_is_there(key)} AND coalesce({chosen}, false) AS is_now,
+           {_is_there(key)}::int + n.gone > 0 AND n.passed AS was
     FROM net n LEFT JOIN {relation.sql.removesuffix(" AS t")} AS r ON {joined}
 )
 SELECT {cells} FROM (
-    SELECT CASE WHEN NOT j."change now" THEN 'deleted' WHEN j."change was" THEN 'updated'
-           ELSE 'inserted' END AS {identifier(_CHANGE)}, {shown}
+    SELECT CASE WHEN NOT j.is_now THEN 'deleted' WHEN j.was THEN 'updated'
+           ELSE 'inserted' END AS {change}, {shown}
     FROM judged j
-    WHERE CASE WHEN j."change now" THEN j."change seen" OR NOT j."change was"
-          ELSE j."change was" END
+    WHERE CASE WHEN j.is_now THEN j.seen OR NOT j.was
+          ELSE j.was END
 ) AS t{only}{order}"""  # noqa: S608  quoted names, and of values only those of the catalog
 
 
@@ -473,14 +482,17 @@ def _logged(capture: _Capture, column: PgColumn) -> str:
 # --- the engine's lists -------------------------------------------------------------------------
 
 
+_ENGINE_CHANGE = identifier(CHANGE_COLUMN)
+
+
 def _engine_cells(table: Table, relation: Relation) -> str:
-    return f"t.{identifier(_CHANGE)} AS {identifier(_CHANGE)}, {engine_list(table, relation)}"
+    return f"t.{_change_name(table)} AS {_ENGINE_CHANGE}, {engine_list(table, relation)}"
 
 
 def _outer(table: Table, relation: Relation, file_format: FileFormat, kind: Change | None) -> str:
     """What the engine makes of the rows: whole ones, and of deleted ones in JSON the key only."""
     fields = fields_of(table, relation)
-    change = identifier(_CHANGE)
+    change = _ENGINE_CHANGE
     rows = select_rows(change, fields, file_format)
     if file_format is not FileFormat.PARQUET:
         keys = select_keys(fields, table.primary_key, file_format)

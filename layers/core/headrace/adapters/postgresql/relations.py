@@ -16,7 +16,7 @@ the server samples them by blocks."""
 
 _TYPES = """
 SELECT oid, typname, typtype::text, typbasetype, typtypmod, typelem, typcategory = 'A',
-       format_type(oid, NULL)
+       format_type(oid, -1)
 FROM pg_type
 """
 
