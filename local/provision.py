@@ -104,7 +104,7 @@ def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:
     if current is None or home.recall("catalog") != digest.hexdigest():
         with deployment.surroundings():
             compiled = compile_catalog(
-                read_folder(CATALOG), deployment.catalog_variables, WarehouseByKind()
+                read_folder(CATALOG), deployment.catalog_variables, WarehouseByKind(), local=True
             )
         current = PublishCatalog(catalogs, SystemClock())(compiled)
         home.remember("catalog", digest.hexdigest())

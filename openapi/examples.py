@@ -32,6 +32,7 @@ from headrace.exports.model import (
 from headrace.exports.schedule_views import ScheduleList
 from headrace.exports.schedules import Reason, Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
+from headrace.exports.webhooks import Answer, Notice
 from headrace.identity.oauth import TokenIssued, TokenRefused
 from headrace.identity.usecases import issuer_document
 from headrace.kernel.paging import Page
@@ -143,6 +144,16 @@ def _schedules() -> ScheduleList:
     return ScheduleList.of([ScheduleStanding(nightly, nightly.next_due(_BEGUN), runs)])
 
 
+def _told() -> Operation:
+    """The same, of a client that has a webhook."""
+    operation = _succeeded()
+    request = replace(operation.request, notice=Notice("hooks", EXAMPLE_URL))
+    ended = operation.ended_at or _BEGUN
+    owed = replace(operation, request=request).delivery(operation.status, None, ended)
+    tried = owed.begun(ended, 0.5).ended(Answer(status=204)) if owed else None
+    return replace(operation, request=request, deliveries=(tried,) if tried else ())
+
+
 def _shown(operation: Operation) -> views.OperationView:
     return views.OperationView.shown(operation, _QUOTA, EXAMPLE_URL)
 
@@ -240,7 +251,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("start_full_export", 202): lambda: _shown(_scheduled()),
     ("start_incremental_export", 202): lambda: _shown(_increment()),
     ("get_sync_version", 200): _sync_version,
-    ("get_export_status", 200): lambda: _shown(_succeeded()),
+    ("get_export_status", 200): lambda: _shown(_told()),
     ("retry_export", 202): lambda: _shown(_retried()),
     ("cancel_export", 200): lambda: _shown(_cancelled()),
     ("list_operations", 200): _page,

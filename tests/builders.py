@@ -18,6 +18,7 @@ from headrace.exports.model import (
     new_operation,
 )
 from headrace.exports.schedules import Schedule
+from headrace.exports.webhooks import Completion
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import RandomIds
 
@@ -101,6 +102,24 @@ def an_export(moment: datetime = NOON, **changes: Any) -> Operation:
 def number_of(version: str) -> str:
     """The snapshot's number in a version of a DuckLake."""
     return version.partition("@")[0]
+
+
+def a_completion(moment: datetime = NOON, **changes: Any) -> Completion:
+    """The end of an operation that succeeded."""
+    completion = Completion(
+        operation_id="01kaqb7m3y6c9r2t5v8x1z4d7h",
+        attempt=1,
+        kind="full",
+        status="succeeded",
+        configuration_id="hr-full",
+        entity=None,
+        sync_version="7",
+        error_code=None,
+        error_detail=None,
+        ended_at=moment,
+        manifest="https://api.example/data/v1/operations/01kaqb7m3y6c9r2t5v8x1z4d7h/manifest",
+    )
+    return replace(completion, **changes)
 
 
 class SteppingClock:

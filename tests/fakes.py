@@ -1,7 +1,7 @@
 """Fakes of ports, for tests that are about something else."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -21,7 +21,8 @@ from headrace.exports.model import (
     VersionPlace,
 )
 from headrace.exports.ports import HeldSnapshot, SourceColumn
-from headrace.kernel.errors import HeadraceError, NotFound, SourceChanged
+from headrace.exports.webhooks import Delivery, Endpoint
+from headrace.kernel.errors import HeadraceError, NotFound, SourceChanged, Unavailable
 from tests.builders import a_configuration, a_rule, a_source
 
 
@@ -34,6 +35,7 @@ class FakeConfigurations:
     )
     rule: QuotaRule = field(default_factory=a_rule)
     key: str | None = None
+    webhooks: tuple[Endpoint, ...] = ()
     origin: Source = field(default_factory=a_source)
 
     def publish(self, *configurations: Configuration) -> None:
@@ -70,6 +72,10 @@ class FakeConfigurations:
         """See the port."""
         return self.key
 
+    def endpoints(self, tenant: str, client_id: str) -> tuple[Endpoint, ...]:
+        """See the port: the webhooks are those of ``bureau`` for ``north``."""
+        return self.webhooks if (tenant, client_id) == ("north", "bureau") else ()
+
 
 @dataclass
 class FakeWorkflows:
@@ -89,6 +95,43 @@ class FakeWorkflows:
     def is_running(self, operation: Operation) -> bool | None:
         """See the port."""
         return self.executions.get(operation.execution_name)
+
+
+@dataclass
+class FakeDeliveryRuns:
+    """Remembers which deliveries were begun; ``executions`` as ``FakeWorkflows``.
+
+    ``silent``: the service does not answer.
+    """
+
+    executions: dict[str, bool] = field(default_factory=dict)
+    silent: bool = False
+
+    def start(self, delivery: Delivery) -> None:
+        """See the port."""
+        if self.silent:
+            raise Unavailable("busy")
+        self.executions.setdefault(delivery.execution_name, True)
+
+    def is_running(self, delivery: Delivery) -> bool | None:
+        """See the port."""
+        return self.executions.get(delivery.execution_name)
+
+
+@dataclass
+class FakeCourier:
+    """Endpoints that answer what a test says, in turn, and then 200; ``sent`` is what came."""
+
+    answers: list[int | HeadraceError] = field(default_factory=list)
+    sent: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """See the port."""
+        self.sent.append((url, body, dict(headers)))
+        answer = self.answers.pop(0) if self.answers else 200
+        if isinstance(answer, HeadraceError):
+            raise answer
+        return answer
 
 
 @dataclass

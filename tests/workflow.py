@@ -61,9 +61,9 @@ HANDLERS: Mapping[str, Callable[[Any], Any]] = {
 """The functions of the tasks, by the names that ``definition`` leaves them."""
 
 
-def definition() -> Json:
-    """The workflow; numbers that the template puts in are 1, all else is the parameter's name."""
-    text = (ROOT / "statemachines" / "export.asl.json").read_text()
+def definition(name: str = "export") -> Json:
+    """A workflow; numbers that the template puts in are 1, all else is the parameter's name."""
+    text = (ROOT / "statemachines" / f"{name}.asl.json").read_text()
     text = re.sub(r"(?<!\")\$\{(\w+)\}(?![\w\":])", "1", text)
     loaded: Json = json.loads(re.sub(r"\$\{(\w+)\}", r"\1", text))
     return loaded
@@ -90,6 +90,7 @@ class Execution:
     """Runs a machine; ``tasks`` does what a resource is asked to, by the resource's name."""
 
     tasks: Mapping[str, Callable[[Any], Any]]
+    wait_until: Callable[[str], None] | None = None
     _left: list[Future[Any]] = field(default_factory=list)
 
     def run(self, machine: Machine, value: Any) -> Any:
@@ -130,6 +131,10 @@ class Execution:
                     caught = {"Error": error.name, "Cause": error.cause}
                     return _placed(handler, value, caught), handler["Next"]
                 return _placed(state, value, result), following
+            case "Wait":
+                assert self.wait_until is not None
+                self.wait_until(_at(state["TimestampPath"], value))
+                return value, following
             case other:
                 raise AssertionError(f"states of type {other} are not run here")
 

@@ -12,12 +12,16 @@ import yaml
 from moto import mock_aws
 
 from headrace.adapters.dynamodb.baselines import DynamoBaselines
+from headrace.adapters.dynamodb.deliveries import DynamoDeliveries, DynamoDueDeliveries
 from headrace.adapters.dynamodb.operations import DynamoDueOperations, DynamoOperations
 from headrace.adapters.dynamodb.source_slots import DynamoSourceSlots
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
+from headrace.adapters.kms.seal import KmsSeal
 from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.exports import extraction, usecases
+from headrace.exports.delivering import DeliverWebhook, IssueWebhookSecret
 from headrace.exports.increments import GetSyncVersion, Increments, StartIncrement
 from headrace.exports.model import (
     Compression,
@@ -28,17 +32,26 @@ from headrace.exports.model import (
     Status,
     SyncStanding,
 )
+from headrace.exports.outbox import SweepDeliveries
 from headrace.exports.slots import Slots
 from headrace.exports.snapshots import Snapshots
+from headrace.exports.webhooks import Delivery
 from headrace.kernel.errors import Fenced, Stopped
 from headrace.kernel.ids import RandomIds
 from tests.builders import SteppingClock, a_caller
-from tests.fakes import FakeChanges, FakeConfigurations, FakeWarehouse, FakeWorkflows
+from tests.fakes import (
+    FakeChanges,
+    FakeConfigurations,
+    FakeCourier,
+    FakeDeliveryRuns,
+    FakeWarehouse,
+    FakeWorkflows,
+)
 
 ROOT = Path(__file__).parent.parent
 REGION = "eu-west-1"
 BUCKET = "files"
-TABLES = ("CatalogTable", "CredentialsTable", "OperationsTable")
+TABLES = ("CatalogTable", "CredentialsTable", "WebhookSecretsTable", "OperationsTable")
 
 
 class _Template(yaml.SafeLoader):
@@ -78,6 +91,9 @@ class World:
     clock: SteppingClock = field(default_factory=SteppingClock)
     configurations: FakeConfigurations = field(default_factory=FakeConfigurations)
     workflows: FakeWorkflows = field(default_factory=FakeWorkflows)
+    runs: FakeDeliveryRuns = field(default_factory=FakeDeliveryRuns)
+    courier: FakeCourier = field(default_factory=FakeCourier)
+    jitter: float = 0.5
     warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
     changes: FakeChanges = field(default_factory=FakeChanges)
     limits: Limits = field(default_factory=lambda: Limits(lease=timedelta(seconds=60)))
@@ -86,6 +102,10 @@ class World:
         table = Table(self.clients["dynamodb"], "OperationsTable", pause=lambda _: None)
         self.operations = DynamoOperations(table, self.limits.lease)
         self.files = S3Files(self.clients["s3"], BUCKET, self.key_id, timedelta(minutes=5))
+        self.deliveries = DynamoDeliveries(table, self.limits.lease)
+        secrets = Table(self.clients["dynamodb"], "WebhookSecretsTable", pause=lambda _: None)
+        seal = KmsSeal(self.clients["kms"], self.key_id)
+        self.webhook_secrets = DynamoWebhookSecrets(secrets, seal)
         self.baselines = DynamoBaselines(table)
         self.export = usecases.Export(self.configurations, self.operations, self.clock)
         self.extraction = extraction.Extraction(
@@ -146,7 +166,9 @@ class World:
 
     def cancel(self, operation: Operation) -> Operation:
         """Cancels it."""
-        use_case = usecases.CancelExport(self.export, self.workflows, self.files, self.limits)
+        use_case = usecases.CancelExport(
+            self.export, self.workflows, self.files, self.runs, self.limits
+        )
         return use_case(a_caller(), operation.operation_id).operation
 
     def retry(self, operation: Operation) -> Operation:
@@ -228,7 +250,7 @@ class World:
 
     def end(self, operation: Operation, failure: Failure | None = None) -> Status:
         """The task that ends the operation."""
-        return extraction.EndExport(self.extraction)(self.attempt(operation), failure)
+        return extraction.EndExport(self.extraction, self.runs)(self.attempt(operation), failure)
 
     def run_job(self, operation: Operation, job_id: str) -> None:
         """All of a job."""
@@ -255,7 +277,28 @@ class World:
     def sweep(self) -> extraction.Swept:
         """The scheduled sweep."""
         due = DynamoDueOperations(self.clients["dynamodb"], "OperationsTable")
-        return extraction.Sweep(self.extraction, self.workflows, due)()
+        due_deliveries = DynamoDueDeliveries(self.clients["dynamodb"], "OperationsTable")
+        sweep_deliveries = SweepDeliveries(self.deliveries, self.runs, due_deliveries)
+        return extraction.Sweep(self.extraction, self.workflows, due, sweep_deliveries)()
+
+    # --- what the workflow of deliveries does -----------------------------------------------
+
+    def issue_secret(self, endpoint: str) -> str:
+        """A signing secret of the client's endpoint."""
+        issue = IssueWebhookSecret(self.webhook_secrets, self.clock, RandomIds())
+        return issue("bureau", endpoint)[1]
+
+    def deliver(self, operation: Operation, *, run: int = 1) -> Delivery:
+        """The task that tries what is owed for the end of the operation's attempt."""
+        task = DeliverWebhook(
+            self.deliveries,
+            self.configurations,
+            self.webhook_secrets,
+            self.courier,
+            self.clock,
+            lambda: self.jitter,
+        )
+        return task(self.attempt(operation), run)
 
     # --- what lies in storage ---------------------------------------------------------------
 

@@ -25,6 +25,8 @@ from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
+from headrace.adapters.kms.seal import KmsSeal
 from headrace.kernel.errors import HeadraceError, Unavailable
 
 DEFAULT_STACK = "headrace"
@@ -150,17 +152,30 @@ class Deployment:
         """The runs of the published schedules."""
         return DynamoScheduleRuns(self._table("OperationsTableName"))
 
+    def webhook_secrets(self) -> DynamoWebhookSecrets:
+        """What webhooks are signed with, sealed."""
+        return DynamoWebhookSecrets(
+            self._table("WebhookSecretsTableName"),
+            KmsSeal(self._client("kms"), self._output("WebhookKeyArn")),
+        )
+
     def operations(self) -> DynamoOperations:
         """Operations, to look at: the lease matters to those who write."""
         return DynamoOperations(self._table("OperationsTableName"), timedelta(0))
 
     def _table(self, output: str) -> Table:
-        if output not in self.outputs:
+        return Table(self._client("dynamodb"), self._output(output))
+
+    def _output(self, name: str) -> str:
+        if name not in self.outputs:
             raise DeploymentNotFound(
-                f"The {self.name} has no output {output}; is it a Headrace stack of this release?"
+                f"The {self.name} has no output {name}; is it a Headrace stack of this release?"
             )
-        client: Any = self.session.client("dynamodb", endpoint_url=self.endpoint, config=_CONFIG)
-        return Table(client, self.outputs[output])
+        return self.outputs[name]
+
+    def _client(self, service: str) -> Any:
+        create: Any = self.session.client  # its stubs want a literal name
+        return create(service, endpoint_url=self.endpoint, config=_CONFIG)
 
 
 _CONFIG = Config(

@@ -19,6 +19,7 @@ from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.model import Catalog
 from headrace.catalog.usecases import PublishCatalog, ShowCatalog
+from headrace.exports.delivering import IssueWebhookSecret
 from headrace.exports.model import Operation, Status
 from headrace.exports.schedules import RunState
 from headrace.exports.scheduling import ListSchedules, ScheduleStanding
@@ -44,9 +45,10 @@ app = App(
 )
 catalog = App(name="catalog", help="Check, publish and show the catalog.")
 client = App(name="client", help="Issue and revoke clients' secrets.")
+webhook = App(name="webhook", help="Issue and revoke the secrets that webhooks are signed with.")
 operations = App(name="operations", help="Watch who takes what.")
 schedule = App(name="schedule", help="Watch the recurring exports.")
-for group in (catalog, client, operations, schedule):
+for group in (catalog, client, webhook, operations, schedule):
     app.command(group)
 
 
@@ -107,7 +109,9 @@ def _variables(assignments: tuple[str, ...], target: Target) -> Mapping[str, str
 
 def _compiled(folder: Path, variables: Mapping[str, str], target: Target) -> Catalog:
     with target.deployment().surroundings() if target.local else nullcontext():
-        return compile_catalog(read_folder(folder), variables, WarehouseByKind())
+        return compile_catalog(
+            read_folder(folder), variables, WarehouseByKind(), local=target.local
+        )
 
 
 # --- catalog --------------------------------------------------------------------------------
@@ -135,7 +139,7 @@ def check(
     def work() -> Exit:
         known = _variables(variables, target)
         if offline:
-            declared = read_declarations(read_folder(folder), known)
+            declared = read_declarations(read_folder(folder), known, local=target.local)
             declared.refuse()
             printer.result(
                 {"ok": True, "sourcesChecked": False},
@@ -309,6 +313,109 @@ def revoke_secret(client_id: str, secret_id: str, *, target: Target = _AWS) -> i
     return finished(printer, work)
 
 
+# --- webhook --------------------------------------------------------------------------------
+
+
+def _registered(deployment: Deployment, client_id: str, name: str) -> None:
+    known = deployment.catalogs().client(client_id)
+    if known is None or name not in [one.name for one in known.webhooks]:
+        raise NotFound(
+            f"The published catalog has no webhook {name} of {client_id}; declare it under the "
+            "client's webhooks and publish first."
+        )
+
+
+@webhook.command
+def secret(client_id: str, name: str, *, target: Target = _AWS) -> int:
+    """Issue a secret that a webhook's messages are signed with, and print it, this once.
+
+    A webhook may have two secrets: then messages are signed with both, so that the receiver can
+    change from one to the next without a pause. Issue the second, let the receiver use it, revoke
+    the first.
+
+    Parameters
+    ----------
+    client_id
+        The client, as the published catalog names it.
+    name
+        The webhook, as the client's entry names it.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        deployment = target.deployment()
+        _registered(deployment, client_id, name)
+        secret_id, issued = IssueWebhookSecret(
+            deployment.webhook_secrets(), SystemClock(), RandomIds()
+        )(client_id, name)
+
+        def human(out: Console) -> None:
+            out.out(f"webhook  {client_id} {name}", highlight=False)
+            out.out(f"secret   {issued}", highlight=False)
+            printer.err.print(
+                f"Hand it over safely; it cannot be shown again. Its id is {secret_id}."
+            )
+
+        printer.result(
+            {"clientId": client_id, "webhook": name, "secretId": secret_id, "secret": issued},
+            human,
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+@webhook.command(name="list")
+def list_webhooks(*, target: Target = _AWS) -> int:
+    """List the webhooks of the published catalog with the ids of their secrets."""
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        deployment = target.deployment()
+        _, published = ShowCatalog(deployment.catalogs())()
+        secrets = deployment.webhook_secrets()
+        found = [
+            (known.client_id, endpoint, secrets.listed(known.client_id, endpoint.name))
+            for known in sorted(published.clients, key=lambda c: c.client_id)
+            for endpoint in known.webhooks
+        ]
+        printer.result(
+            {"webhooks": [views.webhook_json(*one) for one in found]},
+            lambda out: views.print_webhooks(out, found),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
+@webhook.command(name="revoke-secret")
+def revoke_webhook_secret(
+    client_id: str, name: str, secret_id: str, *, target: Target = _AWS
+) -> int:
+    """End one of a webhook's secrets: from the next try on nothing is signed with it.
+
+    Parameters
+    ----------
+    client_id
+        The client, in the published catalog or not.
+    name
+        The webhook, in the published catalog or not.
+    secret_id
+        The secret's id, as `webhook list` shows it.
+    """
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        target.deployment().webhook_secrets().revoke(client_id, name, secret_id)
+        printer.result(
+            {"clientId": client_id, "webhook": name, "revokedSecretId": secret_id},
+            lambda out: out.print(f"Nothing is signed with the secret {secret_id} any more."),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
+
+
 # --- operations -----------------------------------------------------------------------------
 
 TenantFilter = Annotated[str | None, Parameter(name="--tenant", show_default=False)]
@@ -377,7 +484,7 @@ def list_operations(
         found = list(islice((o for o in seen if not status or o.status in status), limit))
         documents = [views.operation_json(operation) for operation in found]
         for document in documents:
-            del document["jobs"]  # a list does not read them
+            del document["jobs"], document["deliveries"]  # a list does not read them
         printer.result({"operations": documents}, lambda out: views.print_operations(out, found))
         return Exit.OK
 

@@ -13,6 +13,7 @@ from headrace.catalog.model import Catalog, Client, Publication
 from headrace.exports.model import Job, Operation
 from headrace.exports.schedules import Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
+from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.identity.model import StoredSecret
 from headrace.kernel.clock import rfc3339
 
@@ -132,6 +133,31 @@ def print_clients(out: Console, clients: Sequence[tuple[Client, Sequence[StoredS
     _print_grid(out, ("client", "name", "tenants", "secret", "since"), rows)
 
 
+type Secrets = Sequence[tuple[str, datetime]]
+
+
+def webhook_json(client_id: str, endpoint: Endpoint, secrets: Secrets) -> Json:
+    """A client's webhook with its secrets, of which only the ids are shown."""
+    return {
+        "clientId": client_id,
+        "webhook": endpoint.name,
+        "url": endpoint.url,
+        "default": endpoint.default,
+        "secrets": [{"secretId": one, "createdAt": rfc3339(since)} for one, since in secrets],
+    }
+
+
+def print_webhooks(out: Console, webhooks: Sequence[tuple[str, Endpoint, Secrets]]) -> None:
+    """Webhooks, a line for each secret."""
+    rows = []
+    for client_id, endpoint, secrets in webhooks:
+        facts = (client_id, endpoint.name, "yes" if endpoint.default else "", endpoint.url)
+        rows += [(*facts, one, _when(since)) for one, since in secrets]
+        if not secrets:
+            rows.append((*facts, "none", ""))
+    _print_grid(out, ("client", "webhook", "default", "url", "secret", "since"), rows)
+
+
 def operation_json(operation: Operation) -> Json:
     """An operation, as an operator sees it."""
     return {
@@ -156,6 +182,20 @@ def operation_json(operation: Operation) -> Json:
         "expiresAt": _moment(operation.expires_at),
         "error": _failure(operation),
         "jobs": [_job_json(job) for job in operation.jobs],
+        "deliveries": [_delivery_json(delivery) for delivery in operation.deliveries],
+    }
+
+
+def _delivery_json(delivery: Delivery) -> Json:
+    return {
+        "id": delivery.delivery_id,
+        "endpoint": delivery.endpoint,
+        "state": str(delivery.state),
+        "tries": delivery.tries,
+        "lastTryAt": _moment(delivery.last_try_at),
+        "lastStatus": delivery.last.status,
+        "lastError": delivery.last.error,
+        "nextTryAt": _moment(delivery.next_try_at),
     }
 
 
@@ -196,10 +236,13 @@ def print_operations(out: Console, operations: Sequence[Operation]) -> None:
     )
 
 
+_APART = ("jobs", "deliveries", "error")
+
+
 def print_operation(out: Console, operation: Operation) -> None:
     """One operation with its jobs."""
     facts = operation_json(operation)
-    shown = [(k, str(v)) for k, v in facts.items() if k not in ("jobs", "error") and v is not None]
+    shown = [(k, str(v)) for k, v in facts.items() if k not in _APART and v is not None]
     _print_grid(out, None, shown)
     if operation.failure:
         _say(out, f"failed: {operation.failure.code}: {operation.failure.detail}")
@@ -218,6 +261,21 @@ def print_operation(out: Console, operation: Operation) -> None:
                 f"{job.failure.code}: {job.failure.detail}" if job.failure else "",
             )
             for job in operation.jobs
+        ],
+    )
+    _print_grid(
+        out,
+        ("webhook", "state", "tries", "last try", "answered", "next try"),
+        [
+            (
+                delivery.endpoint,
+                str(delivery.state),
+                str(delivery.tries),
+                _when(delivery.last_try_at) if delivery.last_try_at else "",
+                str(delivery.last.status or delivery.last.error or ""),
+                _when(delivery.next_try_at) if delivery.next_try_at else "",
+            )
+            for delivery in operation.deliveries
         ],
     )
 

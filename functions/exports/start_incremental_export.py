@@ -51,6 +51,9 @@ class StartIncrementalExport(BaseModel):
         Compression.NONE, description="The compression; of Parquet, the codec of its pages"
     )
     entity: Name | None = Field(None, description="One table; all of them if left out")
+    webhook: Name | None = Field(
+        None, description="Your webhook that is told of the end; your default one if left out"
+    )
 
 
 route = Route(
@@ -95,6 +98,8 @@ def handler(call: Call) -> Reply:
         asked.compression,
         asked.entity,
         call.idempotency_key,
+        asked.webhook,
+        call.base_url,
     )
     view = OperationView.shown(standing.operation, standing.quota, call.base_url)
     location = status_url(standing.operation, call.base_url)

@@ -153,7 +153,7 @@ def deployment(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             "hold_snapshot": HoldSnapshot(work, warehouse, pause=lambda _: time.sleep(0.01)),
             "complete_job": extraction.CompleteJob(work),
             "fail_job": extraction.FailJob(work),
-            "end_export": extraction.EndExport(work),
+            "end_export": extraction.EndExport(work, world.runs),
         }
         for name, use_case in use_cases.items():
             monkeypatch.setattr(wiring, name, lambda use_case=use_case: use_case)

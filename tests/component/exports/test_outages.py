@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.s3.files import S3Files
+from headrace.adapters.stepfunctions.executions import Executions
 from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
 from headrace.exports import usecases
 from headrace.exports.model import Compression, FileFormat, Operation, Status
@@ -67,7 +68,7 @@ def test_a_service_that_does_not_answer_is_unavailable_and_no_fault_of_ours(
     broken = Broken(outage)
     table = Table(broken, "table", pause=lambda _: None)
     files = S3Files(broken, BUCKET, "key", timedelta(minutes=1))
-    workflows = StepFunctionsWorkflows(broken, "arn:stateMachine:x")
+    workflows = StepFunctionsWorkflows(Executions(broken, "arn:stateMachine:x"))
     for call in (
         lambda: table.get("a", "b"),
         lambda: list(table.query("a", "b")),
@@ -99,7 +100,7 @@ def test_a_cancel_holds_though_nothing_can_be_tidied_up_yet(world: World) -> Non
     job_id, _ = world.plan(operation)
     world.plan_job(operation, job_id)
     files = replace(world.files, client=Broken(busy("SlowDown", 503)))
-    cancel = usecases.CancelExport(world.export, SilentWorkflows(), files, world.limits)
+    cancel = usecases.CancelExport(world.export, SilentWorkflows(), files, world.runs, world.limits)
 
     ended = cancel(a_caller(), operation.operation_id).operation
     assert ended.status is Status.CANCELLED

@@ -4,12 +4,16 @@ import json
 import re
 from importlib import import_module
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from headrace.adapters.stepfunctions.executions import Executions
+from headrace.adapters.stepfunctions.workflows import StepFunctionsDeliveries
 from headrace.exports.extraction import Attempt, PlannedExport, PlannedJob
 from headrace.exports.holding import Ending
 from headrace.exports.model import Failure, Status
+from headrace.exports.webhooks import Delivery
 from headrace.identity.usecases import Allowed, Presented
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import JOB_ID, OPERATION_ID
@@ -17,6 +21,7 @@ from headrace.runtime import wiring
 from headrace.runtime.api import Call, Endpoint
 from headrace.runtime.authorizer import Authorizer
 from headrace.runtime.task import Task, TimedTask
+from tests.builders import a_completion
 from tests.unit.docs.checkout import ROOT, functions, snake_case, template
 
 EVENTS = ROOT / "events"
@@ -115,6 +120,7 @@ def test_a_task_hands_its_event_to_its_use_case(name: str, monkeypatch: pytest.M
         "complete_job": True,
         "fail_job": False,
         "end_export": Status.SUCCEEDED,
+        "deliver_webhook": Delivery("north", "bureau", "hooks", a_completion()),
     }
     told: list[Any] = []
 
@@ -153,6 +159,14 @@ def test_the_workflow_passes_on_just_what_the_events_hold() -> None:
         event_of("hold_snapshot")
     ) - {"job_id", "job_attempt"}
     assert names(job["CompleteJob"]["Parameters"]) == set(event_of("complete_job"))
+
+
+def test_a_delivery_is_begun_with_just_what_the_event_holds() -> None:
+    client = Mock()
+    runs = StepFunctionsDeliveries(Executions(client, "arn:stateMachine:delivery"))
+    runs.start(Delivery("north", "bureau", "hooks", a_completion()))
+    given = json.loads(client.start_execution.call_args.kwargs["input"])
+    assert set(given) == set(event_of("deliver_webhook"))
 
 
 def _branches(parallel: dict[str, Any]) -> list[dict[str, Any]]:

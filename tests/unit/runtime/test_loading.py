@@ -18,6 +18,7 @@ TASKS = {
     "fail_job",
     "end_export",
     "sweep",
+    "deliver_webhook",
 }
 ASK_THE_SOURCE = {"get_sync_version", "start_incremental_export"}
 """Which versions a source holds, only the source can tell."""
@@ -36,6 +37,7 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
     prepared = {
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "EXPORT_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:export",
+        "DELIVERY_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:delivery",
         **dict.fromkeys(("CATALOG_TABLE", "OPERATIONS_TABLE", "CREDENTIALS_TABLE"), "x"),
         **dict.fromkeys(("FILES_BUCKET", "FILES_KEY", "SIGNING_KEY_IDS"), "x"),
     }

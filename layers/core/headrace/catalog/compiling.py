@@ -32,6 +32,7 @@ from headrace.exports.model import (
 )
 from headrace.exports.ports import SourceColumn
 from headrace.exports.schedules import Schedule
+from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import HeadraceError
 
 FILTERABLE = frozenset(
@@ -48,13 +49,19 @@ FILTERABLE = frozenset(
 
 
 def compile_catalog(
-    texts: Iterable[CatalogText], variables: Mapping[str, str], schemas: SourceSchemas
+    texts: Iterable[CatalogText],
+    variables: Mapping[str, str],
+    schemas: SourceSchemas,
+    *,
+    local: bool = False,
 ) -> Catalog:
     """The catalog that the files declare, with types and row estimates from the sources.
 
+    ``local``: it is for a platform on this machine (``read_declarations``).
+
     Raises CatalogRefused with all that is wrong, in the files and against the sources.
     """
-    declared = read_declarations(texts, variables)
+    declared = read_declarations(texts, variables, local=local)
     compiler = _Compiler(declared, schemas)
     configurations = tuple(compiler.configurations())
     problems = [*declared.problems, *compiler.problems]
@@ -74,6 +81,7 @@ def compile_catalog(
                 daily_quota=c.entry.daily_quota,
                 allowed_networks=tuple(c.entry.allowed_networks),
                 trusted_issuers=tuple(c.entry.trusted_issuers),
+                webhooks=tuple(Endpoint(w.name, w.url, w.default) for w in c.entry.webhooks),
             )
             for c in declared.clients
         ),

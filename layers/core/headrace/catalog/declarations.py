@@ -97,8 +97,13 @@ def read_folder(folder: FilePath) -> tuple[CatalogText, ...]:
     return tuple(texts)
 
 
-def read_declarations(texts: Iterable[CatalogText], variables: Mapping[str, str]) -> Declarations:
-    """What the files declare; what is wrong is among its ``problems``."""
+def read_declarations(
+    texts: Iterable[CatalogText], variables: Mapping[str, str], *, local: bool = False
+) -> Declarations:
+    """What the files declare; what is wrong is among its ``problems``.
+
+    ``local``: it is for a platform on this machine, whose webhooks may go to this machine by http.
+    """
     declared = Declarations()
     for name, text in texts:
         file = marked.read(name, text, variables)
@@ -109,6 +114,8 @@ def read_declarations(texts: Iterable[CatalogText], variables: Mapping[str, str]
     _check_references(declared)
     _check_defaults(declared)
     _check_schedules(declared)
+    if not local:
+        _check_webhooks(declared)
     for configuration in declared.configurations:
         declared.problems += _check_tables(configuration)
     return declared
@@ -362,6 +369,18 @@ def _check_defaults(declared: Declarations) -> None:
                     "client already; there can be one only",
                 )
             )
+
+
+def _check_webhooks(declared: Declarations) -> None:
+    for client in declared.clients:
+        for index, webhook in enumerate(client.entry.webhooks):
+            if not webhook.url.lower().startswith("https:"):
+                declared.problems.append(
+                    client.problem(
+                        ("webhooks", index, "url"),
+                        "must be https; http is for a platform on this machine (--local)",
+                    )
+                )
 
 
 # --- one configuration ----------------------------------------------------------------------

@@ -24,6 +24,7 @@ from headrace.exports.model import (
     Table,
 )
 from headrace.exports.schedules import Schedule
+from headrace.exports.webhooks import Endpoint
 
 type Json = dict[str, Any]
 
@@ -53,6 +54,9 @@ def client_to_json(client: Client) -> Json:
         "dailyQuota": client.daily_quota,
         "allowedNetworks": list(client.allowed_networks),
         "trustedIssuers": list(client.trusted_issuers),
+        "webhooks": [
+            {"name": one.name, "url": one.url, "default": one.default} for one in client.webhooks
+        ],
     }
 
 
@@ -66,6 +70,9 @@ def client_from_json(value: Json) -> Client:
         daily_quota=value["dailyQuota"],
         allowed_networks=tuple(value["allowedNetworks"]),
         trusted_issuers=tuple(value["trustedIssuers"]),
+        webhooks=tuple(
+            Endpoint(one["name"], one["url"], one["default"]) for one in value.get("webhooks", [])
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from headrace.exports.model import Configuration, Source
 from headrace.exports.schedules import Schedule
+from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import HeadraceError
 
 DEFAULT_DAILY_QUOTA = 3
@@ -41,6 +42,7 @@ class Client:
     daily_quota: int = DEFAULT_DAILY_QUOTA
     allowed_networks: tuple[str, ...] = ()
     trusted_issuers: tuple[str, ...] = ()
+    webhooks: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True)

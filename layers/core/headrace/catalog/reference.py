@@ -24,6 +24,7 @@ from headrace.catalog.schema import (
     SourceEntry,
     TableEntry,
     TenantEntry,
+    WebhookEntry,
 )
 
 PAGE = Path("docs/catalog-reference.md")
@@ -78,6 +79,8 @@ clients:
     name: Payroll Bureau Ltd.
     tenants: [northwind-care]
     allowed_networks: ["192.0.2.0/24", "2001:db8::/32"]
+    webhooks:
+      - {name: hooks, url: "https://hooks.bureau.example/headrace"}
 
 sources:
   - name: hr
@@ -130,6 +133,7 @@ data, do not count as a change.
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`tenants`", TenantEntry),
     ("`clients`", ClientEntry),
+    ("A webhook", WebhookEntry),
     ("`sources`", SourceEntry),
     ("`configurations`", ConfigurationEntry),
     ("A table", TableEntry),

@@ -24,6 +24,7 @@ from pydantic import (
 from headrace.catalog.model import DEFAULT_DAILY_QUOTA, SCOPES
 from headrace.catalog.suggestions import did_you_mean
 from headrace.exports.cron import Cron
+from headrace.kernel.urls import plain_url
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_PUBLIC_BYTES = 63
@@ -103,6 +104,22 @@ def _scope(value: str) -> str:
     return value
 
 
+_MAX_URL = 2048
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _webhook_url(value: str) -> str:
+    if len(value) > _MAX_URL:
+        raise ValueError(f"is {len(value)} characters long; at most {_MAX_URL} are allowed")
+    try:
+        parts = plain_url(value, ("https", "http"))
+    except ValueError as error:
+        raise ValueError(f"is no URL that can be called: {error}") from None
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("must be https: what goes by http can be read and changed on its way")
+    return value
+
+
 def _row_value(value: object) -> str | int | bool:
     if not isinstance(value, (str, int, bool)):
         raise ValueError("must be a text, a whole number, true or false")
@@ -149,6 +166,25 @@ class TenantEntry(Entry):
     )
 
 
+class WebhookEntry(Entry):
+    """Where a client wants to be told that an operation has ended.
+
+    The secret that messages are signed with is not part of the catalog; `headrace-admin webhook
+    secret` issues it.
+    """
+
+    name: Id64 = Field(description="The name that callers send as `webhook`.")
+    url: Annotated[str, AfterValidator(_webhook_url)] = Field(
+        description="Where messages are posted, by https. On a local platform also by http, to "
+        "this machine.",
+        examples=["https://hooks.bureau.example/headrace"],
+    )
+    default: bool = Field(
+        default=False,
+        description="Is it told of operations that name no webhook. At most one per client.",
+    )
+
+
 class ClientEntry(Entry):
     """A program that takes data: one integrator's, with a secret of its own.
 
@@ -187,6 +223,20 @@ class ClientEntry(Entry):
         description="External issuers, among those that the deployment trusts, whose tokens may "
         "speak for this client.",
     )
+    webhooks: list[WebhookEntry] = Field(
+        default=[], description="Where it wants to be told that an operation has ended."
+    )
+
+    @model_validator(mode="after")
+    def _tells_webhooks_apart(self) -> "ClientEntry":
+        names = [one.name for one in self.webhooks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'has two webhooks "{name}"; give one of them another name')
+        defaults = [one.name for one in self.webhooks if one.default]
+        if len(defaults) > 1:
+            raise ValueError(f"has {len(defaults)} default webhooks; there can be one only")
+        return self
 
 
 OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {

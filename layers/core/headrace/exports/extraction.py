@@ -41,10 +41,12 @@ from headrace.exports.model import (
     parts_fit,
     staged,
 )
+from headrace.exports.outbox import SweepDeliveries, begin_delivery
 from headrace.exports.ports import (
     Baselines,
     Changes,
     Configurations,
+    DeliveryRuns,
     DueOperation,
     DueOperations,
     Files,
@@ -630,6 +632,7 @@ class EndExport:
     """Ends the operation as its jobs stand: lock released, and refunded if the system failed."""
 
     extraction: Extraction
+    runs: DeliveryRuns
 
     def __call__(self, attempt: Attempt, failure: Failure | None = None) -> Status:
         """The state it ended in. Raises Fenced."""
@@ -643,7 +646,7 @@ class EndExport:
                 f"{len(failed)} of {len(operation.jobs)} jobs did not succeed; see their errors, "
                 "then retry: what succeeded is kept.",
             )
-        extraction.operations.end(
+        ended = extraction.operations.end(
             operation,
             status,
             failure,
@@ -652,6 +655,7 @@ class EndExport:
             refund=status is Status.FAILED,
             baseline=self._baseline(operation) if status is Status.SUCCEEDED else None,
         )
+        begin_delivery(self.runs, ended)
         return status
 
     def _baseline(self, operation: Operation) -> Baseline | None:
@@ -674,7 +678,7 @@ class EndExport:
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep did, in operations, uploads and folders of unloaded rows."""
+    """What a sweep did, in operations, uploads, folders of unloaded rows and deliveries."""
 
     restarted: int = 0
     failed: int = 0
@@ -682,6 +686,7 @@ class Swept:
     expired: int = 0
     aborted: int = 0
     unstaged: int = 0
+    redelivered: int = 0
 
 
 @dataclass(frozen=True)
@@ -690,13 +695,14 @@ class Sweep:
 
     An active operation whose workflow is gone ends as failed (one whose workflow never began is
     begun); what an ended one left behind goes at once, its files when they expire; uploads and
-    unloaded rows that belong to no running job go. Running it twice, or two at once, changes
-    nothing more.
+    unloaded rows that belong to no running job go; deliveries that nobody sees to are begun.
+    Running it twice, or two at once, changes nothing more.
     """
 
     extraction: Extraction
     workflows: Workflows
     due: DueOperations
+    deliveries: SweepDeliveries
 
     def __call__(self) -> Swept:
         """Looks at all that is due. One operation's trouble does not keep the others waiting.
@@ -715,9 +721,11 @@ class Sweep:
                 troubles.append(trouble)
         counts["aborted"] = self._abort_orphans(now)
         counts["unstaged"] = self._unstage_orphans()
+        counts["redelivered"], undelivered = self.deliveries(now)
+        troubles += undelivered
         counts.pop("", None)
         if troubles:
-            raise ExceptionGroup(f"{len(troubles)} operations could not be looked at", troubles)
+            raise ExceptionGroup(f"{len(troubles)} could not be looked at", troubles)
         return Swept(**counts)
 
     def _look_at(self, item: DueOperation, now: datetime) -> str:
@@ -749,7 +757,7 @@ class Sweep:
             self.workflows.start(operation)
             self.extraction.operations.look_again(operation, now + lease)
             return "restarted"
-        self.extraction.operations.end(
+        ended = self.extraction.operations.end(
             operation,
             Status.FAILED,
             Failure("abandoned", "The work ended without a result; retry the operation."),
@@ -757,6 +765,7 @@ class Sweep:
             moment=now,
             refund=True,
         )
+        begin_delivery(self.deliveries.runs, ended)
         return "failed"
 
     def _abort_orphans(self, now: datetime) -> int:

@@ -106,9 +106,11 @@ class StartIncrement:
         compression: Compression,
         entity: str | None,
         idempotency_key: str | None,
+        webhook: str | None = None,
+        base_url: str = "",
     ) -> Standing:
-        """Raises NotFound, SyncVersionUnknown, SyncVersionExpired, ResyncRequired,
-        IncrementsUnavailable, SourceUnavailable, OperationActive, QuotaExhausted,
+        """Raises NotFound, ValidationFailed, SyncVersionUnknown, SyncVersionExpired,
+        ResyncRequired, IncrementsUnavailable, SourceUnavailable, OperationActive, QuotaExhausted,
         IdempotencyKeyReused.
         """
         version, configuration = self.increments.export.configurations.find(
@@ -122,9 +124,10 @@ class StartIncrement:
             compression,
             entity,
             since,
+            self.increments.export.notice(caller, webhook, base_url),
         )
         self._check(caller, version, configuration, tables, request)
-        asked = [since, configuration_id, file_format, compression, entity]
+        asked = [since, configuration_id, file_format, compression, entity, webhook]
         key = idempotency_of(idempotency_key, asked)
         return self.start(caller, version, request, {}, key)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from headrace.exports.webhooks import Completion, Delivery, Notice
 from headrace.kernel.clock import day_in, start_of_next_day
 from headrace.kernel.errors import (
     NotFound,
@@ -320,7 +321,8 @@ CHANGE_COLUMN = "_change"
 class ExportRequest:
     """What a caller asked for, with defaults filled in. ``entity``: the one table asked for.
 
-    ``since``: the version that an increment begins at; None of a full export.
+    ``since``: the version that an increment begins at; None of a full export. ``notice``: who is
+    told when it has ended.
     """
 
     configuration_id: str
@@ -329,6 +331,7 @@ class ExportRequest:
     compression: Compression
     entity: str | None = None
     since: str | None = None
+    notice: Notice | None = None
 
     @property
     def kind(self) -> OperationKind:
@@ -653,6 +656,7 @@ class Operation:
     jobs: tuple[Job, ...] = ()
     seconds_left: int | None = None
     occasion: Occasion | None = None
+    deliveries: tuple[Delivery, ...] = ()
 
     @property
     def kind(self) -> OperationKind:
@@ -726,6 +730,33 @@ class Operation:
     @property
     def _all_succeeded(self) -> bool:
         return all(job.status in (Status.SUCCEEDED, Status.EXPIRED) for job in self.jobs)
+
+    def delivery(
+        self, status: Status, failure: Failure | None, moment: datetime
+    ) -> Delivery | None:
+        """What is owed to the endpoint that is to be told, if the attempt ends so at this moment.
+
+        Whatever writes that end must record it in the same write.
+        """
+        notice = self.request.notice
+        if notice is None:
+            return None
+        completion = Completion(
+            operation_id=self.operation_id,
+            attempt=self.attempt,
+            kind=str(self.kind),
+            status=str(status),
+            configuration_id=self.request.configuration_id,
+            entity=self.request.entity,
+            sync_version=self.sync_version if status is Status.SUCCEEDED else None,
+            error_code=failure.code if failure else None,
+            error_detail=failure.detail if failure else None,
+            ended_at=moment,
+            manifest=f"{notice.base_url}/data/v1/operations/{self.operation_id}/manifest",
+        )
+        return Delivery(
+            self.tenant, self.client_id, notice.endpoint, completion, next_try_at=moment
+        )
 
     def check_retryable(self) -> None:
         """Raises OperationNotRetryable unless it failed or was cancelled."""

@@ -1,7 +1,7 @@
 """What the exports product needs of the world. Adapters answer these; tests have fakes."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +31,7 @@ from headrace.exports.model import (
     UploadedPart,
 )
 from headrace.exports.schedules import Cursor, Schedule, ScheduledRun
+from headrace.exports.webhooks import Delivery, Endpoint
 
 
 class Configurations(Protocol):
@@ -59,6 +60,13 @@ class Configurations(Protocol):
 
     def kms_key(self, tenant: str) -> str | None:
         """The tenant's own KMS key, if the catalog names one."""
+        ...
+
+    def endpoints(self, tenant: str, client_id: str) -> tuple[Endpoint, ...]:
+        """Where the client wants to be told, as published now.
+
+        None if it is not, or no longer, a client of the tenant.
+        """
         ...
 
 
@@ -387,6 +395,65 @@ class Workflows(Protocol):
 
     def is_running(self, operation: Operation) -> bool | None:
         """Does the execution of the operation's attempt run; None if it never began."""
+        ...
+
+
+class WebhookSecrets(Protocol):
+    """What endpoints' messages are signed with; at most two an endpoint."""
+
+    def of(self, client_id: str, endpoint: str) -> tuple[str, ...]:
+        """The secrets, oldest first; consistent. Raises Unavailable."""
+        ...
+
+    def add(
+        self, client_id: str, endpoint: str, secret_id: str, secret: str, moment: datetime
+    ) -> None:
+        """Adds one. Raises Conflict when there are two, or somebody changes them just now."""
+        ...
+
+
+class Courier(Protocol):
+    """Carries a message out of the deployment."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status of the answer. Raises AddressRefused, Unavailable."""
+        ...
+
+
+@dataclass(frozen=True)
+class DueDelivery:
+    """A delivery that the sweeper should look at."""
+
+    tenant: str
+    client_id: str
+    operation_id: str
+    attempt: int
+
+
+class Deliveries(Protocol):
+    """The outbox. What ends an operation writes to it (``Operations.end``)."""
+
+    def get(self, tenant: str, client_id: str, operation_id: str, attempt: int) -> Delivery:
+        """What is owed for the end of that attempt; consistent. Raises NotFound."""
+        ...
+
+    def save(self, before: Delivery, after: Delivery) -> Delivery:
+        """Writes ``after`` if it stands as ``before`` says: pending, same run, same tries.
+
+        Raises Fenced.
+        """
+        ...
+
+
+class DeliveryRuns(Protocol):
+    """The workflow that tries a delivery until it is over."""
+
+    def start(self, delivery: Delivery) -> None:
+        """Starts the execution of the delivery's run; again is harmless."""
+        ...
+
+    def is_running(self, delivery: Delivery) -> bool | None:
+        """Does the execution of the delivery's run go on; None if it never began."""
         ...
 
 

@@ -22,14 +22,17 @@ from headrace.exports.model import (
     Table,
     new_operation,
 )
+from headrace.exports.outbox import begin_delivery
 from headrace.exports.ports import (
     Configurations,
+    DeliveryRuns,
     Files,
     IdempotencyKey,
     Operations,
     Workflows,
 )
 from headrace.exports.views import QuotaView
+from headrace.exports.webhooks import Notice
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
@@ -43,6 +46,7 @@ from headrace.kernel.errors import (
     OperationUnfinished,
     QuotaExhausted,
     Unavailable,
+    ValidationFailed,
 )
 from headrace.kernel.ids import JOB_ID, OPERATION_ID, Ids
 
@@ -78,6 +82,21 @@ class Export:
         """How the caller's quota stands now."""
         rule = self.configurations.quota_rule(caller.tenant, caller.client_id)
         return self.operations.quota(caller.tenant, caller.client_id, rule, self.clock.now())
+
+    def notice(self, caller: Caller, webhook: str | None, base_url: str) -> Notice | None:
+        """Who is to be told: the client's webhook of this name, else its default one if it has any.
+
+        ``base_url``: where the API is, for links. Raises ValidationFailed.
+        """
+        for endpoint in self.configurations.endpoints(caller.tenant, caller.client_id):
+            if endpoint.default if webhook is None else endpoint.name == webhook:
+                return Notice(endpoint.name, base_url)
+        if webhook is None:
+            return None
+        raise ValidationFailed(
+            "No webhook of this name is registered for the client.",
+            [{"field": "webhook", "message": "is not registered"}],
+        )
 
     def standing(self, caller: Caller, operation: Operation) -> Standing:
         """The operation beside the quota."""
@@ -161,8 +180,13 @@ class StartExport:
         compression: Compression,
         entity: str | None,
         idempotency_key: str | None,
+        webhook: str | None = None,
+        base_url: str = "",
     ) -> Standing:
-        """Raises NotFound, OperationActive, QuotaExhausted, IdempotencyKeyReused."""
+        """Raises NotFound, ValidationFailed, OperationActive, QuotaExhausted, IdempotencyKeyReused.
+
+        ``webhook`` names who is told of the end; ``base_url``: where the API is, for links there.
+        """
         version, configuration = self.export.configurations.find(
             caller.tenant, caller.client_id, configuration_id
         )
@@ -173,13 +197,15 @@ class StartExport:
             file_format,
             compression,
             entity,
+            notice=self.export.notice(caller, webhook, base_url),
         )
+        asked = [configuration_id, file_format, compression, entity, webhook]
         return self.start(
             caller,
             version,
             request,
             {table.name: table.row_estimate for table in tables},
-            idempotency_of(idempotency_key, [configuration_id, file_format, compression, entity]),
+            idempotency_of(idempotency_key, asked),
         )
 
 
@@ -247,6 +273,7 @@ class CancelExport:
     export: Export
     workflows: Workflows
     files: Files
+    runs: DeliveryRuns
     limits: Limits
 
     def __call__(
@@ -270,6 +297,7 @@ class CancelExport:
                 operation = export.operation(caller, operation_id)
             else:
                 # What cannot be done now, the sweeper does: the operation has ended all the same.
+                begin_delivery(self.runs, operation)
                 with suppress(Unavailable):
                     self.workflows.stop(operation)
                 with suppress(Unavailable):

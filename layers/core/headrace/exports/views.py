@@ -22,6 +22,7 @@ from headrace.exports.model import (
     SyncStanding,
     Table,
 )
+from headrace.exports.webhooks import Delivery, DeliveryState
 from headrace.kernel.paging import Page
 from headrace.kernel.view import View
 
@@ -111,6 +112,43 @@ class JobView(View):
 
 
 @dataclass(frozen=True)
+class DeliveryView(View):
+    """What a webhook was told, or is yet to be told, of the end of an attempt."""
+
+    id: str
+    """Names the message, as its header `webhook-id`: the same at every try."""
+    endpoint: str
+    """The webhook's name in the catalog."""
+    state: DeliveryState
+    """`delivered`; `pending`, so it is tried again; `gone`, it answered 410 or is not registered
+    any more; `given_up`, a day went by."""
+    tries: int
+    """How often it was tried."""
+    last_try_at: datetime | None
+    """When it was tried last."""
+    last_status: int | None
+    """The HTTP status that the endpoint answered last; null if it gave none."""
+    last_error: str | None
+    """Why it gave none: `no_answer`, `address_refused`, or `no_secret` if none was issued."""
+    next_try_at: datetime | None
+    """When it is tried next, while it is pending."""
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "DeliveryView":
+        """The view of a delivery. Its URL is not shown: secrets may be in it."""
+        return cls(
+            id=delivery.delivery_id,
+            endpoint=delivery.endpoint,
+            state=delivery.state,
+            tries=delivery.tries,
+            last_try_at=delivery.last_try_at,
+            last_status=delivery.last.status,
+            last_error=delivery.last.error,
+            next_try_at=delivery.next_try_at,
+        )
+
+
+@dataclass(frozen=True)
 class OperationLinks(View):
     """Where to go from here."""
 
@@ -184,6 +222,9 @@ class OperationView(OperationSummary):
     """The client's quota as it stands now."""
     jobs: tuple[JobView, ...]
     """One for each table."""
+    deliveries: tuple[DeliveryView, ...]
+    """What its webhook was told of its end: one for each attempt that has ended, none without a
+    webhook."""
 
     @classmethod
     def shown(cls, operation: Operation, quota: Quota, base_url: str) -> "OperationView":
@@ -196,6 +237,7 @@ class OperationView(OperationSummary):
             seconds_left=operation.seconds_left,
             quota=QuotaView.of(quota),
             jobs=tuple(JobView.of(job, operation, base_url) for job in operation.jobs),
+            deliveries=tuple(DeliveryView.of(one) for one in operation.deliveries),
         )
 
 

@@ -40,6 +40,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
         ├── SliceTooLong          a slice of a table takes longer to read than a worker may run
         ├── SnapshotLost          nobody holds the snapshot open any more that a worker is to read
         ├── SourceBusy            as many workers read from the source as may at once
+        ├── AddressRefused        a URL leads where no call of ours may go
         └── FileUnavailable
 """
 
@@ -310,6 +311,13 @@ class SourceBusy(Unavailable):
 
     code = "source_busy"
     title = "The source is busy"
+
+
+class AddressRefused(Unavailable):
+    """A URL is not plain https, or its host is at an address that must not be called."""
+
+    code = "address_refused"
+    title = "The address is not called"
 
 
 class FileUnavailable(Unavailable):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from headrace.exports.model import Limits
@@ -52,6 +53,27 @@ class Settings:
     def state_machine(self) -> str:
         """ARN of the export workflow."""
         return self.required("EXPORT_STATE_MACHINE")
+
+    @property
+    def delivery_state_machine(self) -> str:
+        """ARN of the workflow that delivers webhooks."""
+        return self.required("DELIVERY_STATE_MACHINE")
+
+    @property
+    def webhook_secrets_table(self) -> str:
+        """DynamoDB table of the secrets that webhooks are signed with, sealed."""
+        return self.required("WEBHOOK_SECRETS_TABLE")
+
+    @property
+    def webhook_key(self) -> str:
+        """KMS key that seals them."""
+        return self.required("WEBHOOK_KEY")
+
+    @property
+    def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks beside the Internet that webhooks may be delivered in. Raises ValueError."""
+        named = self._text("WEBHOOK_NETWORKS", "none").split(",")
+        return tuple(ip_network(one.strip()) for one in named if one.strip() not in ("", "none"))
 
     @property
     def scope_prefix(self) -> str:

@@ -18,11 +18,15 @@ from headrace.runtime.settings import settings
 
 if TYPE_CHECKING:
     from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+    from headrace.adapters.dynamodb.deliveries import DynamoDeliveries
     from headrace.adapters.dynamodb.operations import DynamoOperations
     from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
     from headrace.adapters.s3.files import S3Files
-    from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
-    from headrace.exports import extraction, holding, increments, scheduling
+    from headrace.adapters.stepfunctions.workflows import (
+        StepFunctionsDeliveries,
+        StepFunctionsWorkflows,
+    )
+    from headrace.exports import delivering, extraction, holding, increments, scheduling
     from headrace.exports.ports import Baselines, Changes, Configurations, Unloads, Warehouse
     from headrace.exports.slots import Slots
     from headrace.exports.snapshots import Snapshots
@@ -102,9 +106,56 @@ def files() -> "S3Files":
 @cache
 def workflows() -> "StepFunctionsWorkflows":
     """The export workflow."""
+    from headrace.adapters.stepfunctions.executions import Executions
     from headrace.adapters.stepfunctions.workflows import StepFunctionsWorkflows
 
-    return StepFunctionsWorkflows(client("stepfunctions"), settings().state_machine)
+    return StepFunctionsWorkflows(Executions(client("stepfunctions"), settings().state_machine))
+
+
+@cache
+def delivery_runs() -> "StepFunctionsDeliveries":
+    """The workflow that delivers webhooks."""
+    from headrace.adapters.stepfunctions.executions import Executions
+    from headrace.adapters.stepfunctions.workflows import StepFunctionsDeliveries
+
+    machine = settings().delivery_state_machine
+    return StepFunctionsDeliveries(Executions(client("stepfunctions"), machine))
+
+
+@cache
+def deliveries() -> "DynamoDeliveries":
+    """The outbox of webhooks."""
+    from headrace.adapters.dynamodb.deliveries import DynamoDeliveries
+    from headrace.adapters.dynamodb.table import Table
+
+    table = Table(client("dynamodb"), settings().operations_table)
+    return DynamoDeliveries(table, settings().limits.lease)
+
+
+def deliver_webhook() -> "delivering.DeliverWebhook":
+    """Task of the workflow of deliveries."""
+    import random
+
+    from headrace.adapters.dynamodb.table import Table
+    from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
+    from headrace.adapters.http.outbound import OutboundPolicy, Poster, is_public_or_within
+    from headrace.adapters.kms.seal import KmsSeal
+    from headrace.exports.delivering import DeliverWebhook
+
+    table = Table(client("dynamodb"), settings().webhook_secrets_table)
+    policy = OutboundPolicy(
+        allows=is_public_or_within(settings().webhook_networks),
+        plain=lambda address: address.is_loopback,
+        seconds=15,
+    )
+    return DeliverWebhook(
+        deliveries(),
+        configurations(),
+        DynamoWebhookSecrets(table, KmsSeal(client("kms"), settings().webhook_key)),
+        Poster(policy),
+        clock(),
+        random.random,
+    )
 
 
 @cache
@@ -196,7 +247,7 @@ def retry_export() -> usecases.RetryExport:
 
 def cancel_export() -> usecases.CancelExport:
     """POST cancel."""
-    return usecases.CancelExport(export(), workflows(), files(), settings().limits)
+    return usecases.CancelExport(export(), workflows(), files(), delivery_runs(), settings().limits)
 
 
 def delete_export() -> usecases.DeleteExport:
@@ -290,16 +341,20 @@ def end_export() -> "extraction.EndExport":
     """Task of the workflow."""
     from headrace.exports.extraction import EndExport
 
-    return EndExport(_extraction())
+    return EndExport(_extraction(), delivery_runs())
 
 
 def sweep() -> "extraction.Sweep":
     """The scheduled sweep."""
+    from headrace.adapters.dynamodb.deliveries import DynamoDueDeliveries
     from headrace.adapters.dynamodb.operations import DynamoDueOperations
     from headrace.exports.extraction import Sweep
+    from headrace.exports.outbox import SweepDeliveries
 
     due = DynamoDueOperations(client("dynamodb"), settings().operations_table)
-    return Sweep(_extraction(), workflows(), due)
+    due_deliveries = DynamoDueDeliveries(client("dynamodb"), settings().operations_table)
+    sweep_deliveries = SweepDeliveries(deliveries(), delivery_runs(), due_deliveries)
+    return Sweep(_extraction(), workflows(), due, sweep_deliveries)
 
 
 def _schedule_runs() -> "DynamoScheduleRuns":

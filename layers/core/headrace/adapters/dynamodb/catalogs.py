@@ -37,6 +37,7 @@ from headrace.catalog.model import (
 )
 from headrace.exports.model import Configuration, QuotaRule, Source
 from headrace.exports.schedules import Schedule
+from headrace.exports.webhooks import Endpoint
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import CatalogChanged, NotFound
 
@@ -96,6 +97,11 @@ class DynamoCatalogs:
         """The tenant's own KMS key, if the catalog names one."""
         owner = self.tenant(tenant)
         return None if owner is None else owner.kms_key
+
+    def endpoints(self, tenant: str, client_id: str) -> tuple[Endpoint, ...]:
+        """Where the client wants to be told, as published now; none if it is not the tenant's."""
+        client = self.client(client_id)
+        return client.webhooks if client is not None and tenant in client.tenants else ()
 
     # --- what others read -------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ but ``DueOperations``, for the sweeper.
     TENANT#CLIENT       quota#DAY                       operations started on that day
     TENANT#CLIENT       idempotency#SHA256_OF_KEY       what a caller's key started
     TENANT#CLIENT       baseline#CONFIGURATION#ENTITY   see ``baselines``
+    TENANT#CLIENT       delivery#OPERATION_ID#AAAA      see ``deliveries``
 
 ``ttl`` lets DynamoDB tidy up what has no meaning any more; no rule relies on it.
 """
@@ -25,6 +26,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headrace.adapters.dynamodb.baselines import baseline_items
+from headrace.adapters.dynamodb.deliveries import delivery_item, delivery_of, delivery_prefix
 from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table, marshal, unmarshal
 from headrace.exports.model import (
     Baseline,
@@ -50,6 +52,7 @@ from headrace.exports.model import (
     read_so_far,
 )
 from headrace.exports.ports import DueOperation, IdempotencyKey
+from headrace.exports.webhooks import Notice
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import (
     Fenced,
@@ -101,7 +104,12 @@ class DynamoOperations:
         if item is None:
             return None
         jobs = {job["sk"]: job for job in self.table.query(pk, f"job#{operation_id}-")}
-        return _operation(tenant, client_id, item, jobs)
+        operation = _operation(tenant, client_id, item, jobs)
+        if operation.request.notice is None:
+            return operation
+        owed = self.table.query(pk, delivery_prefix(operation_id))
+        deliveries = tuple(delivery_of(tenant, client_id, one) for one in owed)
+        return replace(operation, deliveries=deliveries)
 
     def page(
         self, tenant: str, client_id: str, size: int, before: str | None
@@ -256,7 +264,9 @@ class DynamoOperations:
         refund: bool,
         baseline: Baseline | None = None,
     ) -> Operation:
-        """Ends the attempt, releases the lock, refunds at most once. Raises Fenced."""
+        """Ends the attempt, releases the lock, refunds at most once, and owes what it owes its
+        webhook. Raises Fenced.
+        """
         pk = _partition(operation.tenant, operation.client_id)
         refund = refund and not operation.refunded
         due = self._due(
@@ -297,6 +307,9 @@ class DynamoOperations:
         if baseline is not None:
             for item in baseline_items(baseline):
                 actions.append(self.table.to_put({"pk": pk, **item}))
+        owed = operation.delivery(status, failure, moment)
+        if owed is not None:
+            actions.append(self.table.to_put({"pk": pk, **delivery_item(owed, self.lease)}))
         self._fenced(actions)
         return self.get(operation.tenant, operation.client_id, operation.operation_id)
 
@@ -617,6 +630,8 @@ def _operation_item(operation: Operation) -> Item:
         "entity": request.entity,
         "schedule": operation.occasion.schedule if operation.occasion else None,
         "schedule_due": rfc3339(operation.occasion.due) if operation.occasion else None,
+        "webhook": request.notice.endpoint if request.notice else None,
+        "base_url": request.notice.base_url if request.notice else None,
         "catalog_version": operation.catalog_version,
         "quota_day": operation.quota_day,
         "created_at": rfc3339(operation.created_at),
@@ -638,6 +653,7 @@ def _operation(
             compression=Compression(item["compression"]),
             entity=item.get("entity"),
             since=item.get("since"),
+            notice=Notice(item["webhook"], item["base_url"]) if item.get("webhook") else None,
         ),
         catalog_version=item["catalog_version"],
         quota_day=item["quota_day"],

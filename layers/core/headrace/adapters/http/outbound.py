@@ -9,16 +9,18 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from threading import Timer
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
-from headrace.kernel.errors import Unavailable
+from headrace.kernel.errors import AddressRefused, Unavailable
+from headrace.kernel.urls import plain_url
 
 type Address = IPv4Address | IPv6Address
+type Network = IPv4Network | IPv6Network
 
 _CHUNK = 64 * 1024
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
@@ -47,14 +49,38 @@ def is_public(address: Address) -> bool:
     return address in _GLOBAL_UNICAST and not any(address in net for net in _NOT_HOSTS)
 
 
+def is_public_or_within(networks: Sequence[Network]) -> Callable[[Address], bool]:
+    """Whether an address is public, or a host in one of these networks of the operator's.
+
+    Link-local addresses (the cloud's metadata among them) are not to be had by any network, nor
+    forms of IPv6 that carry an IPv4 address.
+    """
+
+    def allows(address: Address) -> bool:
+        if is_public(address):
+            return True
+        if address.is_link_local or address.is_multicast or address.is_unspecified:
+            return False
+        carries = isinstance(address, IPv6Address) and any(address in net for net in _NOT_HOSTS)
+        return (not carries or address.is_loopback) and any(address in net for net in networks)
+
+    return allows
+
+
+def _nowhere(address: Address) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class OutboundPolicy:
     """Where calls may go, and how much they may take. The defaults are production's.
 
-    Tests that need a server of their own hand in another policy; no setting does.
+    ``plain``: addresses among those allowed that may be called without TLS. Tests that need a
+    server of their own hand in another policy; no setting does.
     """
 
     allows: Callable[[Address], bool] = is_public
+    plain: Callable[[Address], bool] = _nowhere
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
     seconds: float = 5.0
     max_bytes: int = 256 * 1024
@@ -71,27 +97,10 @@ class Fetcher:
 
         The reason is in the message for our logs; it quotes nothing that the other side sent.
         """
-        parts = _checked(url)
         deadline = time.monotonic() + self.policy.seconds
-        connection = _PinnedConnection(parts.hostname or "", parts.port or 443, self.policy)
-        # A socket's time-out starts anew with every byte; this one ends the call as a whole.
-        watchdog = Timer(self.policy.seconds, connection.abort)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            path = parts.path or "/"
-            connection.request(
-                "GET",
-                f"{path}?{parts.query}" if parts.query else path,
-                headers={"Accept": accept, "Accept-Encoding": "identity", "Connection": "close"},
-            )
-            with connection.getresponse() as response:
-                body = self._body(response)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Unavailable(f"The server cannot be reached: {type(error).__name__}.") from error
-        finally:
-            watchdog.cancel()
-            connection.close()
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        with _answer(self.policy, "GET", url, None, headers) as response:
+            body = self._body(response)
         if time.monotonic() >= deadline or response.length:
             raise Unavailable("The answer took too long or was cut short.")
         return body
@@ -109,52 +118,98 @@ class Fetcher:
         return body
 
 
-def _checked(url: str) -> SplitResult:
-    """The URL taken apart. Raises Unavailable for one that is not plain https."""
-    refusal = Unavailable("The address is not a plain https URL.")
-    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise refusal
+@dataclass(frozen=True)
+class Poster:
+    """Posts messages: the ``Courier`` port. Of the answer only the status is looked at."""
+
+    policy: OutboundPolicy = field(default_factory=OutboundPolicy)
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status of the answer, of a redirect too. Raises AddressRefused, Unavailable."""
+        with _answer(self.policy, "POST", url, body, headers) as response:
+            return response.status
+
+
+@contextmanager
+def _answer(
+    policy: OutboundPolicy, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+) -> Iterator[http.client.HTTPResponse]:
+    """The answer to one request, its body yet to be read. Raises AddressRefused, Unavailable."""
+    parts = _checked(url, policy)
+    connection = _PinnedConnection(parts, policy)
+    # A socket's time-out starts anew with every byte; this one ends the call as a whole.
+    watchdog = Timer(policy.seconds, connection.abort)
+    watchdog.daemon = True
+    watchdog.start()
     try:
-        parts = urlsplit(url)
-        _ = parts.port
+        path = parts.path or "/"
+        connection.request(
+            method,
+            f"{path}?{parts.query}" if parts.query else path,
+            body=body,
+            headers={**headers, "Connection": "close"},
+        )
+        with connection.getresponse() as response:
+            yield response
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unavailable(f"The server cannot be reached: {type(error).__name__}.") from error
+    finally:
+        watchdog.cancel()
+        connection.close()
+
+
+def _checked(url: str, policy: OutboundPolicy) -> SplitResult:
+    """The URL taken apart. Raises AddressRefused for one that is not plain."""
+    try:
+        # Whether http may go where the name leads to is seen when that is known.
+        return plain_url(url, ("https",) if policy.plain is _nowhere else ("https", "http"))
     except ValueError:
-        raise refusal from None
-    if parts.scheme != "https" or not parts.hostname or parts.fragment:
-        raise refusal
-    if parts.username is not None or parts.password is not None or parts.port == 0:
-        raise refusal
-    return parts
+        raise AddressRefused("The address is not a plain https URL.") from None
 
 
-class _PinnedConnection(http.client.HTTPSConnection):
+class _PinnedConnection(http.client.HTTPConnection):
     """Connects to the address that was checked, with the name that was asked for."""
 
-    def __init__(self, host: str, port: int, policy: OutboundPolicy) -> None:
-        self._tls = policy.tls()
-        self._allows = policy.allows
+    def __init__(self, parts: SplitResult, policy: OutboundPolicy) -> None:
+        self._tls = policy.tls() if parts.scheme == "https" else None
+        self._policy = policy
         self._aborted = False
         # Kept here too: http.client lets go of its own as soon as a response has begun.
         self._open: socket.socket | None = None
-        super().__init__(host, port, timeout=policy.seconds, context=self._tls)
+        self.default_port = http.client.HTTP_PORT if self._tls is None else http.client.HTTPS_PORT
+        super().__init__(parts.hostname or "", parts.port, timeout=policy.seconds)
 
     def connect(self) -> None:
-        """Resolves once, checks every address, connects to one of them. Raises OSError."""
+        """Resolves once, checks every address, connects to one of them.
+
+        Raises AddressRefused, OSError.
+        """
         found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         addresses = [str(entry[4][0]) for entry in found]
-        if not addresses or not all(self._allows(ip_address(address)) for address in addresses):
-            raise OSError("the name leads to an address that is not allowed")
+        if not addresses or not all(self._may_call(ip_address(address)) for address in addresses):
+            raise AddressRefused("The name leads to an address that is not allowed.")
         plain = self._to_first(addresses)
+        if self._tls is None:
+            self._open = self.sock = plain
+            if self._aborted:
+                raise TimeoutError("connecting took too long")
+            return
         try:
             # The handshake comes later, so that the watchdog can end that as well.
-            self._open = self.sock = self._tls.wrap_socket(
+            secured = self._tls.wrap_socket(
                 plain, server_hostname=self.host, do_handshake_on_connect=False
             )
         except BaseException:
             plain.close()
             raise
+        self._open = self.sock = secured
         if self._aborted:
             raise TimeoutError("connecting took too long")
-        self.sock.do_handshake()
+        secured.do_handshake()
+
+    def _may_call(self, address: Address) -> bool:
+        plain = self._tls is not None or self._policy.plain(address)
+        return plain and self._policy.allows(address)
 
     def _to_first(self, addresses: list[str]) -> socket.socket:
         failure = OSError("no address")

@@ -5,43 +5,14 @@ whose tokens are still accepted (or will be, once they sign). Ids, ARNs and alia
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from headrace.adapters.kms.answers import answer_of_key
 from headrace.identity.keys import VerificationKey, key_from_der
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import Unavailable
-
-_UNUSABLE = frozenset(
-    {
-        "DependencyTimeoutException",
-        "DisabledException",
-        "KMSInternalException",
-        "KMSInvalidStateException",
-        "KeyUnavailableException",
-        "LimitExceededException",
-        "ThrottlingException",
-    }
-)
-
-
-@contextmanager
-def _kms() -> Iterator[None]:
-    """Turns what waiting or an operator can cure into Unavailable; the rest is a fault of ours."""
-    try:
-        yield
-    except ClientError as error:
-        response: Any = error.response
-        if response["Error"]["Code"] in _UNUSABLE:
-            raise Unavailable("The signing key cannot be used now.", retry_after=5) from error
-        raise
-    except BotoCoreError as error:  # no connection, no answer in time
-        raise Unavailable("The signing key cannot be used now.", retry_after=5) from error
 
 
 @dataclass(frozen=True)
@@ -76,7 +47,7 @@ class KmsSigningKeys:
         current = self._signing()
         if current.key_id != key_id:
             raise Unavailable("The signing key was changed just now.", retry_after=1)
-        with _kms():
+        with answer_of_key("The signing key"):
             reply = self.client.sign(
                 KeyId=current.arn,
                 # The digest, so that the size of the message does not matter to KMS.
@@ -98,6 +69,6 @@ class KmsSigningKeys:
         return self._current
 
     def _public(self, key_id: str) -> tuple[VerificationKey, str]:
-        with _kms():
+        with answer_of_key("The signing key"):
             reply = self.client.get_public_key(KeyId=key_id)
         return key_from_der(reply["PublicKey"]), str(reply["KeyId"])

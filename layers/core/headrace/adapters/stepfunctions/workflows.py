@@ -1,71 +1,59 @@
-"""The export workflow as executions in Step Functions, one per operation and attempt."""
+"""The workflows as executions in Step Functions: of exports, and of webhooks' deliveries."""
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
-from botocore.exceptions import ClientError
-
-from headrace.adapters.answers import answer_of, error_code
+from headrace.adapters.stepfunctions.executions import Executions
 from headrace.exports.model import Operation
-
-_SERVICE = "The workflow service"
+from headrace.exports.webhooks import Delivery
 
 
 @dataclass(frozen=True)
 class StepFunctionsWorkflows:
-    """The ``Workflows`` port."""
+    """The ``Workflows`` port: one execution per operation and attempt."""
 
-    client: Any
-    state_machine: str
+    executions: Executions
 
-    @answer_of(_SERVICE)
     def start(self, operation: Operation) -> None:
         """Starts the execution of the operation's attempt; again is harmless."""
-        try:
-            self.client.start_execution(
-                stateMachineArn=self.state_machine,
-                name=operation.execution_name,
-                input=json.dumps(
-                    {
-                        "tenant": operation.tenant,
-                        "client_id": operation.client_id,
-                        "operation_id": operation.operation_id,
-                        "attempt": operation.attempt,
-                    }
-                ),
-            )
-        except ClientError as error:
-            if error_code(error) != "ExecutionAlreadyExists":
-                raise
+        self.executions.start(
+            operation.execution_name,
+            {
+                "tenant": operation.tenant,
+                "client_id": operation.client_id,
+                "operation_id": operation.operation_id,
+                "attempt": operation.attempt,
+            },
+        )
 
-    @answer_of(_SERVICE)
     def stop(self, operation: Operation) -> None:
         """Ends the execution, if it runs."""
-        try:
-            self.client.stop_execution(
-                executionArn=self._arn(operation),
-                error="Cancelled",
-                cause="cancelled by the client",
-            )
-        except ClientError as error:
-            if error_code(error) not in (
-                "ExecutionDoesNotExist",
-                "ValidationException",
-            ):
-                raise
+        self.executions.stop(operation.execution_name, "cancelled by the client")
 
-    @answer_of(_SERVICE)
     def is_running(self, operation: Operation) -> bool | None:
         """Does the execution of the operation's attempt run; None if it never began."""
-        try:
-            reply = self.client.describe_execution(executionArn=self._arn(operation))
-        except ClientError as error:
-            if error_code(error) == "ExecutionDoesNotExist":
-                return None
-            raise
-        return bool(reply["status"] == "RUNNING")
+        return self.executions.is_running(operation.execution_name)
 
-    def _arn(self, operation: Operation) -> str:
-        prefix = self.state_machine.replace(":stateMachine:", ":execution:")
-        return f"{prefix}:{operation.execution_name}"
+
+@dataclass(frozen=True)
+class StepFunctionsDeliveries:
+    """The ``DeliveryRuns`` port: one execution per delivery and run."""
+
+    executions: Executions
+
+    def start(self, delivery: Delivery) -> None:
+        """Starts the execution of the delivery's run; again is harmless."""
+        what = delivery.completion
+        self.executions.start(
+            delivery.execution_name,
+            {
+                "tenant": delivery.tenant,
+                "client_id": delivery.client_id,
+                "operation_id": what.operation_id,
+                "attempt": what.attempt,
+                "run": delivery.run,
+            },
+        )
+
+    def is_running(self, delivery: Delivery) -> bool | None:
+        """Does the execution of the delivery's run go on; None if it never began."""
+        return self.executions.is_running(delivery.execution_name)
