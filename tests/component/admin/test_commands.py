@@ -24,6 +24,7 @@ from headrace.exports.model import (
     new_operation,
 )
 from headrace.exports.schedules import Cursor, Reason, ScheduledRun
+from headrace.exports.webhooks import Notice
 from headrace.identity.model import secret_matches
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
@@ -35,7 +36,10 @@ CATALOG = """\
 tenants: [{id: northwind, name: Northwind}, {id: harbour, name: "[bold]Harbour[/bold]"}]
 clients:
   - {id: integrator, name: I, tenants: [northwind, harbour]}
-  - {id: bureau, name: B, tenants: [northwind]}
+  - id: bureau
+    name: B
+    tenants: [northwind]
+    webhooks: [{name: hooks, url: "https://hooks.example/in?key=sesame"}]
 sources: [{name: hr, kind: duckdb, options: {path: "${PLACE}"}}]
 configurations:
   - id: full
@@ -46,6 +50,8 @@ configurations:
     tables:
       - {name: people, source: employees, columns: [id, name], tenant_column: tenant}
 """
+
+TABLES = ("CatalogTable", "CredentialsTable", "WebhookSecretsTable", "OperationsTable")
 
 STACK = {
     "Resources": {
@@ -63,11 +69,12 @@ STACK = {
                 "BillingMode": "PAY_PER_REQUEST",
             },
         }
-        for name in ("CatalogTable", "CredentialsTable", "OperationsTable")
-    },
+        for name in TABLES
+    }
+    | {"WebhookKey": {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {}}}},
     "Outputs": {
-        f"{name}Name": {"Value": {"Ref": name}}
-        for name in ("CatalogTable", "CredentialsTable", "OperationsTable")
+        **{f"{name}Name": {"Value": {"Ref": name}} for name in TABLES},
+        "WebhookKeyArn": {"Value": {"Fn::GetAtt": ["WebhookKey", "Arn"]}},
     },
 }
 
@@ -150,13 +157,13 @@ def test_problems_go_to_stderr_with_their_lines(run: Run, tmp_path: Path) -> Non
     assert refused.err == (
         'catalog/all.yaml:4: clients[1].id: the client "integrator" is declared already at '
         "catalog/all.yaml:3; take one of them out\n"
-        "catalog/all.yaml:13: configurations[0].tables[0].columns[1]: main.employees has no "
+        "catalog/all.yaml:16: configurations[0].tables[0].columns[1]: main.employees has no "
         'column "nam"; did you mean "name"?\n'
         "2 problems; nothing was published.\n"
     )
     as_json = run("catalog", "publish", "--json")
     assert as_json.code == as_json.json["exitCode"] == 1
-    assert [p["line"] for p in as_json.json["error"]["problems"]] == [4, 13]
+    assert [p["line"] for p in as_json.json["error"]["problems"]] == [4, 16]
     assert as_json.err == ""
     assert run("catalog", "show").code == 3
 
@@ -317,16 +324,86 @@ def test_a_client_must_be_published_first(run: Run) -> None:
     assert "no client integrater" in unknown.err
 
 
+# --- webhooks -------------------------------------------------------------------------------
+
+
+def test_a_signing_secret_is_printed_once_and_kept_sealed(run: Run) -> None:
+    run("catalog", "publish")
+    issued = run("webhook", "secret", "bureau", "hooks")
+    assert issued.code == 0
+    secret = issued.out.splitlines()[1].split()[1]
+    assert secret.startswith("whsec_")
+    assert secret not in issued.err
+    deployment = Deployment.on_aws("headrace")
+    assert deployment.webhook_secrets().of("bureau", "hooks") == (secret,)
+    kept = boto3.client("dynamodb").scan(TableName=deployment.outputs["WebhookSecretsTableName"])
+    assert secret.removeprefix("whsec_") not in repr(kept["Items"])
+    for command in (("webhook", "list"), ("webhook", "list", "--json")):
+        assert secret not in run(*command).out
+
+
+def test_signing_secrets_change_without_a_pause(run: Run) -> None:
+    run("catalog", "publish")
+    first = run("webhook", "secret", "bureau", "hooks", "--json").json
+    second = run("webhook", "secret", "bureau", "hooks", "--json").json
+    assert run("webhook", "secret", "bureau", "hooks").code == 4
+    [listed] = run("webhook", "list", "--json").json["webhooks"]
+    assert (listed["clientId"], listed["webhook"], listed["default"]) == ("bureau", "hooks", False)
+    assert [one["secretId"] for one in listed["secrets"]] == [
+        first["secretId"],
+        second["secretId"],
+    ]
+    assert run("webhook", "revoke-secret", "bureau", "hooks", first["secretId"]).code == 0
+    assert run("webhook", "revoke-secret", "bureau", "hooks", first["secretId"]).code == 3
+    kept = Deployment.on_aws("headrace").webhook_secrets().of("bureau", "hooks")
+    assert kept == (second["secret"],)
+
+
+@pytest.mark.parametrize("named", [("bureau", "hoks"), ("integrator", "hooks"), ("no", "hooks")])
+def test_only_webhooks_of_the_published_catalog_get_secrets(
+    run: Run, named: tuple[str, str]
+) -> None:
+    run("catalog", "publish")
+    refused = run("webhook", "secret", *named)
+    assert refused.code == 3
+    assert "publish first" in refused.err
+
+
+def test_a_webhook_to_this_machine_is_for_a_local_platform(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "catalog" / "all.yaml"
+    path.write_text(CATALOG.replace("https://hooks.example/in?key=sesame", "http://localhost:80/"))
+    refused = run("catalog", "publish")
+    assert refused.code == 1
+    assert "clients[1].webhooks[0].url: must be https" in refused.err
+    assert "clients[1].webhooks[0].url" in run("catalog", "check", "--offline").err
+    (tmp_path / ".local").mkdir()
+    about = {"region": "eu-west-1", "aws_endpoint_url": "http://127.0.0.1:9", "outputs": {}}
+    (tmp_path / ".local" / "headrace.json").write_text(json.dumps(about))
+    assert run("catalog", "check", "--offline", "--local").code == 0
+
+
+def test_an_operation_is_shown_with_what_its_webhook_was_told(run: Run) -> None:
+    run("catalog", "publish")
+    told = started("northwind", "bureau", 1, notice=Notice("hooks", "https://api.example"))
+    shown = run("operations", "show", told.operation_id, "--json").json
+    [delivery] = shown["deliveries"]
+    assert (delivery["endpoint"], delivery["state"], delivery["tries"]) == ("hooks", "pending", 0)
+    printed = run("operations", "show", told.operation_id).out
+    assert "hooks" in printed
+    assert "pending" in printed
+    assert "sesame" not in printed
+
+
 # --- operations -----------------------------------------------------------------------------
 
 
-def started(tenant: str, client_id: str, minute: int) -> Operation:
+def started(tenant: str, client_id: str, minute: int, notice: Notice | None = None) -> Operation:
     moment = NOON + timedelta(minutes=minute)
     operation = new_operation(
         RandomIds().new(moment),
         tenant,
         client_id,
-        ExportRequest("full", ("people",), FileFormat.CSV, Compression.NONE),
+        ExportRequest("full", ("people",), FileFormat.CSV, Compression.NONE, notice=notice),
         1,
         "2026-03-01",
         moment,

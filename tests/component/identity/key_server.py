@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +29,7 @@ class KeyServer:
     port: int = 0
     certificate: Path = Path()
     requests: list[str] = field(default_factory=list)
+    posted: list[tuple[bytes, Message]] = field(default_factory=list)
     answer: Callable[[BaseHTTPRequestHandler], None] = lambda _: None
     document: Any = field(default_factory=lambda: {"keys": []})
 
@@ -87,6 +89,11 @@ def key_server(folder: Path) -> Iterator[KeyServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             here.requests.append(self.path)
+            here.answer(self)
+
+        def do_POST(self) -> None:
+            here.requests.append(self.path)
+            here.posted.append((self.rfile.read(int(self.headers["Content-Length"])), self.headers))
             here.answer(self)
 
         def log_message(self, format: str, *args: object) -> None:

@@ -2,6 +2,7 @@
 
 from headrace.catalog.model import Catalog, Client, Tenant
 from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
+from headrace.exports.webhooks import Endpoint
 
 
 def a_tenant(tenant_id: str = "northwind", **changes: object) -> Tenant:
@@ -42,7 +43,10 @@ def a_configuration(
 def a_catalog(*configurations: Configuration, **changes: object) -> Catalog:
     values = {
         "tenants": (a_tenant(), a_tenant("harbour", kms_key="alias/harbour")),
-        "clients": (a_client(), a_client("bureau", tenants=("northwind", "harbour"))),
+        "clients": (
+            a_client(webhooks=(Endpoint("hooks", "https://hooks.example/in", default=True),)),
+            a_client("bureau", tenants=("northwind", "harbour")),
+        ),
         "sources": (Source("hr", "ducklake", {"catalog": "sqlite:/x", "data_path": "/y"}),),
         **changes,
     }

@@ -173,6 +173,43 @@ def test_defaults() -> None:
             '"192.0.2.0/24" or "2001:db8::/32"',
         ),
         (
+            "    tenants: [northwind]",
+            '    tenants: [northwind]\n    webhooks: [{name: w, url: "http://hooks.example/"}]',
+            "11: clients[0].webhooks[0].url: must be https: what goes by http can be read and "
+            "changed on its way",
+        ),
+        (
+            "    tenants: [northwind]",
+            '    tenants: [northwind]\n    webhooks: [{name: w, url: "http://127.0.0.1:8080/"}]',
+            "11: clients[0].webhooks[0].url: must be https; http is for a platform on this machine "
+            "(--local)",
+        ),
+        (
+            "    tenants: [northwind]",
+            '    tenants: [northwind]\n    webhooks: [{name: w, url: "https://me:it@hooks.example/"}]',
+            "11: clients[0].webhooks[0].url: is no URL that can be called: it must not hold a user "
+            "name or password",
+        ),
+        (
+            "    tenants: [northwind]",
+            '    tenants: [northwind]\n    webhooks: [{name: w, url: "file:///etc/passwd"}]',
+            "11: clients[0].webhooks[0].url: is no URL that can be called: it must be https or "
+            "http://HOST/…, without a #",
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwind]\n"
+            '    webhooks: [{name: w, url: "https://a.b/"}, {name: w, url: "https://c.d/"}]',
+            '8: clients[0]: has two webhooks "w"; give one of them another name',
+        ),
+        (
+            "    tenants: [northwind]",
+            "    tenants: [northwind]\n    webhooks:\n"
+            '      - {name: v, url: "https://a.b/", default: true}\n'
+            '      - {name: w, url: "https://a.b/", default: true}',
+            "8: clients[0]: has 2 default webhooks; there can be one only",
+        ),
+        (
             "kind: ducklake",
             "kind: ducklak",
             '13: sources[0].kind: "ducklak" is none of ducklake, postgresql, duckdb, parquet, '

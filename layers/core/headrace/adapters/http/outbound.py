@@ -120,13 +120,14 @@ class Fetcher:
 
 @dataclass(frozen=True)
 class Poster:
-    """Posts messages: the ``Courier`` port. Of the answer only the status is looked at."""
+    """Posts JSON messages: the ``Courier`` port. Of the answer only the status is looked at."""
 
     policy: OutboundPolicy = field(default_factory=OutboundPolicy)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The status of the answer, of a redirect too. Raises AddressRefused, Unavailable."""
-        with _answer(self.policy, "POST", url, body, headers) as response:
+        ours = {"Content-Type": "application/json", "User-Agent": "Headrace"}
+        with _answer(self.policy, "POST", url, body, {**ours, **headers}) as response:
             return response.status
 
 
@@ -150,6 +151,9 @@ def _answer(
             headers={**headers, "Connection": "close"},
         )
         with connection.getresponse() as response:
+            if connection.aborted:
+                # Headers that are cut off look like headers that have ended.
+                raise TimeoutError("the answer took too long")
             yield response
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unavailable(f"The server cannot be reached: {type(error).__name__}.") from error
@@ -173,11 +177,13 @@ class _PinnedConnection(http.client.HTTPConnection):
     def __init__(self, parts: SplitResult, policy: OutboundPolicy) -> None:
         self._tls = policy.tls() if parts.scheme == "https" else None
         self._policy = policy
-        self._aborted = False
+        self.aborted = False
         # Kept here too: http.client lets go of its own as soon as a response has begun.
         self._open: socket.socket | None = None
         self.default_port = http.client.HTTP_PORT if self._tls is None else http.client.HTTPS_PORT
-        super().__init__(parts.hostname or "", parts.port, timeout=policy.seconds)
+        # Without a port http.client would look for one in an IPv6 address.
+        port = parts.port or self.default_port
+        super().__init__(parts.hostname or "", port, timeout=policy.seconds)
 
     def connect(self) -> None:
         """Resolves once, checks every address, connects to one of them.
@@ -191,7 +197,7 @@ class _PinnedConnection(http.client.HTTPConnection):
         plain = self._to_first(addresses)
         if self._tls is None:
             self._open = self.sock = plain
-            if self._aborted:
+            if self.aborted:
                 raise TimeoutError("connecting took too long")
             return
         try:
@@ -203,7 +209,7 @@ class _PinnedConnection(http.client.HTTPConnection):
             plain.close()
             raise
         self._open = self.sock = secured
-        if self._aborted:
+        if self.aborted:
             raise TimeoutError("connecting took too long")
         secured.do_handshake()
 
@@ -214,7 +220,7 @@ class _PinnedConnection(http.client.HTTPConnection):
     def _to_first(self, addresses: list[str]) -> socket.socket:
         failure = OSError("no address")
         for address in addresses:
-            if self._aborted:
+            if self.aborted:
                 break
             try:
                 return socket.create_connection((address, self.port), self.timeout)
@@ -224,7 +230,7 @@ class _PinnedConnection(http.client.HTTPConnection):
 
     def abort(self) -> None:
         """Ends the call from another thread."""
-        self._aborted = True
+        self.aborted = True
         if self._open is not None:
             with suppress(OSError):
                 # Past the TLS layer, which another thread is in the middle of.
