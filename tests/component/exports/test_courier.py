@@ -13,6 +13,7 @@ import pytest
 from headrace.adapters.http.outbound import OutboundPolicy, Poster, is_public_or_within
 from headrace.kernel.errors import AddressRefused, Unavailable
 from headrace.runtime import wiring
+from headrace.runtime.settings import Settings
 from tests.component.identity.key_server import (
     KeyServer,
     drip,
@@ -56,17 +57,9 @@ def plain_port() -> Iterator[int]:
         server.server_close()
 
 
-def deployed(monkeypatch: pytest.MonkeyPatch, networks: str) -> OutboundPolicy:
-    """The policy of a deployment whose parameter says this."""
-    monkeypatch.setenv("WEBHOOK_NETWORKS", networks)
-    for name in ("WEBHOOK_SECRETS_TABLE", "WEBHOOK_KEY", "OPERATIONS_TABLE", "CATALOG_TABLE"):
-        monkeypatch.setenv(name, "x")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    for cached in (wiring.settings, wiring.deliveries, wiring.configurations, wiring.client):
-        monkeypatch.setattr(wiring, cached.__name__, cached.__wrapped__)
-    courier = wiring.deliver_webhook().courier
-    assert isinstance(courier, Poster)
-    return courier.policy
+def deployed(networks: str) -> Poster:
+    """What delivers in a deployment whose parameter WebhookNetworks says this."""
+    return Poster(wiring.webhook_policy(Settings({"WEBHOOK_NETWORKS": networks}).webhook_networks))
 
 
 def test_a_message_is_posted_with_its_headers(server: KeyServer) -> None:
@@ -140,12 +133,9 @@ def test_an_answer_that_does_not_come_in_time_is_none(server: KeyServer, start: 
         "file:///etc/passwd",
     ],
 )
-def test_production_delivers_to_the_internet_only(
-    plain_port: int, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
-    policy = deployed(monkeypatch, "none")
+def test_production_delivers_to_the_internet_only(plain_port: int, url: str) -> None:
     with pytest.raises(AddressRefused):
-        Poster(policy).post(url.format(port=plain_port), BODY, {})
+        deployed("none").post(url.format(port=plain_port), BODY, {})
 
 
 @pytest.mark.abuse(126)
@@ -158,11 +148,9 @@ def test_production_delivers_to_the_internet_only(
         "https://example.com\\@internal/",
     ],
 )
-def test_user_names_and_odd_characters_are_refused(
-    monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
+def test_user_names_and_odd_characters_are_refused(url: str) -> None:
     with pytest.raises(AddressRefused):
-        Poster(deployed(monkeypatch, "127.0.0.0/8")).post(url, BODY, {})
+        deployed("127.0.0.0/8").post(url, BODY, {})
 
 
 @pytest.mark.abuse(123)
@@ -183,22 +171,18 @@ def test_the_name_is_resolved_once_and_the_checked_address_is_called(
     assert asked == ["localhost"]
 
 
-def test_where_loopback_is_listed_it_is_called_by_http_too(
-    plain_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    policy = deployed(monkeypatch, "127.0.0.0/8")
-    assert Poster(policy).post(f"http://127.0.0.1:{plain_port}/in", BODY, {}) == 204
+def test_where_loopback_is_listed_it_is_called_by_http_too(plain_port: int) -> None:
+    assert deployed("127.0.0.0/8").post(f"http://127.0.0.1:{plain_port}/in", BODY, {}) == 204
 
 
-def test_a_network_of_the_operators_is_called_by_https_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    policy = deployed(monkeypatch, "10.20.0.0/16, 127.0.0.0/8")
+def test_a_network_of_the_operators_is_called_by_https_only() -> None:
+    courier = deployed("10.20.0.0/16, 127.0.0.0/8")
+    policy = courier.policy
     assert policy.allows(ip_address("10.20.3.4"))
     assert not policy.plain(ip_address("10.20.3.4"))
     assert not policy.allows(ip_address("10.21.0.1"))
     with pytest.raises(AddressRefused):
-        Poster(policy).post("http://10.20.3.4/", BODY, {})
+        courier.post("http://10.20.3.4/", BODY, {})
 
 
 @pytest.mark.abuse(120)

@@ -69,6 +69,8 @@ class RunSchedules:
     baselines: Baselines
     start: StartExport
     start_increment: Callable[[], StartIncrement]
+    base_url: str = ""
+    """Where the API is, for links in what webhooks are told; empty if nothing says so."""
 
     def __call__(self) -> Looked:
         """Looks at all schedules. One schedule's trouble does not keep the others waiting.
@@ -194,6 +196,7 @@ class _Look:
             schedule.compression,
             schedule.entity,
             run.key,
+            base_url=self.work.base_url,
         )
         return run.started(standing.operation.operation_id, standing.operation.kind, reason)
 
@@ -207,6 +210,7 @@ class _Look:
             schedule.compression,
             schedule.entity,
             run.key,
+            base_url=self.work.base_url,
         )
         return run.started(standing.operation.operation_id, standing.operation.kind)
 

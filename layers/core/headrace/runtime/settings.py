@@ -113,14 +113,19 @@ class Settings:
             part_bytes=int(self._text("PART_MIB", "8")) * 1024 * 1024,
         )
 
+    @property
+    def public_base_url(self) -> str:
+        """The URL that clients use, without a slash at its end; empty if it is not configured."""
+        return self._text("PUBLIC_BASE_URL").rstrip("/")
+
     def base_url(self, request_context: Mapping[str, Any]) -> str:
         """The URL that paths are appended to, without a slash at its end.
 
         The configured one, else that of the API's own endpoint, which does not depend on the
         host header of the request: tokens name it as their issuer.
         """
-        if configured := self._text("PUBLIC_BASE_URL"):
-            return configured.rstrip("/")
+        if configured := self.public_base_url:
+            return configured
         region = self._text("AWS_REGION", "eu-west-1")
         api, stage = request_context["apiId"], request_context["stage"]
         return f"https://{api}.execute-api.{region}.amazonaws.com/{stage}"

@@ -7,7 +7,7 @@ own work takes: those of the API neither DuckDB nor the workers' code.
 # ruff: noqa: PLC0415
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headrace.adapters.dynamodb.deliveries import DynamoDeliveries
     from headrace.adapters.dynamodb.operations import DynamoOperations
     from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
+    from headrace.adapters.http.outbound import Network, OutboundPolicy
     from headrace.adapters.s3.files import S3Files
     from headrace.adapters.stepfunctions.workflows import (
         StepFunctionsDeliveries,
@@ -132,27 +133,31 @@ def deliveries() -> "DynamoDeliveries":
     return DynamoDeliveries(table, settings().limits.lease)
 
 
+def webhook_policy(networks: "Sequence[Network]") -> "OutboundPolicy":
+    """Where webhooks may go: to the Internet and these networks; by http to loopback only."""
+    from headrace.adapters.http.outbound import OutboundPolicy, is_public_or_within
+
+    return OutboundPolicy(
+        allows=is_public_or_within(networks), plain=lambda address: address.is_loopback, seconds=15
+    )
+
+
 def deliver_webhook() -> "delivering.DeliverWebhook":
     """Task of the workflow of deliveries."""
     import random
 
     from headrace.adapters.dynamodb.table import Table
     from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
-    from headrace.adapters.http.outbound import OutboundPolicy, Poster, is_public_or_within
+    from headrace.adapters.http.outbound import Poster
     from headrace.adapters.kms.seal import KmsSeal
     from headrace.exports.delivering import DeliverWebhook
 
     table = Table(client("dynamodb"), settings().webhook_secrets_table)
-    policy = OutboundPolicy(
-        allows=is_public_or_within(settings().webhook_networks),
-        plain=lambda address: address.is_loopback,
-        seconds=15,
-    )
     return DeliverWebhook(
         deliveries(),
         configurations(),
         DynamoWebhookSecrets(table, KmsSeal(client("kms"), settings().webhook_key)),
-        Poster(policy),
+        Poster(webhook_policy(settings().webhook_networks)),
         clock(),
         random.random,
     )
@@ -382,4 +387,5 @@ def run_schedules() -> "scheduling.RunSchedules":
         baselines(),
         start_export(),
         start_increment,
+        settings().public_base_url,
     )
