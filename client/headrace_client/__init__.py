@@ -8,7 +8,8 @@
             print(file.path, file.rows, file.sha256)
 
 `HeadraceClient` has the calls of the API; `Pull` is all of them in the order that ends with
-verified files in a directory, safe to be killed and run again. Errors are in
+verified files in a directory, safe to be killed and run again; `Sync` keeps a copy of the tables
+up to date, in what `sync_destination` names. Errors are in
 `headrace_client.errors`, what happens during a pull in `headrace_client.events`.
 """
 
@@ -19,9 +20,12 @@ from headrace_client.errors import (
     ApiError,
     AuthenticationError,
     Conflict,
+    DestinationError,
+    DestinationInUse,
     DirectoryInUse,
     FileExpired,
     HeadraceClientError,
+    IncrementsUnavailable,
     InvalidRequest,
     LocalFileError,
     NetworkError,
@@ -30,14 +34,18 @@ from headrace_client.errors import (
     OperationUnsuccessful,
     ProtocolError,
     QuotaExhausted,
+    ResyncRequired,
     ServiceError,
     SetupError,
+    SyncVersionExpired,
+    SyncVersionUnknown,
     TooManyRequests,
     VerificationError,
     WaitTimeout,
 )
 from headrace_client.model import (
     Compression,
+    Content,
     Failure,
     FieldMetadata,
     FileFormat,
@@ -46,22 +54,30 @@ from headrace_client.model import (
     ManifestFile,
     Metadata,
     Operation,
+    OperationKind,
     OperationPage,
     Part,
     Quota,
     Status,
+    SyncStanding,
     TableMetadata,
 )
 from headrace_client.pull import Pull, Pulled, Wanted
 from headrace_client.retrying import RetryPolicy
+from headrace_client.sync.address import destination as sync_destination
+from headrace_client.sync.run import Action, Sync, Synced
 from headrace_client.version import VERSION as __version__
 
 __all__ = [
     "AccessDenied",
+    "Action",
     "ApiError",
     "AuthenticationError",
     "Compression",
     "Conflict",
+    "Content",
+    "DestinationError",
+    "DestinationInUse",
     "DirectoryInUse",
     "Download",
     "DownloadedFile",
@@ -71,6 +87,7 @@ __all__ = [
     "FileFormat",
     "HeadraceClient",
     "HeadraceClientError",
+    "IncrementsUnavailable",
     "InvalidRequest",
     "Job",
     "LocalFileError",
@@ -81,6 +98,7 @@ __all__ = [
     "NotFound",
     "Operation",
     "OperationActive",
+    "OperationKind",
     "OperationPage",
     "OperationUnsuccessful",
     "Part",
@@ -89,14 +107,21 @@ __all__ = [
     "Pulled",
     "Quota",
     "QuotaExhausted",
+    "ResyncRequired",
     "RetryPolicy",
     "ServiceError",
     "SetupError",
     "Status",
+    "Sync",
+    "SyncStanding",
+    "SyncVersionExpired",
+    "SyncVersionUnknown",
+    "Synced",
     "TableMetadata",
     "TooManyRequests",
     "VerificationError",
     "WaitTimeout",
     "Wanted",
     "__version__",
+    "sync_destination",
 ]

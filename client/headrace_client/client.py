@@ -35,7 +35,9 @@ from headrace_client.model import (
     Metadata,
     MetadataPage,
     Operation,
+    OperationKind,
     OperationPage,
+    SyncStanding,
 )
 from headrace_client.retrying import REPEATABLE_STATUSES, RetryPolicy, retry_after_seconds
 from headrace_client.storage import Storage
@@ -44,6 +46,10 @@ from headrace_client.version import USER_AGENT
 
 DEFAULT_TIMEOUT = httpx.Timeout(35.0, connect=10.0)  # the API's own limit for a reply is 29 s
 _PAGES_AT_MOST = 10_000
+_PATHS = {
+    OperationKind.FULL: "/data/v1/fulldata",
+    OperationKind.INCREMENTAL: "/data/v1/incrementals",
+}
 _POLL_SECONDS = 2.0
 _POLL_AT_LEAST = 0.1
 _POLL_AT_MOST = 30.0
@@ -89,6 +95,7 @@ class HeadraceClient:
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
         )
         self._tokens = TokenSource(self._fetch_token, monotonic)
+        self._kinds: dict[str, str] = {}  # of the operations that were seen, as paths need it
 
     def __enter__(self) -> Self:
         return self
@@ -142,24 +149,52 @@ class HeadraceClient:
             "compression": None if compression is None else str(compression),
             "entity": entity,
         }
+        return self._start(OperationKind.FULL, wanted, idempotency_key)
+
+    def sync_version(
+        self, configuration_id: str | None = None, *, entity: str | None = None
+    ) -> SyncStanding:
+        """Where the caller's data and the source stand. Raises IncrementsUnavailable."""
+        query = {"configurationId": configuration_id, "entity": entity}
         response = self._call(
-            "POST",
-            "/data/v1/fulldata",
-            json={name: value for name, value in wanted.items() if value is not None},
-            headers={"Idempotency-Key": idempotency_key or str(uuid.uuid4())},
+            "GET",
+            "/data/v1/incrementals/syncversion",
+            params={name: value for name, value in query.items() if value is not None},
         )
-        return _operation(response)
+        return SyncStanding.from_json(_json(response))
+
+    def start_increment(
+        self,
+        since: str,
+        file_format: FileFormat | str | None = None,
+        compression: Compression | str | None = None,
+        *,
+        entity: str | None = None,
+        configuration_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Operation:
+        """Start an export of what changed since the version `since`; else as a full export.
+
+        Raises SyncVersionExpired and ResyncRequired where only a full export helps,
+        SyncVersionUnknown and IncrementsUnavailable.
+        """
+        wanted = {
+            "syncVersion": since,
+            "configurationId": configuration_id,
+            "fileFormat": None if file_format is None else str(file_format),
+            "compression": None if compression is None else str(compression),
+            "entity": entity,
+        }
+        return self._start(OperationKind.INCREMENTAL, wanted, idempotency_key)
 
     def status(self, operation_id: str) -> Operation:
-        """The operation with its jobs."""
-        return _operation(self._call("GET", f"/data/v1/fulldata/{_segment(operation_id)}/status"))
+        """The operation with its jobs, of whatever kind it is."""
+        return self._operation(self._of_operation("GET", operation_id, "/status"))
 
     def retry(self, operation_id: str) -> Operation:
         """Run the failed and cancelled jobs of an ended operation again."""
         try:
-            return _operation(
-                self._call("PUT", f"/data/v1/fulldata/{_segment(operation_id)}/retry")
-            )
+            return self._operation(self._of_operation("PUT", operation_id, "/retry"))
         except Conflict as conflict:
             if conflict.sent > 1 and conflict.code == "operation_not_retryable":
                 # the first sending may have been carried out and its answer lost
@@ -170,12 +205,12 @@ class HeadraceClient:
 
     def cancel(self, operation_id: str) -> Operation:
         """Stop the operation; of one that was cancelled before, nothing changes."""
-        return _operation(self._call("POST", f"/data/v1/fulldata/{_segment(operation_id)}/cancel"))
+        return self._operation(self._of_operation("POST", operation_id, "/cancel"))
 
     def delete(self, operation_id: str) -> None:
         """Delete an ended operation and its files."""
         try:
-            self._call("DELETE", f"/data/v1/fulldata/{_segment(operation_id)}")
+            self._of_operation("DELETE", operation_id)
         except NotFound as missing:
             if missing.sent == 1:
                 raise
@@ -202,7 +237,9 @@ class HeadraceClient:
             "/data/v1/operations",
             params={name: str(value) for name, value in query.items() if value is not None},
         )
-        return OperationPage.from_json(_json(response))
+        page = OperationPage.from_json(_json(response))
+        self._kinds |= {entry.operation_id: entry.kind for entry in page.operations}
+        return page
 
     def manifest(self, operation_id: str) -> Manifest:
         """What a succeeded operation holds; Conflict while it is unfinished."""
@@ -275,6 +312,37 @@ class HeadraceClient:
         )
 
     # -- how it is asked ---------------------------------------------------------------------
+
+    def _start(
+        self, kind: OperationKind, wanted: Mapping[str, str | None], key: str | None
+    ) -> Operation:
+        response = self._call(
+            "POST",
+            _PATHS[kind],
+            json={name: value for name, value in wanted.items() if value is not None},
+            headers={"Idempotency-Key": key or str(uuid.uuid4())},
+        )
+        return self._operation(response)
+
+    def _operation(self, response: httpx.Response) -> Operation:
+        operation = Operation.from_json(
+            _json(response), retry_after_seconds(response.headers.get("Retry-After"))
+        )
+        self._kinds[operation.operation_id] = operation.kind
+        return operation
+
+    def _of_operation(self, method: str, operation_id: str, action: str = "") -> httpx.Response:
+        """Call an operation's path. It depends on its kind: of one never seen, both are tried."""
+        known = self._kinds.get(operation_id)
+        kinds = [kind for kind in _PATHS if known in (None, kind)] or list(_PATHS)
+        for kind in kinds:
+            try:
+                return self._call(method, f"{_PATHS[kind]}/{_segment(operation_id)}{action}")
+            except NotFound as missing:
+                # above 1, an earlier sending may have found it, and deleted it
+                if kind is kinds[-1] or missing.sent > 1:
+                    raise
+        raise AssertionError("unreachable: the last kind returns or raises")
 
     def _metadata_pages(self, configuration_id: str | None) -> Iterator[MetadataPage]:
         for number in range(1, _PAGES_AT_MOST + 1):
@@ -410,12 +478,6 @@ def _segment(identifier: str) -> str:
     if identifier in ("", ".", ".."):
         raise SetupError(f"{identifier!r} is not an id.")
     return quote(identifier, safe="")
-
-
-def _operation(response: httpx.Response) -> Operation:
-    return Operation.from_json(
-        _json(response), retry_after_seconds(response.headers.get("Retry-After"))
-    )
 
 
 def _json(response: httpx.Response) -> Mapping[str, Any]:

@@ -9,7 +9,11 @@ HeadraceClientError
 │   ├── Conflict                 409
 │   │   └── OperationActive          one operation at a time; names the one that blocks
 │   ├── FileExpired              410
+│   ├── ResyncRequired           410: the changes cannot be told, only a full export helps
+│   │   └── SyncVersionExpired       nor are they kept any longer
 │   ├── InvalidRequest           400, 405, 413, 422; names the fields
+│   │   ├── SyncVersionUnknown       the version is none of this client's
+│   │   └── IncrementsUnavailable    the source keeps no changes, or not of these tables
 │   ├── TooManyRequests          429
 │   │   └── QuotaExhausted           the day's operations are used up
 │   └── ServiceError             5xx
@@ -18,6 +22,8 @@ HeadraceClientError
 ├── OperationUnsuccessful    the operation failed, was cancelled, or expired
 ├── WaitTimeout              the operation did not end in the time that the caller set
 ├── VerificationError        bytes that are not the ones the manifest promises
+├── DestinationError         what a sync writes into refuses
+│   └── DestinationInUse         another sync works on it
 └── LocalFileError           disk full, no permission, directory in use
     └── DirectoryInUse
 """
@@ -126,6 +132,26 @@ class FileExpired(ApiError):
     """410: the file was deleted after its time."""
 
 
+class ResyncRequired(ApiError):
+    """410 `resync_required`: what changed cannot be told; only a full export helps."""
+
+    @property
+    def tables(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of table and reason."""
+        held = self.members.get("tables")
+        if not isinstance(held, list):
+            return ()
+        return tuple(
+            (str(entry.get("table", "")), str(entry.get("reason", "")))
+            for entry in held
+            if isinstance(entry, Mapping)
+        )
+
+
+class SyncVersionExpired(ResyncRequired):
+    """410 `sync_version_expired`: the changes since that version are kept no longer."""
+
+
 class InvalidRequest(ApiError):
     """400, 405, 413, 422: the request itself is wrong."""
 
@@ -140,6 +166,14 @@ class InvalidRequest(ApiError):
             for entry in held
             if isinstance(entry, Mapping)
         )
+
+
+class SyncVersionUnknown(InvalidRequest):
+    """422 `sync_version_unknown`: no version that this client's data ever stood at."""
+
+
+class IncrementsUnavailable(InvalidRequest):
+    """422 `increments_unavailable`: the source keeps no changes, or not of these tables."""
 
 
 class TooManyRequests(ApiError):
@@ -192,6 +226,18 @@ class VerificationError(HeadraceClientError):
     code = "verification_failed"
 
 
+class DestinationError(HeadraceClientError):
+    """The database or folder that a sync writes into refuses; nothing of this run was applied."""
+
+    code = "destination"
+
+
+class DestinationInUse(DestinationError):
+    """Another sync works on the destination, or a program holds it open."""
+
+    code = "destination_in_use"
+
+
 class LocalFileError(HeadraceClientError):
     """The local disk or directory refuses."""
 
@@ -218,6 +264,10 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 }
 _BY_CODE: Mapping[tuple[int, str], type[ApiError]] = {
     (409, "operation_active"): OperationActive,
+    (410, "resync_required"): ResyncRequired,
+    (410, "sync_version_expired"): SyncVersionExpired,
+    (422, "sync_version_unknown"): SyncVersionUnknown,
+    (422, "increments_unavailable"): IncrementsUnavailable,
     (429, "quota_exhausted"): QuotaExhausted,
 }
 

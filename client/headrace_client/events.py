@@ -17,8 +17,8 @@ class Note:
 
 @dataclass(frozen=True)
 class OperationChosen:
-    """The operation is known. `how` is `started`, `resumed` (left unfinished by an earlier pull
-    into this directory), `joined` (another pull of this client started it) or `given`."""
+    """The operation is known. `how` is `started`, `resumed` (left unfinished by an earlier run),
+    `joined` (another pull of this client started it) or `given`."""
 
     operation: Operation
     how: str

@@ -34,6 +34,20 @@ class Compression(StrEnum):
     ZSTD = "zstd"
 
 
+class OperationKind(StrEnum):
+    """What an operation exports: all rows, or what changed since a version."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+
+
+class Content(StrEnum):
+    """What a document holds: all rows of the table, or its net changes."""
+
+    FULL = "full"
+    CHANGES = "changes"
+
+
 class Status(StrEnum):
     """The states of an operation and of its jobs."""
 
@@ -112,6 +126,12 @@ class _Document:
             return Status(self.text(name))
         except ValueError:
             raise self._wrong(name, "a status this client knows") from None
+
+    def content(self, name: str) -> Content:
+        try:
+            return Content(self.text_or_none(name) or Content.FULL)
+        except ValueError:
+            raise self._wrong(name, "a content this client knows") from None
 
     def documents(self, name: str) -> Sequence[object]:
         held = self._held.get(name)
@@ -200,7 +220,8 @@ class Job:
 @dataclass(frozen=True)
 class Operation:
     """One run of an export. `jobs` is empty in a list of operations. `rows` and `bytes` grow while
-    it runs; `seconds_left` is the service's guess, None where it has none.
+    it runs; `seconds_left` is the service's guess, None where it has none. An increment begins at
+    `since_sync_version`, and has a `sync_version` once every document is complete.
 
     `retry_after` is not part of the document: the seconds that the reply asked to wait before
     the next look, or None.
@@ -227,6 +248,8 @@ class Operation:
     rows: int = 0
     bytes: int = 0
     seconds_left: int | None = None
+    since_sync_version: str | None = None
+    catalog_version: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -236,7 +259,7 @@ class Operation:
         quota = doc.get("quota")
         return cls(
             operation_id=doc.text("operationId"),
-            kind=doc.text_or_none("kind") or "full",
+            kind=doc.text_or_none("kind") or OperationKind.FULL,
             status=doc.status("status"),
             configuration_id=doc.text("configurationId"),
             file_format=doc.text("fileFormat"),
@@ -256,6 +279,8 @@ class Operation:
             rows=doc.count("rows", default=0),
             bytes=doc.count("bytes", default=0),
             seconds_left=doc.count_or_none("secondsLeft"),
+            since_sync_version=doc.text_or_none("sinceSyncVersion"),
+            catalog_version=doc.count_or_none("catalogVersion"),
             raw=held if isinstance(held, Mapping) else {},
         )
 
@@ -317,6 +342,7 @@ class ManifestFile:
     schema_version: int | None
     snapshot: str | None
     parts: tuple[Part, ...]
+    content: Content = Content.FULL
 
     @classmethod
     def from_json(cls, held: object) -> ManifestFile:
@@ -335,12 +361,16 @@ class ManifestFile:
             schema_version=doc.count_or_none("schemaVersion"),
             snapshot=doc.text_or_none("snapshot"),
             parts=tuple(Part.from_json(entry) for entry in doc.documents("parts")),
+            content=doc.content("content"),
         )
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a finished operation holds. `raw` is the document as it came."""
+    """What a finished operation holds. `raw` is the document as it came.
+
+    `sync_version` is what the data stands at once all files are applied; None where one is missing.
+    """
 
     operation_id: str
     configuration_id: str
@@ -349,6 +379,7 @@ class Manifest:
     compression: str
     created_at: datetime | None
     files: tuple[ManifestFile, ...]
+    since_sync_version: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -363,6 +394,7 @@ class Manifest:
             compression=doc.text_or_none("compression") or "none",
             created_at=doc.time_or_none("createdAt"),
             files=tuple(ManifestFile.from_json(entry) for entry in doc.documents("files")),
+            since_sync_version=doc.text_or_none("sinceSyncVersion"),
             raw=held if isinstance(held, Mapping) else {},
         )
 
@@ -372,12 +404,15 @@ class FieldMetadata:
     """One public column of a table.
 
     ``text_of``: its values are the texts that the source writes of this type of its own.
+    ``precision`` and ``scale`` are those of a decimal, None where it has none.
     """
 
     name: str
     type: str
     nullable: bool
     text_of: str | None = None
+    precision: int | None = None
+    scale: int | None = None
 
     @classmethod
     def from_json(cls, held: object) -> FieldMetadata:
@@ -388,6 +423,8 @@ class FieldMetadata:
             type=doc.text("type"),
             nullable=doc.flag("nullable"),
             text_of=doc.text_or_none("textOf"),
+            precision=doc.count_or_none("precision"),
+            scale=doc.count_or_none("scale"),
         )
 
 
@@ -451,3 +488,30 @@ class Metadata:
     tenant: str | None
     catalog_version: int | None
     tables: tuple[TableMetadata, ...]
+
+
+@dataclass(frozen=True)
+class SyncStanding:
+    """The version that the caller's data stands at, and between which increments can be had.
+
+    `sync_version` is that of the caller's last completed operation, else `latest`, the version
+    that an operation begun now would see.
+    """
+
+    configuration_id: str
+    sync_version: str
+    latest: str
+    min_valid_sync_version: str | None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, held: object) -> SyncStanding:
+        """Read the reply of GET /data/v1/incrementals/syncversion."""
+        doc = _Document(held, "sync version")
+        return cls(
+            configuration_id=doc.text("configurationId"),
+            sync_version=doc.text("syncVersion"),
+            latest=doc.text("latest"),
+            min_valid_sync_version=doc.text_or_none("minValidSyncVersion"),
+            raw=held if isinstance(held, Mapping) else {},
+        )

@@ -42,6 +42,7 @@ _STARTS_AT_MOST = 3
 class Wanted:
     """What the caller asks for; None leaves a choice open (a new operation takes the default).
 
+    `since` asks for what changed since that version, instead of all rows.
     `new` starts an operation even where one could be gone on with; `operation_id` downloads
     this operation and starts none.
     """
@@ -52,6 +53,7 @@ class Wanted:
     entity: str | None = None
     new: bool = False
     operation_id: str | None = None
+    since: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Pull:
                 operation.operation_id, timeout=self.timeout, on_status=self._seen
             )
             if operation.status is not Status.SUCCEEDED:
-                raise OperationUnsuccessful(operation, _why(operation))
+                raise OperationUnsuccessful(operation, why_unsuccessful(operation))
             manifest = self.client.manifest(operation.operation_id)
             if manifest.operation_id != operation.operation_id:
                 raise ProtocolError("The service's manifest is of another operation.")
@@ -128,6 +130,7 @@ class Pull:
             file_format=str(wanted.file_format or FileFormat.CSV),
             compression=str(wanted.compression or Compression.NONE),
             entity=wanted.entity,
+            since=wanted.since,
         )
         return self._start(workspace, fresh, may_join=not wanted.new)
 
@@ -147,6 +150,8 @@ class Pull:
         differing = [
             f"{name} {held or 'default'}" for name, now, held in asked if now not in (None, held)
         ]
+        if wanted.since != left.since:
+            differing.append("all rows" if left.since is None else f"changes since {left.since}")
         if differing:
             raise SetupError(
                 f"{self.directory} holds an unfinished pull with {', '.join(differing)}. Finish "
@@ -165,7 +170,7 @@ class Pull:
         if operation.status.active or operation.status is Status.SUCCEEDED:
             return left, operation, "resumed"
         self._note(
-            f"Operation {left.operation_id} of the last pull has {_ended(operation)}; "
+            f"Operation {left.operation_id} of the last pull has {ended(operation)}; "
             "starting a new one."
         )
         return None
@@ -189,14 +194,7 @@ class Pull:
         """The operation, and whether it is one that ran already."""
         for tried in range(1, _STARTS_AT_MOST + 1):
             try:
-                operation = self.client.start_full_export(
-                    intent.file_format,
-                    intent.compression,
-                    entity=intent.entity,
-                    configuration_id=intent.configuration_id,
-                    idempotency_key=intent.idempotency_key,
-                )
-                return operation, False
+                return self._sent(intent), False
             except OperationActive as active:
                 blocking = self._blocking(active)
                 if blocking is None and tried < _STARTS_AT_MOST:
@@ -208,6 +206,25 @@ class Pull:
                     raise _explained(active, blocking, differing) from None
                 return blocking, True
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _sent(self, intent: Intent) -> Operation:
+        """The answer to the start."""
+        if intent.since is None:
+            return self.client.start_full_export(
+                intent.file_format,
+                intent.compression,
+                entity=intent.entity,
+                configuration_id=intent.configuration_id,
+                idempotency_key=intent.idempotency_key,
+            )
+        return self.client.start_increment(
+            intent.since,
+            intent.file_format,
+            intent.compression,
+            entity=intent.entity,
+            configuration_id=intent.configuration_id,
+            idempotency_key=intent.idempotency_key,
+        )
 
     def _blocking(self, active: OperationActive) -> Operation | None:
         """The operation that blocks, while it does."""
@@ -222,6 +239,11 @@ class Pull:
     def _differing(self, running: Operation, intent: Intent) -> list[str]:
         """In what a running operation is not the one that the intent would start."""
         differing = []
+        if running.since_sync_version != intent.since:
+            since = running.since_sync_version
+            differing.append(
+                f"it holds {'all rows' if since is None else f'changes since {since}'}"
+            )
         if running.file_format != intent.file_format:
             differing.append(f"its format is {running.file_format}")
         if running.compression != intent.compression:
@@ -263,19 +285,21 @@ class Pull:
             compression=operation.compression,
             entity=operation.entity,
             operation_id=operation.operation_id,
+            since=operation.since_sync_version,
         )
 
     def _note(self, text: str) -> None:
         self.listener(Note(text))
 
 
-def _ended(operation: Operation) -> str:
+def ended(operation: Operation) -> str:
+    """How it ended, to stand behind "has"."""
     return {"cancelled": "been cancelled"}.get(operation.status, str(operation.status))
 
 
-def _why(operation: Operation) -> str:
+def why_unsuccessful(operation: Operation) -> str:
     """A sentence on an operation that ended without files."""
-    said = f"Operation {operation.operation_id} has {_ended(operation)}"
+    said = f"Operation {operation.operation_id} has {ended(operation)}"
     if operation.error is not None:
         said += f": {operation.error.detail or operation.error.code}"
     failed = [job for job in operation.jobs if job.error is not None]

@@ -26,6 +26,7 @@ from typing import Any
 
 from headrace_client.errors import (
     DirectoryInUse,
+    HeadraceClientError,
     LocalFileError,
     ProtocolError,
     VerificationError,
@@ -54,6 +55,7 @@ class Intent:
     entity: str | None
     operation_id: str | None = None
     complete: bool = False
+    since: str | None = None
 
     def of(self, operation_id: str) -> Intent:
         """The same intent, answered by this operation."""
@@ -73,24 +75,13 @@ class Workspace:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory; DirectoryInUse when another process does.
-
-        The lock is the kernel's, so it ends with the process however that ends.
-        """
-        with local_errors(self._state):
-            self._state.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DirectoryInUse(
-                    f"Another headrace pull works in {self.directory}. Wait for it, "
-                    "or pull into another directory with --out."
-                ) from None
+        """Hold the directory; DirectoryInUse when another process does."""
+        refusal = DirectoryInUse(
+            f"Another headrace pull works in {self.directory}. Wait for it, "
+            "or pull into another directory with --out."
+        )
+        with locked(self._state / "lock", refusal):
             yield
-        finally:
-            os.close(handle)
 
     def intent(self) -> Intent | None:
         """The last pull's intent; None where there is none, or an unreadable one."""
@@ -147,7 +138,7 @@ class Workspace:
                 partial = self.partial(operation_id, name)
                 if partial.exists():
                     partial.replace(self.final(name))
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
         write_atomically(self.directory / MANIFEST, manifest)
 
     def close_operation(self, operation_id: str) -> None:
@@ -199,7 +190,26 @@ def write_atomically(path: Path, document: object, mode: int = 0o666) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
+
+
+@contextmanager
+def locked(path: Path, refusal: HeadraceClientError) -> Iterator[None]:
+    """Hold the lock file; raises `refusal` when another process does.
+
+    The lock is the kernel's, so it ends with the process however that ends.
+    """
+    with local_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise refusal from None
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -220,7 +230,8 @@ def local_errors(path: Path) -> Iterator[None]:
         raise LocalFileError(f"{named}: {said}.") from error
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make what was created and renamed in it durable."""
     handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

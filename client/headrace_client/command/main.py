@@ -23,6 +23,7 @@ from headrace_client.command.outcome import (
     Exit,
     NothingThere,
     Printer,
+    Stopped,
     Terminated,
     answer,
     exit_of,
@@ -42,6 +43,7 @@ from headrace_client.command.profile import (
     store_profile,
 )
 from headrace_client.command.progress import display
+from headrace_client.command.sync import sync
 from headrace_client.errors import (
     HeadraceClientError,
     SetupError,
@@ -214,6 +216,67 @@ def pull(
         Count the rows of csv and ndjson files, and compare with the manifest.
     """
     wanted = Wanted(configuration, format, compression, entity, new, operation)
+    return _pull(common, out, wanted, jobs, timeout, verify_rows)
+
+
+@app.command
+def changes(
+    *,
+    since: str,
+    out: Annotated[Path, Parameter(name=["--to", "--out"])] = Path(),
+    format: FileFormat | None = None,
+    compression: Compression | None = None,
+    entity: str | None = None,
+    configuration: str | None = None,
+    new: Annotated[bool, Parameter(negative="")] = False,
+    jobs: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 4,
+    timeout: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
+    verify_rows: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Pull what changed since a version, for those who apply changes themselves.
+
+    As `pull`, with documents of changes. manifest.json tells the version that they lead to
+    (syncVersion), and of each file whether it holds changes or all rows (content).
+
+    Parameters
+    ----------
+    since
+        The version that your data stands at: syncVersion of the manifest that you applied last.
+    out
+        The directory for the files.
+    format
+        The files' format; csv unless given.
+    compression
+        The files' compression; none unless given.
+    entity
+        One table only.
+    configuration
+        The configuration's id; the default one unless given.
+    new
+        Start a new operation even where an unfinished one is left.
+    jobs
+        Parallel downloads.
+    timeout
+        Seconds to wait at most for the operation to end.
+    verify_rows
+        Count the rows of csv and ndjson files, and compare with the manifest.
+    """
+    wanted = Wanted(configuration, format, compression, entity, new, since=since)
+    return _pull(common, out, wanted, jobs, timeout, verify_rows)
+
+
+app.command(sync)
+
+
+def _pull(
+    common: Common,
+    out: Path,
+    wanted: Wanted,
+    jobs: int,
+    timeout: float | None,
+    verify_rows: bool,
+) -> int:
     current: list[str] = []
 
     def work(client: HeadraceClient, printer: Printer) -> Exit:
@@ -232,7 +295,7 @@ def pull(
         return answer(common, work)
     except (KeyboardInterrupt, Terminated) as stopped:
         code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
-        Printer(common).error(_Stopped(out, current[0] if current else None), code)
+        Printer(common).error(Stopped(current[0] if current else None), code)
         return code
 
 
@@ -395,21 +458,6 @@ def run() -> None:
     sys.exit(code if isinstance(code, int) else Exit.OK)
 
 
-class _Stopped(HeadraceClientError):
-    """The user interrupted a pull."""
-
-    code = "interrupted"
-
-    def __init__(self, directory: Path, operation_id: str | None) -> None:
-        said = "Interrupted. Run the same command again to go on where it stopped"
-        if operation_id is not None:
-            said += (
-                f"; operation {operation_id} continues on the service, "
-                f"`headrace cancel {operation_id}` stops it"
-            )
-        super().__init__(f"{said}.")
-
-
 def _asked(prompt: str) -> str:
     if not sys.stdin.isatty():
         raise SetupError(f"{prompt.rstrip(': ')} is missing, and there is no terminal to ask.")
@@ -443,6 +491,8 @@ def _pulled_document(pulled: Pulled) -> dict[str, Any]:
         "operationId": download.operation_id,
         "how": pulled.how,
         "configurationId": download.manifest.configuration_id,
+        "kind": pulled.operation.kind,
+        "sinceSyncVersion": download.manifest.since_sync_version,
         "syncVersion": download.manifest.sync_version,
         "fileFormat": download.manifest.file_format,
         "compression": download.manifest.compression,
@@ -480,6 +530,10 @@ def _print_pulled(out: Console, pulled: Pulled) -> None:
         f"in {download.directory.resolve()}",
         markup=False,
     )
+    if download.manifest.since_sync_version is not None:
+        out.print(
+            printable(f"changes up to version {download.manifest.sync_version}"), markup=False
+        )
 
 
 def _metadata_document(held: Metadata) -> dict[str, Any]:
@@ -500,6 +554,8 @@ def _metadata_document(held: Metadata) -> dict[str, Any]:
                         "type": field.type,
                         "nullable": field.nullable,
                         "textOf": field.text_of,
+                        "precision": field.precision,
+                        "scale": field.scale,
                     }
                     for field in table.fields
                 ],

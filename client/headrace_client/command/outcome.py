@@ -25,6 +25,8 @@ from headrace_client.errors import (
     ApiError,
     AuthenticationError,
     Conflict,
+    DestinationError,
+    DestinationInUse,
     FileExpired,
     HeadraceClientError,
     InvalidRequest,
@@ -34,11 +36,13 @@ from headrace_client.errors import (
     OperationActive,
     OperationUnsuccessful,
     ProtocolError,
+    ResyncRequired,
     ServiceError,
     SetupError,
     TooManyRequests,
     VerificationError,
     WaitTimeout,
+    printable,
 )
 from headrace_client.model import Quota, Status
 
@@ -56,6 +60,8 @@ class Exit(IntEnum):
     LOCAL_FILES = 7
     STATE = 8
     TIMEOUT = 9
+    LOCKED = 10
+    DESTINATION = 11
     INTERRUPTED = 130
     PIPE = 141
     TERMINATED = 143
@@ -72,6 +78,8 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.LOCAL_FILES: "local files: disk full, no permission, directory in use",
     Exit.STATE: "not found, expired, or not possible in the present state",
     Exit.TIMEOUT: "--timeout passed; the operation goes on",
+    Exit.LOCKED: "another sync works on the destination, or a program holds it open",
+    Exit.DESTINATION: "the destination of a sync refuses; nothing of this run was applied",
     Exit.INTERRUPTED: "interrupted (Ctrl-C); run again to go on",
     Exit.PIPE: "whoever read the output has left",
     Exit.TERMINATED: "terminated (SIGTERM); run again to go on",
@@ -87,6 +95,21 @@ class NothingThere(HeadraceClientError):
     code = "nothing_there"
 
 
+class Stopped(HeadraceClientError):
+    """The user interrupted a command that can be gone on with."""
+
+    code = "interrupted"
+
+    def __init__(self, operation_id: str | None) -> None:
+        said = "Interrupted. Run the same command again to go on where it stopped"
+        if operation_id is not None:
+            said += (
+                f"; operation {operation_id} continues on the service, "
+                f"`headrace cancel {operation_id}` stops it"
+            )
+        super().__init__(f"{said}.")
+
+
 # the first class that fits counts, so subclasses stand before what they derive from
 _EXITS: tuple[tuple[type[HeadraceClientError], Exit], ...] = (
     (OperationUnsuccessful, Exit.OPERATION_FAILED),
@@ -100,12 +123,15 @@ _EXITS: tuple[tuple[type[HeadraceClientError], Exit], ...] = (
     (NothingThere, Exit.STATE),
     (Conflict, Exit.STATE),
     (FileExpired, Exit.STATE),
+    (ResyncRequired, Exit.STATE),
     (ServiceError, Exit.NETWORK),
     (NetworkError, Exit.NETWORK),
     (ProtocolError, Exit.NETWORK),
     (VerificationError, Exit.VERIFICATION),
     (LocalFileError, Exit.LOCAL_FILES),
     (WaitTimeout, Exit.TIMEOUT),
+    (DestinationInUse, Exit.LOCKED),
+    (DestinationError, Exit.DESTINATION),
 )
 
 
@@ -158,7 +184,7 @@ class Printer:
     def result(self, document: Mapping[str, Any], human: Callable[[Console], None]) -> None:
         """The command's result: the document for --json, else what `human` prints."""
         if self.common.json:
-            print(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))  # noqa: T201
+            print(json.dumps(document, ensure_ascii=False, indent=2, default=plain))  # noqa: T201
         elif not self.common.quiet:
             human(self.out)
 
@@ -178,16 +204,19 @@ class Printer:
             if isinstance(error, (OperationUnsuccessful, WaitTimeout)):
                 held["operation"] = dict(error.operation.raw)
             document = {"error": held, "exitCode": int(code)}
-            print(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))  # noqa: T201
+            print(json.dumps(document, ensure_ascii=False, indent=2, default=plain))  # noqa: T201
             return
         self.err.print(f"headrace: {error.detail}", markup=False, style="red")
+        if isinstance(error, ResyncRequired):
+            for name, reason in error.tables:
+                self.err.print(printable(f"  {name}: {reason}"), markup=False)
         if isinstance(error, InvalidRequest):
             for name, message in error.field_errors:
                 self.err.print(f"  {name}: {message}", markup=False)
         if isinstance(error, OperationUnsuccessful) and error.operation.status in _RETRYABLE:
             self.err.print(
                 f"  `headrace retry {error.operation.operation_id}` runs again what did not "
-                "succeed; the same pull then goes on with it.",
+                "succeed; the same command then goes on with it.",
                 markup=False,
             )
         if quota is not None:
@@ -232,5 +261,6 @@ def answer(common: Common, work: Callable[[HeadraceClient, Printer], Exit]) -> i
         return int(code)
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """How JSON shows a value that it has no form for."""
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -30,7 +30,7 @@ from headrace_client.model import Operation, Status
 
 _CHOSEN = {
     "started": "Started operation {id}",
-    "resumed": "Going on with operation {id}, left unfinished by an earlier pull",
+    "resumed": "Going on with operation {id}, left unfinished by an earlier run",
     "joined": "Joined operation {id}, which another pull started",
     "given": "Downloading operation {id}",
 }
