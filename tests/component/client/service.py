@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.component.client.changing import ChangingSource, Resync
+
 CLIENT_ID = "integrator"
 CLIENT_SECRET = "s3cret-of-the-integrator"
 TENANT = "acme"
@@ -87,8 +89,19 @@ def csv_rows(count: int, width: int = 40) -> bytes:
 class Service:
     """The service; a context manager. Its attributes are its settings and its records."""
 
-    def __init__(self, tables: Mapping[str, bytes], part_bytes: int = 64 * 1024) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, bytes],
+        part_bytes: int = 64 * 1024,
+        source: ChangingSource | None = None,
+    ) -> None:
         self.tables = dict(tables)
+        self.source = source
+        """What is exported instead of `tables`, with increments, if it is given."""
+        self.fails_with: str | None = None
+        """The code that the next increment's jobs fail with."""
+        self.baselines: dict[str, dict[str, str]] = {}
+        """The versions that this client's data stood at, each with the schema hashes then."""
         self.rows: dict[str, int] = {}
         self.part_bytes = part_bytes
         self.whole_digests = True
@@ -168,18 +181,20 @@ class Service:
             self.tokens.clear()
 
     def begin(self, **request: Any) -> dict[str, Any]:
-        """An operation as POST fulldata makes it, begun by somebody else."""
+        """An operation as a POST makes it, begun by somebody else."""
         with self.lock:
-            entity = request.get("entity")
+            entity, since = request.get("entity"), request.get("syncVersion")
+            names = self.tables if self.source is None else self.source.shapes
             operation = {
                 "operationId": f"op-{len(self.operations) + 1:04d}",
-                "kind": "full",
+                "kind": "full" if since is None else "incremental",
                 "status": "scheduled",
                 "configurationId": request.get("configurationId") or self.default_configuration,
                 "fileFormat": request.get("fileFormat", "csv"),
                 "compression": request.get("compression", "none"),
+                "sinceSyncVersion": since,
                 "syncVersion": None,
-                "catalogVersion": 1,
+                "catalogVersion": 1 if self.source is None else self.source.catalog_version,
                 "attempt": 1,
                 "createdAt": "2026-11-23T01:02:03.456789Z",
                 "startedAt": None,
@@ -187,9 +202,11 @@ class Service:
                 "expiresAt": None,
                 "error": None,
                 "looks": 0,
-                "tables": [entity] if entity else sorted(self.tables),
+                "tables": [entity] if entity else sorted(names),
                 "links": {},
             }
+            if self.source is not None:  # what is read is fixed now, whatever is committed later
+                operation["plan"] = self.source.plan(since, self.baselines.get(since or ""))
             if self.entity_shown:
                 operation["entity"] = entity
             self.operations[operation["operationId"]] = operation
@@ -197,20 +214,37 @@ class Service:
 
     def finish(self, operation: dict[str, Any]) -> None:
         with self.lock:
-            operation["status"] = self.ends_as
-            operation["syncVersion"] = "7"
+            ends_as, code = self.ends_as, "job_failed"
+            if operation["kind"] == "incremental" and self.fails_with is not None:
+                ends_as, code, self.fails_with = "failed", self.fails_with, None
+            operation["status"] = ends_as
             operation["endedAt"] = "2026-11-23T01:02:05Z"
-            if self.ends_as == "succeeded":
+            if ends_as == "succeeded" and self.source is not None:
+                self._finish_planned(operation)
+            elif ends_as == "succeeded":
+                operation["syncVersion"] = "7"
                 operation["expiresAt"] = "2126-11-24T01:02:05Z"
                 for table in operation["tables"]:
                     name = self._file_name(operation, table)
                     self.documents[f"{operation['operationId']}/{name}"] = self.tables[table]
             else:
-                operation["error"] = {"code": "job_failed", "detail": "A job failed."}
+                operation["error"] = {"code": code, "detail": "A job failed."}
+
+    def _finish_planned(self, operation: dict[str, Any]) -> None:
+        assert self.source is not None
+        plan = operation["plan"]
+        operation |= {"syncVersion": plan.version, "expiresAt": "2126-11-24T01:02:05Z"}
+        for table in operation["tables"]:
+            name = self._file_name(operation, table)
+            content = plan.document(table, operation["fileFormat"], operation["compression"])
+            self.documents[f"{operation['operationId']}/{name}"] = content
+        self.baselines[plan.version] = plan.hashes
 
     @staticmethod
     def _file_name(operation: Mapping[str, Any], table: str) -> str:
         suffix = {"none": "", "gzip": ".gz", "zstd": ".zst"}[operation["compression"]]
+        if operation["fileFormat"] == "parquet":
+            suffix = ""
         return f"{table}.{operation['fileFormat']}{suffix}"
 
     # -- the API -----------------------------------------------------------------------------
@@ -249,19 +283,30 @@ class Service:
         routes: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
             ("GET", "/data/v1/metadata", self._metadata),
             ("POST", "/data/v1/fulldata", self._start),
+            ("POST", "/data/v1/incrementals", self._start),
+            ("GET", "/data/v1/incrementals/syncversion", self._sync_version),
             ("GET", "/data/v1/operations", self._list),
-            ("GET", "/data/v1/fulldata/([^/]+)/status", self._status),
-            ("PUT", "/data/v1/fulldata/([^/]+)/retry", self._retry),
-            ("POST", "/data/v1/fulldata/([^/]+)/cancel", self._cancel),
-            ("DELETE", "/data/v1/fulldata/([^/]+)", self._delete),
-            ("GET", "/data/v1/operations/([^/]+)/manifest", self._manifest),
+            ("GET", "/data/v1/(fulldata|incrementals)/([^/]+)/status", self._status),
+            ("PUT", "/data/v1/(fulldata|incrementals)/([^/]+)/retry", self._retry),
+            ("POST", "/data/v1/(fulldata|incrementals)/([^/]+)/cancel", self._cancel),
+            ("DELETE", "/data/v1/(fulldata|incrementals)/([^/]+)", self._delete),
+            ("GET", "/data/v1/(operations|incrementals)/([^/]+)/manifest", self._manifest),
             ("GET", "/data/v1/jobs/([^/]+)", self._job),
         )
         for method, pattern, handle in routes:
             match = re.fullmatch(pattern, request.path)
             if match and method == request.method:
-                return handle(request, *match.groups())
+                parts = match.groups()
+                if len(parts) == 2 and not self._is_at(*parts):
+                    break
+                return handle(request, *parts[-1:])
         return problem(404, "not_found", "There is no such thing.")
+
+    def _is_at(self, path: str, operation_id: str) -> bool:
+        """An operation is at the path of its kind only."""
+        kind = {"fulldata": "full", "incrementals": "incremental"}.get(path)
+        operation = self.operations.get(operation_id)
+        return operation is not None and kind in (None, operation["kind"])
 
     def _quota(self) -> dict[str, Any]:
         used = len(self.operations)
@@ -275,28 +320,15 @@ class Service:
     def _metadata(self, request: ApiRequest) -> Answer:
         size, number = int(request.query["pageSize"]), int(request.query["currentPage"])
         size = min(size, 2)  # so that the client has to turn pages
-        names = sorted(self.tables)
+        names = sorted(self.tables if self.source is None else self.source.shapes)
         shown = names[(number - 1) * size : number * size]
         return Answer(
             200,
             {
                 "configurationId": request.query.get("configurationId", self.default_configuration),
                 "tenant": TENANT,
-                "catalogVersion": 1,
-                "tables": [
-                    {
-                        "name": name,
-                        "primaryKey": ["id"],
-                        "schemaHash": "5c4e",
-                        "schemaVersion": 2,
-                        "rowEstimate": 12345,
-                        "fields": [
-                            {"name": "id", "type": "bigint", "nullable": False},
-                            {"name": "note", "type": "string", "nullable": True},
-                        ],
-                    }
-                    for name in shown
-                ],
+                "catalogVersion": 1 if self.source is None else self.source.catalog_version,
+                "tables": [self._table(name) for name in shown],
                 "pageSize": size,
                 "currentPage": number,
                 "totalCount": len(names),
@@ -306,7 +338,68 @@ class Service:
             },
         )
 
+    def _table(self, name: str) -> dict[str, Any]:
+        if self.source is not None:
+            return self.source.shapes[name].metadata()
+        return {
+            "name": name,
+            "primaryKey": ["id"],
+            "schemaHash": "5c4e",
+            "schemaVersion": 2,
+            "rowEstimate": 12345,
+            "fields": [
+                {"name": "id", "type": "bigint", "nullable": False},
+                {"name": "note", "type": "string", "nullable": True},
+            ],
+        }
+
+    def _sync_version(self, request: ApiRequest) -> Answer:
+        if self.source is None:
+            said = "The source keeps no record of what changes."
+            return problem(422, "increments_unavailable", said, tables=sorted(self.tables))
+        ended = [o for o in self.operations.values() if o["status"] == "succeeded"]
+        baseline = ended[-1] if ended else None
+        if baseline is None:
+            self.baselines[self.source.version] = self.source.hashes()
+        version = baseline["syncVersion"] if baseline else self.source.version
+        known = ("syncVersion", "operationId", "kind")
+        return Answer(
+            200,
+            {
+                "configurationId": request.query.get("configurationId", self.default_configuration),
+                "entity": None,
+                "syncVersion": version,
+                "baseline": baseline and {name: baseline[name] for name in known},
+                "latest": self.source.version,
+                "minValidSyncVersion": self.source.oldest,
+                "retainedSince": None,
+            },
+        )
+
+    def _refusal(self, since: str) -> Answer | None:
+        """Why there is no increment since this version, if there is none."""
+        if self.source is None:
+            said = "The source keeps no record of what changes."
+            return problem(422, "increments_unavailable", said, tables=sorted(self.tables))
+        before = self.baselines.get(since)
+        if before is None or not self.source.knows(since):
+            wrong = {"field": "syncVersion", "message": "is not known"}
+            return problem(422, "sync_version_unknown", "It is none of yours.", errors=[wrong])
+        if self.source.expired(since):
+            said, oldest = "The changes are not kept any more.", self.source.oldest
+            return problem(410, "sync_version_expired", said, minValidSyncVersion=oldest)
+        changed = [name for name, told in self.source.hashes().items() if before.get(name) != told]
+        if changed and self.source.resync is Resync.REFUSE:
+            told = [{"table": name, "reason": "Granted otherwise."} for name in changed]
+            return problem(410, "resync_required", "What is granted has changed.", tables=told)
+        return None
+
     def _start(self, request: ApiRequest) -> Answer:
+        wanted = json.loads(request.body)
+        if request.path.endswith("/incrementals"):
+            refusal = self._refusal(wanted["syncVersion"])
+            if refusal is not None:
+                return refusal
         key = request.headers.get("idempotency-key")
         if key in self.keys:
             body, operation_id = self.keys[key]
@@ -330,7 +423,6 @@ class Service:
                 {"Retry-After": "90"},
                 quota=self._quota(),
             )
-        wanted = json.loads(request.body)
         if wanted.get("entity") is not None and wanted["entity"] not in self.tables:
             wrong = {"field": "entity", "message": "There is no such table."}
             return problem(422, "validation_failed", "The request is wrong.", errors=[wrong])
@@ -395,6 +487,7 @@ class Service:
         made = {
             "operationId": operation_id,
             "configurationId": operation["configurationId"],
+            "sinceSyncVersion": operation["sinceSyncVersion"],
             "syncVersion": operation["syncVersion"],
             "fileFormat": operation["fileFormat"],
             "compression": operation["compression"],
@@ -413,10 +506,11 @@ class Service:
             "table": table,
             "fileName": name,
             "contentType": "text/csv",
-            "rows": self.rows.get(table, 0),
+            "content": self._content(operation, table),
+            "rows": self._rows(operation, table),
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest() if self.whole_digests else None,
-            "schemaHash": "5c4e",
+            "schemaHash": operation["plan"].hashes[table] if "plan" in operation else "5c4e",
             "schemaVersion": 2,
             "snapshot": "7",
             "link": f"{self.api_url}/data/v1/jobs/{operation['operationId']}.{table}",
@@ -430,6 +524,19 @@ class Service:
                 for number, (at, piece) in enumerate(pieces, 1)
             ],
         }
+
+    def _bytes(self, operation: Mapping[str, Any], table: str) -> int:
+        return len(
+            self.documents[f"{operation['operationId']}/{self._file_name(operation, table)}"]
+        )
+
+    def _rows(self, operation: Mapping[str, Any], table: str) -> int:
+        if "plan" in operation:
+            return len(operation["plan"].rows(table))
+        return self.rows.get(table, 0)
+
+    def _content(self, operation: Mapping[str, Any], table: str) -> str:
+        return "changes" if "plan" in operation and operation["plan"].changes(table) else "full"
 
     def _job(self, request: ApiRequest, job_id: str) -> Answer:
         operation_id, _, table = job_id.partition(".")
@@ -457,8 +564,9 @@ class Service:
                 "jobId": f"{operation['operationId']}.{table}",
                 "table": table,
                 "status": operation["status"],
-                "rows": self.rows.get(table, 0) if done else None,
-                "bytes": len(self.tables[table]) if done else None,
+                "content": self._content(operation, table),
+                "rows": self._rows(operation, table) if done else None,
+                "bytes": self._bytes(operation, table) if done else None,
                 "percent": 100 if done else 50,
                 "attempt": operation["attempt"],
                 "error": operation["error"],
@@ -467,7 +575,7 @@ class Service:
             }
             for table in operation["tables"]
         ]
-        held = {k: v for k, v in operation.items() if k not in ("looks", "tables")}
+        held = {k: v for k, v in operation.items() if k not in ("looks", "tables", "plan")}
         return held | {"percent": 100 if done else 50, "quota": self._quota(), "jobs": jobs}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headrace_client.command.outcome import EXIT_CODES
+from tests.component.client.changing import ChangingSource, people, visits
 from tests.component.client.service import CLIENT_ID, CLIENT_SECRET, Service, csv_rows
 from tests.component.client.test_command import an_environment, headrace
 
@@ -31,8 +32,12 @@ def commands(block: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("block", blocks("console"))
-def test_the_commands_of_a_block_run_one_after_the_other(block: str, tmp_path: Path) -> None:
-    with Service(TABLES) as service:
+def test_the_commands_of_a_block_run_one_after_the_other(
+    block: str, tmp_path: Path, database: str
+) -> None:
+    source = ChangingSource({"people": people(), "visits": visits()})
+    increments = "headrace sync" in block or "headrace changes" in block
+    with Service(TABLES, source=source if increments else None) as service:
         service.rows = ROWS
         if "retry" in block:
             service.looks_until_done = 3  # active at the status, done for the pull
@@ -41,11 +46,21 @@ def test_the_commands_of_a_block_run_one_after_the_other(block: str, tmp_path: P
             service.finish(service.operations["op-0001"])
         environment = an_environment(service, tmp_path)
         for arguments in commands(block):
-            if "--out" in arguments:
-                arguments[arguments.index("--out") + 1] = str(tmp_path / "data")
-            done = headrace(environment, *arguments)
+            here = [elsewhere(argument, tmp_path, database) for argument in arguments]
+            if "--since" in here:
+                here[here.index("--since") + 1] = source.version
+            done = headrace(environment, *here)
             assert done.returncode == 0, f"{arguments}: {done.stderr}"
             assert done.stdout
+
+
+def elsewhere(argument: str, home: Path, database: str) -> str:
+    """A place of the page's, as one of this test."""
+    if argument in ("data", "copy"):
+        return str(home / argument)
+    if argument.startswith("duckdb:"):
+        return f"duckdb:{home}/{argument.removeprefix('duckdb:')}"
+    return f"postgresql:{database}" if argument.startswith("postgresql:") else argument
 
 
 def test_the_example_runs(tmp_path: Path) -> None:
