@@ -19,6 +19,10 @@ import duckdb
 import httpx
 import psycopg
 
+from headrace_client.sync.duckdb_file import DuckdbFile
+from headrace_client.sync.folder import ParquetFolder
+from headrace_client.sync.postgresql import PostgresqlSchema
+
 _FILES = ("replace", "rename", "link", "symlink", "unlink", "mkdir", "fsync", "pwrite")
 _STATEMENTS = (
     (psycopg.Connection, "execute"),
@@ -36,14 +40,17 @@ class Died(BaseException):
 class Steps:
     """Counts the client's steps, and dies at the one with this number (None: never)."""
 
-    def __init__(self, last: int | None = None) -> None:
+    def __init__(self, last: int | None, counting: bool) -> None:
         self.taken = 0
+        self.counting = counting
         self._last = last
         self._lock = threading.Lock()
 
     def step(self) -> None:
         """One more. Steps of the fake service, which runs in threads beside, are none."""
         thread = threading.current_thread()
+        if not self.counting:
+            return
         if thread is not threading.main_thread() and not thread.name.startswith("headrace-"):
             return
         with self._lock:
@@ -82,10 +89,18 @@ class _Connection:
 
 
 @contextmanager
-def dying(last: int | None) -> Iterator[Steps]:
-    """Within, the client dies at step `last`, which is told by `Died`."""
-    steps = Steps(last)
+def dying(last: int | None, *, applying: bool = False) -> Iterator[Steps]:
+    """Within, the client dies at step `last`, which is told by `Died`. With `applying`, steps count
+    from the moment on at which documents are applied."""
+    steps = Steps(last, counting=not applying)
     connect = duckdb.connect
+
+    def counted(apply: Callable[..., Any]) -> Callable[..., Any]:
+        def applied(*arguments: Any) -> Any:
+            steps.counting = True
+            return apply(*arguments)
+
+        return applied
 
     def connected(*arguments: Any, **options: Any) -> Any:
         return _Connection(connect(*arguments, **options), steps)
@@ -96,4 +111,6 @@ def dying(last: int | None) -> Iterator[Steps]:
         for owner, name in _STATEMENTS:
             stack.enter_context(patch.object(owner, name, steps.around(getattr(owner, name))))
         stack.enter_context(patch.object(duckdb, "connect", connected))
+        for kind in (ParquetFolder, DuckdbFile, PostgresqlSchema):
+            stack.enter_context(patch.object(kind, "apply", counted(kind.apply)))
         yield steps
