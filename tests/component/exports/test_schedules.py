@@ -15,7 +15,7 @@ from headrace.exports.scheduling import ListSchedules, Looked, RunSchedules
 from headrace.exports.usecases import StartExport
 from headrace.exports.views import OperationSummary
 from headrace.kernel.errors import Fenced, SourceUnavailable
-from tests.builders import a_schedule
+from tests.builders import a_configuration, a_schedule
 from tests.fakes import with_quota
 from tests.world import World
 
@@ -187,6 +187,23 @@ def test_two_that_see_a_new_schedule_at_once_begin_it_once(world: World) -> None
     assert (cursor.next_due, cursor.revision) == (DUE, 1)
     with pytest.raises(Fenced):
         scheduler.runs.advance(replace(cursor, revision=0), [], EVENING)
+
+
+def test_a_cursor_moves_from_the_revision_that_it_was_read_at_or_not_at_all(
+    scheduler: Scheduler,
+) -> None:
+    [read] = scheduler.runs.cursors()
+    moved = scheduler.runs.advance(replace(read, next_due=DUE + DAY), [], DUE)
+    assert scheduler.runs.cursors() == (moved,)
+    late = ScheduledRun("nightly", DUE)
+    with pytest.raises(Fenced):
+        scheduler.runs.advance(replace(read, waiting=late), [late], DUE)
+    with pytest.raises(Fenced):
+        scheduler.runs.forget(read, [late.missed()], DUE)
+    assert scheduler.runs.cursors() == (moved,)
+    assert scheduler.recorded() == [], "what was refused recorded nothing"
+    scheduler.runs.forget(moved, [], DUE)
+    assert scheduler.runs.cursors() == ()
 
 
 @pytest.mark.parametrize(
@@ -420,6 +437,25 @@ def test_a_start_that_a_crash_hid_is_found_though_the_baseline_has_moved(
         OperationKind.INCREMENTAL,
         OperationKind.FULL,
     ]
+
+
+def test_what_asks_a_source_comes_after_what_does_not(
+    incremental: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = a_schedule(name="other", client_id="rival")
+    configuration = replace(a_configuration(), client_id="rival")
+    incremental.world.configurations.publish(a_configuration(), configuration)
+    incremental.world.run(incremental.world.start())
+    incremental.published.schedules = (*incremental.published.schedules, other)
+
+    def killed(*_: object) -> ChangeWindow:
+        raise Crash
+
+    monkeypatch.setattr(incremental.world.changes, "window", killed)
+    with pytest.raises(Crash):
+        incremental.at(DUE)
+    [run] = incremental.runs.latest("north", "rival", "other", 10)
+    assert run.state is RunState.STARTED
 
 
 # --- what is shown --------------------------------------------------------------------------

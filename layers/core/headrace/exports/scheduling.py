@@ -93,7 +93,9 @@ class RunSchedules:
 
         if published is not None:
             published_at, schedules = published
-            for one in (schedule for schedule in schedules if schedule.enabled):
+            enabled = [one for one in schedules if one.enabled]
+            # Those that ask a source come last: it may take its time to say that it is down.
+            for one in sorted(enabled, key=lambda one: one.kind is OperationKind.INCREMENTAL):
                 cursor = left.pop((one.tenant, one.client_id, one.name), None)
                 attempt(_Look(self, one, published_at, now, cursor))
         for cursor in left.values():
