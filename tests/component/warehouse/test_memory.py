@@ -67,3 +67,58 @@ def test_memory_is_flat(lake: Source, file_format: str, compression: str) -> Non
     # MiB, pyarrow's 60 for the tests' own readers among them; buffers fill up, and stay so.
     assert large[2] < small[2] + 48
     assert large[2] < 300
+
+
+CHANGES_WORKER = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from headrace.adapters.warehouse.changes import DuckLakeChanges
+from headrace.exports.model import Compression, FileFormat, Source
+from tests.component.warehouse.places import a_table_of
+options, since, version, file_format = json.loads(sys.argv[1])
+source = Source("lake", "ducklake", options)
+table = replace(a_table_of(source, "main.t"), primary_key=("i",))
+with DuckLakeChanges(keys_at_once=20_000).stream_changes(
+    source, since, version, table, FileFormat(file_format), Compression.NONE
+) as stream:
+    size = sum(len(chunk) for chunk in stream)
+peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+print(json.dumps([stream.rows, size, int(peak)]))
+"""
+
+
+def test_memory_is_flat_in_the_number_of_changes(tmp_path: Path) -> None:
+    rows = (
+        "SELECT i, md5(i::VARCHAR) AS v, md5((i + 1)::VARCHAR) AS w, repeat('x', 200) AS x "
+        "FROM range({}, {}) r(i)"
+    )
+    source = a_lake(
+        tmp_path / "lake",
+        f"CREATE TABLE t AS {rows.format(0, 300_000)}",
+        "UPDATE t SET v = 'new' WHERE i % 15 = 0",
+        "UPDATE t SET v = 'newer' WHERE i % 3 > 0",
+        f"INSERT INTO t {rows.format(300_000, 600_000)}",
+    )
+
+    def run(since: int, version: int) -> tuple[int, float]:
+        argument = json.dumps([dict(source.options), str(since), str(version), "csv"])
+        done = subprocess.run(
+            [sys.executable, "-c", CHANGES_WORKER, argument],
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        changes, _, peak = json.loads(done.stdout)
+        return changes, peak / 1024
+
+    few, peak = run(1, 2)
+    assert few == 20_000
+    for since, version, changes in ((2, 3, 200_000), (3, 4, 300_000)):
+        many, its_peak = run(since, version)
+        assert many == changes
+        # MiB. DuckLake holds the positions of deleted rows, which is its own affair.
+        assert its_peak < peak + 72
+        assert its_peak < 330

@@ -94,7 +94,7 @@ class DuckLakeChanges:
 
     limits: Limits = field(default_factory=Limits)
     keys_at_once: int | None = None
-    """None: as many as half of the engine's memory takes."""
+    """None: as many as a quarter of the engine's memory takes."""
 
     def window(self, source: Source, tables: Sequence[Table], since: str | None) -> ChangeWindow:
         """From the oldest snapshot that has not expired to the latest."""
@@ -170,7 +170,7 @@ class DuckLakeChanges:
         if self.keys_at_once is not None:
             return self.keys_at_once
         megabytes = int(self.limits.memory.removesuffix("MB"))
-        return megabytes * 1_000_000 // 2 // _BYTES_A_KEY
+        return megabytes * 1_000_000 // 4 // _BYTES_A_KEY
 
 
 def _place(version: str, versions: Mapping[int, str]) -> VersionPlace:
