@@ -87,7 +87,7 @@ def comes_along(copy: Copy) -> None:
     since, version = copy.version, latest(copy.source)
     assert CHANGES.resync_reason(copy.source, since, version, copy.table) is None
     window = CHANGES.window(copy.source, (copy.table,), since)
-    assert (window.latest, window.oldest) == (version, "0")
+    assert (window.latest, window.oldest.partition("@")[0]) == (version, "0")
     assert window.place is VersionPlace.HELD
     lists = copy.take_changes(version)
     assert {name: len(rows) for name, rows in lists.items()} == {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from headrace.adapters.warehouse.changes import DuckLakeChanges
 from headrace.exports.model import ColumnType, FileFormat, RowFilter
 from headrace.kernel.errors import SyncVersionExpired
-from tests.component.warehouse.copies import Copy, changes_between, lists_of
+from tests.component.warehouse.copies import Copy, changes_between, latest, lists_of
 from tests.component.warehouse.places import Document, a_table_of, lake_source, loader
 
 HISTORIES = int(os.environ.get("HEADRACE_HISTORIES", "8"))
@@ -115,25 +115,18 @@ class History:
         self.copies = [
             Copy(self.source, one, self.changes) for one in (table, replace(table, filters=(of_a,)))
         ]
-        self.truth: dict[int, list[tuple[Any, ...]]] = {}
+        self.truth: dict[str, list[tuple[Any, ...]]] = {}
         self.record()
         for copy in self.copies:
-            copy.take_all(str(self.latest))
-
-    @property
-    def latest(self) -> int:
-        """The version now."""
-        row = self.connection.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchone()
-        assert row is not None
-        return int(row[0])
+            copy.take_all(latest(self.source))
 
     def record(self) -> None:
         """What the loader sees, which is the truth."""
-        self.truth[self.latest] = self.connection.execute(
+        self.truth[latest(self.source)] = self.connection.execute(
             "SELECT id::VARCHAR, tenant, name FROM t"
         ).fetchall()
 
-    def content(self, copy: Copy, version: int) -> Counter[tuple[Any, ...]]:
+    def content(self, copy: Copy, version: str) -> Counter[tuple[Any, ...]]:
         """The truth of a version, as a client may see it."""
         allowed = {value for one in copy.table.filters for value in one.values}
         return Counter(row for row in self.truth[version] if not allowed or row[1] in allowed)
@@ -146,7 +139,7 @@ class History:
             case Upkeep(statement):
                 self.connection.execute(statement)
             case Expire(oldest):
-                held = self.held()[:-1]
+                held = [int(version.partition("@")[0]) for version in self.held()[:-1]]
                 gone = held[::2] if oldest is None else held[:oldest]
                 if gone:
                     self.connection.execute(
@@ -156,32 +149,31 @@ class History:
                 self.sync()
         self.record()
 
-    def held(self) -> list[int]:
-        """The versions that have not expired."""
-        rows = self.connection.execute(
-            "SELECT snapshot_id FROM ducklake_snapshots('lake') ORDER BY 1"
-        ).fetchall()
-        return [row[0] for row in rows]
+    def held(self) -> list[str]:
+        """The versions that have not expired, of those that were noted."""
+        rows = self.connection.execute("SELECT snapshot_id FROM ducklake_snapshots('lake')")
+        numbers = {str(row[0]) for row in rows.fetchall()}
+        return [version for version in self.truth if version.partition("@")[0] in numbers]
 
-    def documents(self, since: int) -> Iterator[tuple[FileFormat, Document]]:
+    def documents(self, since: str) -> Iterator[tuple[FileFormat, Document]]:
         """What has changed for the client of one tenant, in every format."""
-        table, version = self.copies[1].table, str(self.latest)
+        table, version = self.copies[1].table, latest(self.source)
         for file_format in FileFormat:
             made = changes_between(
-                self.source, table, str(since), version, file_format, changes=self.changes
+                self.source, table, since, version, file_format, changes=self.changes
             )
             yield file_format, made
 
     def sync(self) -> None:
         """Every copy goes on to the latest version, by an increment if there may be one."""
-        version = self.latest
+        version = latest(self.source)
         for copy in self.copies:
-            if int(copy.version) in self.held():
-                copy.take_changes(str(version))
+            if copy.version in self.held():
+                copy.take_changes(version)
             else:
                 with pytest.raises(SyncVersionExpired):
-                    copy.take_changes(str(version))
-                copy.take_all(str(version))
+                    copy.take_changes(version)
+                copy.take_all(version)
             assert copy.content() == self.content(copy, version)
 
 
@@ -211,13 +203,13 @@ def test_a_copy_kept_by_increments_is_the_source(history: list[Step], at_once: i
             lake.take(step)
         lake.sync()
         # In one step from the oldest version that is held, and in every format.
-        first, last = next(version for version in lake.held() if version in lake.truth), lake.latest
+        first, last = lake.held()[0], latest(lake.source)
         again = replace(lake.copies[1], version="", rows={})
-        again.take_all(str(first))
+        again.take_all(first)
         assert again.content() == lake.content(again, first)
         told = [as_told(lists_of(made, file_format)) for file_format, made in lake.documents(first)]
         assert told[0] == told[1] == told[2] == told[3]
-        again.take_changes(str(last))
+        again.take_changes(last)
         assert again.content() == lake.content(again, last)
 
 
