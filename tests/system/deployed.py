@@ -420,6 +420,18 @@ class Integrator:
         quota: Json = self.get("/data/v1/operations", params={"pageSize": 1}).json()["quota"]
         return quota
 
+    def of_worker(self, operation_id: str, job: Json, index: int) -> Json:
+        """What the workflow tells the worker of the job's range with this number."""
+        return {
+            "tenant": self.tenant,
+            "client_id": self.client_id,
+            "operation_id": operation_id,
+            "attempt": 1,
+            "job_id": job["jobId"],
+            "job_attempt": job["attempt"],
+            "range": index,
+        }
+
     # --- what of it lies on AWS -------------------------------------------------------------
 
     def items(self) -> dict[str, Json]:

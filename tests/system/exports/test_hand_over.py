@@ -73,15 +73,7 @@ def test_a_fan_out_with_a_dead_a_doubled_and_a_slow_worker_makes_the_same_docume
             lambda: recorded(integrator, operation_id), within=60, what="a slice was recorded"
         )
         [job] = integrator.status(operation_id)["jobs"]
-        event = {
-            "tenant": integrator.tenant,
-            "client_id": integrator.client_id,
-            "operation_id": operation_id,
-            "attempt": 1,
-            "job_id": job["jobId"],
-            "job_attempt": job["attempt"],
-            "range": 1,
-        }
+        event = integrator.of_worker(operation_id, job, 1)
         before = recorded(integrator, operation_id)
         workers = platform.workers("ExportRange")
         os.kill(workers[0], signal.SIGKILL)

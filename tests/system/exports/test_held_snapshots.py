@@ -117,6 +117,27 @@ def snapshot_is_held(integrator: Integrator, kind: str) -> list[Any]:
     ]
 
 
+def start_and_kill_the_holder(
+    platform: Platform, integrator: Integrator, kind: str, before: str, roster: Roster
+) -> str:
+    """The id of an operation whose snapshot was lost before a worker read in it.
+
+    The snapshot is the operation's or the job's (``kind``); ``before`` it goes, this is done in
+    the database.
+    """
+    integrator.export()
+    with platform.frozen("ExportRange") as frozen:
+        operation_id: str = integrator.start()["operationId"]
+        eventually(
+            lambda: len(snapshot_is_held(integrator, kind)) == 2 and frozen.given_work(),
+            within=60,
+            what="the snapshot was held and a worker given work",
+        )
+        roster.run(before)
+        assert platform.kill("HoldSnapshot")
+    return operation_id
+
+
 def test_workers_of_one_table_show_one_snapshot_while_others_commit(
     clients: Clients, roster: Roster
 ) -> None:
@@ -148,16 +169,7 @@ def test_a_holder_that_is_killed_costs_a_plan_and_no_row(
     platform: Platform, clients: Clients, roster: Roster
 ) -> None:
     integrator = a_client(clients, SnapshotScope.JOB, TABLES[0])
-    integrator.export()
-    with platform.frozen("ExportRange") as frozen:
-        operation_id = integrator.start()["operationId"]
-        eventually(
-            lambda: len(snapshot_is_held(integrator, "job")) == 2 and frozen.given_work(),
-            within=60,
-            what="the snapshot was held and a worker given work",
-        )
-        roster.run(TRANSFER)
-        assert platform.kill("HoldSnapshot")
+    operation_id = start_and_kill_the_holder(platform, integrator, "job", TRANSFER, roster)
     done = integrator.ended(operation_id)
     assert done["status"] == "succeeded", done
     assert done["jobs"][0]["attempt"] == 2
@@ -172,15 +184,7 @@ def test_an_operation_that_loses_its_snapshot_says_so_and_a_retry_reads_all_anew
     platform: Platform, clients: Clients, roster: Roster
 ) -> None:
     integrator = a_client(clients, SnapshotScope.OPERATION)
-    integrator.export()
-    with platform.frozen("ExportRange") as frozen:
-        operation_id = integrator.start()["operationId"]
-        eventually(
-            lambda: len(snapshot_is_held(integrator, "operation")) == 2 and frozen.given_work(),
-            within=60,
-            what="the snapshot was held and a worker given work",
-        )
-        assert platform.kill("HoldSnapshot")
+    operation_id = start_and_kill_the_holder(platform, integrator, "operation", "", roster)
     failed = integrator.ended(operation_id)
     assert failed["status"] == "failed"
     codes = {job["error"]["code"] for job in failed["jobs"] if job["status"] == "failed"}

@@ -70,15 +70,7 @@ def test_a_worker_that_comes_twice_makes_one_document(
         within=60,
         what="has a running job",
     )["jobs"][0]
-    event = {
-        "tenant": integrator.tenant,
-        "client_id": integrator.client_id,
-        "operation_id": operation_id,
-        "attempt": 1,
-        "job_id": job["jobId"],
-        "job_attempt": job["attempt"],
-        "range": 0,
-    }
+    event = integrator.of_worker(operation_id, job, 0)
     error, outcome = platform.invoke("ExportRange", event)
     assert (error, outcome["outcome"]) in ((None, "done"), (None, "void"))
 
