@@ -19,7 +19,7 @@ from headrace.adapters.warehouse.deletion_vectors import DamagedVector, deleted_
 from headrace.adapters.warehouse.engine import Limits, literal
 from headrace.adapters.warehouse.sources import opened
 from headrace.exports.model import ColumnType, FileFormat, RowFilter, Source
-from headrace.kernel.errors import SourceChanged, SourceUnavailable
+from headrace.kernel.errors import SchemaChanged, SourceChanged, SourceUnavailable
 from tests.component.warehouse.delta_logs import (
     HandWritten,
     a_column,
@@ -182,7 +182,7 @@ def test_a_table_that_the_version_does_not_name_is_not_read(tmp_path: Path) -> N
     version = WAREHOUSE.current_version(source)
     write_deltalake(str(tmp_path / "late"), pa.table({"id": [1]}))
     late = a_table_of(source, "main.late")
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SchemaChanged, match="no table for things"):
         document(source, late, FileFormat.CSV, version=version)
 
 
