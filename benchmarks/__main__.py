@@ -8,14 +8,14 @@ It fails on wrong values only: a ratio is printed, not asserted.
 import argparse
 import sys
 
-from benchmarks import cold_start, engine, report
+from benchmarks import changes, cold_start, engine, report
 from benchmarks.contestants import PARTS
 from benchmarks.data import Data, named
 from local.home import LocalFailure
 
 ROWS = 2_500_000
 
-ALL = (*PARTS, "cold_start")
+ALL = (*PARTS, "changes", "cold_start")
 
 
 def main() -> None:
@@ -45,6 +45,8 @@ def _run(part: str, data: Data, rounds: int, only: str | None) -> tuple[str, boo
     """The part's report, and whether all values of ours are right."""
     if part == "cold_start":
         return cold_start.measure(rounds), True
+    if part == "changes":
+        return changes.measure(data.rows, 10, rounds)
     started = data.server.start()
     try:
         data.build()
