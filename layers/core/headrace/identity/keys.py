@@ -96,12 +96,13 @@ def keys_from_jwks(document: Mapping[str, Any]) -> tuple[VerificationKey, ...]:
     listed = document.get("keys")
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         raise ValueError("not a JWK set")
-    keys = [key for jwk in listed if isinstance(jwk, dict) and (key := _key_from_jwk(jwk))]
+    keys = [key for jwk in listed if isinstance(jwk, dict) and (key := key_from_jwk(jwk))]
     names = [key.key_id for key in keys]
     return tuple(key for key in keys if names.count(key.key_id) == 1)
 
 
-def _key_from_jwk(jwk: Mapping[str, Any]) -> VerificationKey | None:
+def key_from_jwk(jwk: Mapping[str, Any]) -> VerificationKey | None:
+    """The key of a JWK that can check a signature of ours to accept; None if it cannot."""
     key_id, operations = jwk.get("kid"), jwk.get("key_ops", ["verify"])
     if not isinstance(key_id, str) or not key_id or jwk.get("use", "sig") != "sig":
         return None

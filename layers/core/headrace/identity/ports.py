@@ -1,5 +1,6 @@
 """What identity needs of the world. Adapters answer these; tests have fakes."""
 
+from datetime import datetime
 from typing import Protocol
 
 from headrace.identity.model import Client, StoredSecret
@@ -26,6 +27,14 @@ class ClientSecrets(Protocol):
 
     def revoke(self, client_id: str, secret_id: str) -> None:
         """Ends one at once. Raises NotFound when the client has no such secret."""
+        ...
+
+
+class UsedProofs(Protocol):
+    """The proofs of possession that were used, for as long as they would be good again."""
+
+    def first(self, use: str, until: datetime) -> bool:
+        """Is this the first use; of several at once, one is. Raises Unavailable."""
         ...
 
 

@@ -12,6 +12,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── SyncVersionUnknown
     │   └── IncrementsUnavailable
     ├── NotAuthenticated
+    │   └── InvalidProof          of possession of a key (DPoP)
     ├── NotAuthorized
     │   ├── InsufficientScope
     │   └── NetworkNotAllowed
@@ -115,6 +116,13 @@ class NotAuthenticated(HeadraceError):
 
     code = "invalid_token"
     title = "A valid access token is needed"
+
+
+class InvalidProof(NotAuthenticated):
+    """The proof of possession is missing or wrong (RFC 9449 section 7.1)."""
+
+    code = "invalid_dpop_proof"
+    title = "A valid DPoP proof is needed"
 
 
 class NotAuthorized(HeadraceError):
