@@ -46,6 +46,7 @@ def environment() -> dict[str, str]:
         "CATALOG_TABLE": "catalog",
         "OPERATIONS_TABLE": "operations",
         "CREDENTIALS_TABLE": "credentials",
+        "PROOFS_TABLE": "proofs",
         "FILES_BUCKET": "files",
         "FILES_KEY": "key",
         "SIGNING_KEY_IDS": "key",

@@ -69,6 +69,7 @@ _REQUEST_HEADERS: Mapping[str, Mapping[str, Any]] = {
         },
         "example": "2026-11-23-nightly",
     },
+    "DPoP": {"schema": {"type": "string", "maxLength": 4096}},
 }
 
 _HEADERS: Mapping[str, Mapping[str, Any]] = {

@@ -51,7 +51,13 @@ from tests.fakes import (
 ROOT = Path(__file__).parent.parent
 REGION = "eu-west-1"
 BUCKET = "files"
-TABLES = ("CatalogTable", "CredentialsTable", "WebhookSecretsTable", "OperationsTable")
+TABLES = (
+    "CatalogTable",
+    "CredentialsTable",
+    "WebhookSecretsTable",
+    "OperationsTable",
+    "ProofsTable",
+)
 
 
 class _Template(yaml.SafeLoader):

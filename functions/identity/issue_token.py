@@ -14,6 +14,7 @@ route = Route(
     "Get an access token",
     tag="identity",
     form=TokenForm,
+    request_headers={"DPoP": "A proof of a key of yours, to bind the token to it (RFC 9449)"},
     replies={200: TokenDocument, 400: TokenErrorDocument, 401: TokenErrorDocument},
     reply_headers={401: {"WWW-Authenticate": "`Basic`, if that is how the client tried"}},
     errors=(Unavailable,),
@@ -29,7 +30,11 @@ prepare(identity.issue_token)
 def handler(call: Call) -> Reply:
     """Answers a token, or an error as RFC 6749 section 5.2 writes it."""
     sent = SentRequest(
-        call.headers.get("content-type", ""), call.headers.get("authorization"), call.raw_body
+        call.headers.get("content-type", ""),
+        call.headers.get("authorization"),
+        call.raw_body,
+        call.every("dpop"),
+        f"{call.base_url}{route.path}",
     )
     source_ip = str(call.context.get("identity", {}).get("sourceIp", ""))
     answer = identity.issue_token()(sent, source_ip, call.base_url, settings().audience)

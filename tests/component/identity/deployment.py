@@ -215,6 +215,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         "TOKEN_AUDIENCE": "headrace",
         "CATALOG_TABLE": "catalog",
         "CREDENTIALS_TABLE": "credentials",
+        "PROOFS_TABLE": "proofs",
         "TRUSTED_ISSUERS": "[]",
     }.items():
         monkeypatch.setenv(name, value)
@@ -222,7 +223,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     monkeypatch.setattr(RSAPrivateKey, "sign", _sign_digest)
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
-        for name in ("catalog", "credentials"):
+        for name in ("catalog", "credentials", "proofs"):
             dynamodb.create_table(
                 TableName=name,
                 BillingMode="PAY_PER_REQUEST",

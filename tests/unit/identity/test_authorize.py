@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from headrace.identity.dpop import CheckProof, token_hash
 from headrace.identity.keys import KeySet
 from headrace.identity.model import Client, Issuer, Networks
 from headrace.identity.tokens import Verifier
 from headrace.identity.usecases import Allowed, Authorize, Denied, Presented, Refused
 from headrace.kernel.errors import Unavailable
+from tests.unit.identity.proofs_made import KEY, URL, Uses, a_proof, key_name
 from tests.unit.identity.tokens_made import (
     AUDIENCE,
     ISSUER,
@@ -57,6 +59,7 @@ def authorize(
     query: frozenset[str] = frozenset(),
     keys: KeySet | None = None,
     issuers: Mapping[str, Issuer] | None = None,
+    proofs: tuple[str, ...] = (),
 ) -> Allowed | Denied | Refused:
     headers = (authorization,) if isinstance(authorization, str) else authorization or ()
     known = {
@@ -69,7 +72,8 @@ def authorize(
         known if issuers is None else issuers,
         lambda _: keys or key_set(),
         Verifier(StoppedClock()),
-    )(Presented(headers, query, source_ip))
+        CheckProof(Uses(), StoppedClock()),
+    )(Presented(headers, query, source_ip, proofs, "POST", URL))
 
 
 def allowed(decision: Allowed | Denied | Refused) -> tuple[str, str, frozenset[str]]:
@@ -94,7 +98,7 @@ def test_the_scheme_is_read_without_case_and_blanks(scheme: str) -> None:
 
 @pytest.mark.abuse(19)
 @pytest.mark.parametrize(
-    "header", [None, "", "Basic YTpi", "DPoP abc", "Negotiate", "eyJ.eyJ.x", "Bearerx abc", ()]
+    "header", [None, "", "Basic YTpi", "Negotiate", "eyJ.eyJ.x", "Bearerx abc", ()]
 )
 def test_a_call_without_bearer_credentials_is_denied_without_an_error(header: Any) -> None:
     assert authorize(header) == Denied(None)
@@ -274,3 +278,68 @@ def test_an_issuer_cannot_be_configured_carelessly(wrong: dict[str, Any]) -> Non
         Issuer(
             **({"issuer": "https://x.example", "audience": "a", "jwks_uri": "https://x"} | wrong)
         )
+
+
+# --- possession ------------------------------------------------------------------------------
+
+
+def bound(**changes: Any) -> str:
+    """A token that is bound to the key of the proofs."""
+    return token(body=claims(**{"cnf": {"jkt": key_name(KEY)}, **changes}))
+
+
+def proof_of(text: str, **changes: Any) -> tuple[str, ...]:
+    """The proof for a call with the token."""
+    given = {"iat": StoppedClock().now().timestamp(), "ath": token_hash(text), **changes}
+    return (a_proof(**given),)
+
+
+def test_a_bound_token_is_taken_along_with_a_proof_of_its_key() -> None:
+    text = bound()
+    for scheme in ("DPoP", "dpop"):
+        assert allowed(authorize(f"{scheme} {text}", proofs=proof_of(text)))
+
+
+@pytest.mark.abuse(47)
+def test_a_bound_token_that_is_sent_as_bearer_is_denied() -> None:
+    text = bound()
+    decision = authorize(f"Bearer {text}", proofs=proof_of(text))
+    assert isinstance(decision, Denied)
+    assert (decision.scheme, decision.code) == ("DPoP", "invalid_token")
+
+
+@pytest.mark.abuse(46)
+def test_a_proof_of_another_key_is_denied() -> None:
+    text = bound(cnf={"jkt": "another"})
+    decision = authorize(f"DPoP {text}", proofs=proof_of(text))
+    assert isinstance(decision, Denied)
+    assert (decision.scheme, decision.code) == ("DPoP", "invalid_token")
+
+
+@pytest.mark.parametrize("proofs", [(), ("abc",), (a_proof(), a_proof())])
+def test_a_bound_token_without_its_proof_is_denied(proofs: tuple[str, ...]) -> None:
+    decision = authorize(f"DPoP {bound()}", proofs=proofs)
+    assert isinstance(decision, Denied)
+    assert (decision.scheme, decision.code) == ("DPoP", "invalid_dpop_proof")
+
+
+def test_a_token_that_is_bound_to_no_key_is_not_taken_as_if_it_were() -> None:
+    text = token()
+    denied(authorize(f"DPoP {text}", proofs=proof_of(text)))
+
+
+def test_a_client_that_needs_proofs_is_denied_with_a_token_that_has_none() -> None:
+    text = token()
+    decision = authorize(f"Bearer {text}", a_client(needs_proof=True))
+    assert isinstance(decision, Denied)
+    assert decision.scheme == "DPoP"
+    assert allowed(
+        authorize(f"DPoP {bound()}", a_client(needs_proof=True), proofs=proof_of(bound()))
+    )
+
+
+@pytest.mark.parametrize("cnf", [{"x5t#S256": "abc"}, {"jkt": "a", "x5t#S256": "b"}, "a", 7, []])
+def test_a_token_that_is_bound_to_what_we_cannot_see_is_denied(cnf: Any) -> None:
+    text = bound(cnf=cnf)
+    for scheme in ("Bearer", "DPoP"):
+        denied(authorize(f"{scheme} {text}", proofs=proof_of(text)))

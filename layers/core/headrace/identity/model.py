@@ -94,6 +94,8 @@ class Client:
     scopes: frozenset[str]
     networks: Networks = Networks()
     trusted_issuers: frozenset[str] = frozenset()
+    needs_proof: bool = False
+    """Are its tokens taken only along with a proof of possession (DPoP)."""
 
 
 # --- Client secrets -------------------------------------------------------------------------------
@@ -203,11 +205,15 @@ class AccessToken:
     issued_at: datetime
     token_id: str
     lifetime: timedelta = field(default=ACCESS_TOKEN_LIFETIME)
+    key: str | None = None
+    """The thumbprint of the key that the token is bound to (RFC 9449 section 6)."""
 
-    def claims(self) -> dict[str, str | int]:
+    def claims(self) -> dict[str, str | int | dict[str, str]]:
         """As the payload of the JWT. ``sub`` is the client: nobody else is involved."""
         issued = int(self.issued_at.timestamp())
+        bound = {} if self.key is None else {"cnf": {"jkt": self.key}}
         return {
+            **bound,
             "iss": self.issuer,
             "aud": self.audience,
             "sub": self.client_id,

@@ -41,12 +41,13 @@ class TokenIssued:
     access_token: str
     expires_in: int
     scope: str
+    token_type: str = "Bearer"  # noqa: S105 - a kind, not a secret
 
     def document(self) -> dict[str, str | int]:
         """The JSON body."""
         return {
             "access_token": self.access_token,
-            "token_type": "Bearer",
+            "token_type": self.token_type,
             "expires_in": self.expires_in,
             "scope": self.scope,
         }
@@ -59,6 +60,10 @@ class SentRequest:
     content_type: str
     authorization: str | None = field(repr=False)
     body: bytes = field(repr=False)
+    proofs: tuple[str, ...] = field(default=(), repr=False)
+    """Every DPoP header."""
+    url: str = ""
+    """What it was sent to, as we are called in public."""
 
 
 @dataclass(frozen=True)

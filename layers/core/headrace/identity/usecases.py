@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from headrace.identity import tokens
+from headrace.identity.dpop import ALGORITHMS, CheckProof
 from headrace.identity.keys import KeySet, VerificationKey
 from headrace.identity.model import (
     ACCESS_TOKEN_LIFETIME,
@@ -29,7 +30,7 @@ from headrace.identity.oauth import (
 from headrace.identity.ports import Clients, ClientSecrets, Signer
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import NotAuthenticated, Unavailable
+from headrace.kernel.errors import InvalidProof, NotAuthenticated, Unavailable
 from headrace.kernel.ids import Ids
 
 
@@ -42,19 +43,19 @@ class IssueToken:
     signer: Signer
     clock: Clock
     ids: Ids
+    check_proof: CheckProof
 
     def __call__(
         self, sent: SentRequest, source_ip: str, issuer: str, audience: str
     ) -> TokenIssued | TokenRefused:
         """The token, or why there is none. Raises Unavailable: the signing key cannot be used."""
         try:
-            return self._issued(TokenRequest.read(sent), source_ip, issuer, audience)
+            return self._issued(sent, source_ip, issuer, audience)
         except TokenRefused as refusal:
             return refusal
 
-    def _issued(
-        self, request: TokenRequest, source_ip: str, issuer: str, audience: str
-    ) -> TokenIssued:
+    def _issued(self, sent: SentRequest, source_ip: str, issuer: str, audience: str) -> TokenIssued:
+        request = TokenRequest.read(sent)
         client = self._authenticated(request)
         if not client.networks.allow(source_ip):
             # The secret was right, and RFC 6749 has no code for networks. Whoever runs the client
@@ -62,6 +63,7 @@ class IssueToken:
             raise TokenRefused("unauthorized_client", "The client may not call from this network.")
         tenant = _tenant(client, request.tenant)
         scope = _scope(client, request.scope)
+        key = self._key(client, sent)
         now = self.clock.now()
         token = AccessToken(
             issuer=issuer,
@@ -71,10 +73,21 @@ class IssueToken:
             scope=scope,
             issued_at=now,
             token_id=self.ids.new(now),
+            key=key,
         )
         key_id = self.signer.key_id()
         text = tokens.signed(token, key_id, lambda message: self.signer.sign(key_id, message))
-        return TokenIssued(text, int(ACCESS_TOKEN_LIFETIME.total_seconds()), scope)
+        kind = "Bearer" if key is None else "DPoP"
+        return TokenIssued(text, int(ACCESS_TOKEN_LIFETIME.total_seconds()), scope, kind)
+
+    def _key(self, client: Client, sent: SentRequest) -> str | None:
+        """The key that the token is to be bound to (RFC 9449 section 5)."""
+        if not sent.proofs and not client.needs_proof:
+            return None
+        try:
+            return self.check_proof(sent.proofs, "POST", sent.url)
+        except InvalidProof as error:
+            raise TokenRefused(error.code, error.detail) from None
 
     def _authenticated(self, request: TokenRequest) -> Client:
         refusal = TokenRefused("invalid_client", NOT_AUTHENTICATED, by_header=request.by_header)
@@ -113,7 +126,16 @@ def _scope(client: Client, asked: str | None) -> str:
 
 # --- Who calls ------------------------------------------------------------------------------------
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+
+
+BOUND = "The access token is bound to a key: send it as DPoP, with a proof."
+UNBOUND = "The access token is bound to no key: ask for one with a DPoP proof."
+OTHER_KEY = "The access token is bound to another key than the proof's."
+
+
+class _NotPossessed(NotAuthenticated):
+    """The token is good, and not sent as its key asks for."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +147,11 @@ class Presented:
     query_names: frozenset[str]
     source_ip: str
     """The address that API Gateway saw; never one that a header claims."""
+    proofs: tuple[str, ...] = ()
+    """Every DPoP header."""
+    method: str = ""
+    url: str = ""
+    """What is called, as we are called in public."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +163,14 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Denied:
-    """Nobody known is calling. ``detail`` is None when no credentials came at all."""
+    """Nobody known is calling. ``detail`` is None when no credentials came at all.
+
+    ``scheme`` and ``code``: how to come back, and what was wrong (RFC 6750, RFC 9449).
+    """
 
     detail: str | None
+    scheme: Literal["Bearer", "DPoP"] = "Bearer"
+    code: str = NotAuthenticated.code
 
 
 @dataclass(frozen=True)
@@ -159,11 +191,14 @@ class Authorize:
     keys: Callable[[Issuer], KeySet]
     """The key set of an issuer; nothing is fetched before a key is asked of it."""
     verify: tokens.Verifier
+    check_proof: CheckProof
 
     def __call__(self, presented: Presented) -> Allowed | Denied | Refused:
         """Never raises for what a caller can send."""
         try:
             return self._judge(presented)
+        except (InvalidProof, _NotPossessed) as error:
+            return Denied(error.detail, "DPoP", error.code)
         except NotAuthenticated as error:
             return Denied(error.detail)
         except Unavailable:
@@ -175,22 +210,46 @@ class Authorize:
         if len(presented.authorization) > 1:
             raise NotAuthenticated("The Authorization header is sent more than once.")
         header = presented.authorization[0].strip(" ") if presented.authorization else ""
-        if header.partition(" ")[0].lower() != "bearer":
+        if header.partition(" ")[0].lower() not in {"bearer", "dpop"}:
             return Denied(None)
-        match = _BEARER.fullmatch(header)
+        match = _CREDENTIALS.fullmatch(header)
         if match is None:
             raise NotAuthenticated(tokens.NOT_VALID)
-        token = tokens.UnverifiedToken.read(match[1])
+        token = tokens.UnverifiedToken.read(match[2])
         issuer = self.issuers.get(token.issuer)
         if issuer is None:
             raise NotAuthenticated(tokens.NOT_TRUSTED)
         claims = self.verify(token, issuer, self.keys(issuer))
         client, tenant = self._client(claims, issuer)
+        self._check_possession(presented, match[1].lower() == "dpop", match[2], claims, client)
         if not client.networks.allow(presented.source_ip):
             return Refused("network_not_allowed")
         # What the catalog has taken away since the token was made is gone at once.
         scopes = _scopes_of(claims, issuer) & client.scopes
         return Allowed(Caller(tenant, client.client_id, scopes))
+
+    def _check_possession(
+        self,
+        presented: Presented,
+        by_proof: bool,
+        token: str,
+        claims: Mapping[str, Any],
+        client: Client,
+    ) -> None:
+        """RFC 9449 section 7: a bound token comes with a proof of its key, and no other does."""
+        confirmation = claims.get("cnf", {})
+        if not isinstance(confirmation, dict) or confirmation.keys() - {"jkt"}:
+            # Bound to something that we cannot see, a certificate for example.
+            raise NotAuthenticated(tokens.NOT_VALID)
+        key = confirmation.get("jkt")
+        if key is None:
+            if client.needs_proof or by_proof:
+                raise _NotPossessed(UNBOUND)
+            return
+        if not by_proof:
+            raise _NotPossessed(BOUND)
+        if self.check_proof(presented.proofs, presented.method, presented.url, token) != key:
+            raise _NotPossessed(OTHER_KEY)
 
     def _client(self, claims: Mapping[str, Any], issuer: Issuer) -> tuple[Client, str]:
         unknown = NotAuthenticated("The access token names no client that is known here.")
@@ -239,6 +298,7 @@ def issuer_document(issuer: str, scopes: tuple[str, ...]) -> dict[str, str | lis
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "service_documentation": f"{issuer}/docs",
     }
 

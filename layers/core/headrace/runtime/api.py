@@ -115,8 +115,13 @@ class Call:
     body: Any
     raw_body: bytes
     context: Mapping[str, Any]
+    all_headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resource: str = ""
     """The path as the route has it, with its parameters' names: one function may serve several."""
+
+    def every(self, header: str) -> tuple[str, ...]:
+        """Every value of a header, by its name in small letters, as often as it was sent."""
+        return self.all_headers.get(header, ())
 
     @property
     def base_url(self) -> str:
@@ -222,6 +227,10 @@ class Endpoint:
             body=self._body(raw_body),
             raw_body=raw_body,
             context=context,
+            all_headers={
+                name.lower(): tuple(values)
+                for name, values in (event.get("multiValueHeaders") or {}).items()
+            },
             resource=str(event.get("resource") or ""),
         )
 

@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.identity.dpop import ALGORITHMS
 from headrace.identity.usecases import Allowed, Authorize, Denied, Presented, Refused
-from headrace.kernel.errors import NotAuthenticated
 from headrace.runtime.observability import logger
+from headrace.runtime.settings import settings
 
-_REALM = 'Bearer realm="headrace"'
+_REALM = 'realm="headrace"'
 _NO_CREDENTIALS = "This call needs an access token in the Authorization header."
 
 
@@ -45,9 +46,9 @@ class Authorizer:
             case Refused(code):
                 logger().info("call refused", extra={"code": code})
                 return policy(event, "Allow", "nobody", {"refusal": code})
-            case Denied(detail):
-                logger().info("call denied", extra={"detail": detail or "no credentials"})
-                return policy(event, "Deny", "nobody", denial(detail))
+            case Denied() as denied:
+                logger().info("call denied", extra={"detail": denied.detail or "no credentials"})
+                return policy(event, "Deny", "nobody", denial(denied))
 
 
 def presented(event: Mapping[str, Any]) -> Presented:
@@ -56,26 +57,32 @@ def presented(event: Mapping[str, Any]) -> Presented:
         name: [value] for name, value in (event.get("headers") or {}).items()
     }
     query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
+    context = event["requestContext"]
+
+    def sent(wanted: str) -> tuple[str, ...]:
+        return tuple(
+            value for name, values in headers.items() if name.lower() == wanted for value in values
+        )
+
     return Presented(
-        authorization=tuple(
-            value
-            for name, values in headers.items()
-            if name.lower() == "authorization"
-            for value in values
-        ),
+        authorization=sent("authorization"),
         query_names=frozenset(name.lower() for name in query),
-        source_ip=str(event["requestContext"].get("identity", {}).get("sourceIp", "")),
+        source_ip=str(context.get("identity", {}).get("sourceIp", "")),
+        proofs=sent("dpop"),
+        method=str(event.get("httpMethod", "")),
+        url=f"{settings().base_url(context)}{event.get('path', '')}",
     )
 
 
-def denial(detail: str | None) -> dict[str, str]:
+def denial(denied: Denied) -> dict[str, str]:
     """The context of a denial; without a detail the caller sent no credentials at all, and gets a
-    challenge without an error (RFC 6750 section 3.1)."""
-    error = f', error="invalid_token", error_description="{detail}"' if detail else ""
+    challenge without an error (RFC 6750 section 3.1, RFC 9449 section 7.1)."""
+    error = f', error="{denied.code}", error_description="{denied.detail}"' if denied.detail else ""
+    algorithms = f', algs="{" ".join(ALGORITHMS)}"' if denied.scheme == "DPoP" else ""
     return {
-        "challenge": _REALM + error,
-        "code": NotAuthenticated.code,
-        "detail": detail or _NO_CREDENTIALS,
+        "challenge": f"{denied.scheme} {_REALM}{algorithms}{error}",
+        "code": denied.code,
+        "detail": denied.detail or _NO_CREDENTIALS,
     }
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.kms.signing_keys import KmsSigningKeys
+from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet, VerificationKey
 from headrace.identity.model import Issuer
 from headrace.identity.ports import Clients
@@ -37,6 +39,13 @@ def clients() -> Clients:
 def client_secrets() -> DynamoClientSecrets:
     """The hashes of clients' secrets."""
     return DynamoClientSecrets(Table(client("dynamodb"), settings().credentials_table))
+
+
+@cache
+def check_proof() -> CheckProof:
+    """Checks proofs of possession."""
+    table = Table(client("dynamodb"), settings().proofs_table)
+    return CheckProof(DynamoUsedProofs(table), clock())
 
 
 @cache
@@ -102,13 +111,19 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
     """The authorizer, for the deployment that the request came to."""
     ours = Issuer(settings().base_url(request_context), settings().audience)
     return Authorize(
-        clients(), {**_trusted_issuers(), ours.issuer: ours}, keys_of, Verifier(clock())
+        clients(),
+        {**_trusted_issuers(), ours.issuer: ours},
+        keys_of,
+        Verifier(clock()),
+        check_proof(),
     )
 
 
 def issue_token() -> IssueToken:
     """POST /connect/token."""
-    return IssueToken(clients(), client_secrets(), signing_keys(), clock(), RandomIds())
+    return IssueToken(
+        clients(), client_secrets(), signing_keys(), clock(), RandomIds(), check_proof()
+    )
 
 
 def published_keys() -> tuple[VerificationKey, ...]:

@@ -40,6 +40,11 @@ class Settings:
         return self.required("CREDENTIALS_TABLE")
 
     @property
+    def proofs_table(self) -> str:
+        """DynamoDB table of the proofs of possession that were used."""
+        return self.required("PROOFS_TABLE")
+
+    @property
     def files_bucket(self) -> str:
         """S3 bucket of the documents."""
         return self.required("FILES_BUCKET")

@@ -1,0 +1,77 @@
+"""Tokens that are bound to a key, from the token endpoint to the authorizer."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+import pytest
+
+from headrace.identity.dpop import token_hash
+from tests.component.identity.deployment import BASE, Deployment
+from tests.unit.identity.proofs_made import KEY, a_proof, key_name
+
+TOKEN_URL = f"{BASE}/connect/token"
+METADATA_URL = f"{BASE}/data/v1/metadata"
+
+
+def ask(deployment: Deployment, proof: str | None) -> Any:
+    """Asks for a token, with this proof."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": "acme-hr",
+        "client_secret": deployment.secrets["acme-hr"],
+    }
+    headers: Mapping[str, str] = {} if proof is None else {"DPoP": proof}
+    return deployment.post_token(form, headers=headers)
+
+
+def proof_now(**changes: Any) -> str:
+    """A proof of now."""
+    return a_proof(**{"iat": time.time(), "jti": str(time.time_ns()), **changes})
+
+
+def test_a_proof_at_the_token_endpoint_binds_the_token(deployment: Deployment) -> None:
+    reply = ask(deployment, proof_now(htu=TOKEN_URL))
+    assert (reply.status, reply.json["token_type"]) == (200, "DPoP")
+    text = reply.json["access_token"]
+    claims = jwt.decode(text, options={"verify_signature": False})
+    assert claims["cnf"] == {"jkt": key_name(KEY)}
+
+    proof = proof_now(htm="GET", htu=METADATA_URL, ath=token_hash(text))
+    answer = deployment.authorize(f"DPoP {text}", headers={"DPoP": proof})
+    assert answer["context"]["client_id"] == "acme-hr"
+    again = deployment.authorize(f"DPoP {text}", headers={"DPoP": proof})
+    assert again["context"]["code"] == "invalid_dpop_proof"
+    assert again["context"]["challenge"].startswith(
+        'DPoP realm="headrace", algs="ES256 PS256 RS256", error="invalid_dpop_proof", '
+    )
+    assert deployment.authorize(f"Bearer {text}")["context"]["code"] == "invalid_token"
+
+
+def test_without_a_proof_a_token_is_a_bearer_token(deployment: Deployment) -> None:
+    reply = ask(deployment, None)
+    assert reply.json["token_type"] == "Bearer"
+    assert "cnf" not in jwt.decode(reply.json["access_token"], options={"verify_signature": False})
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        "abc",
+        lambda: proof_now(htu=METADATA_URL),
+        lambda: proof_now(htu=TOKEN_URL, htm="GET"),
+        lambda: proof_now(htu=TOKEN_URL, iat=time.time() - 120),
+        lambda: f"{proof_now(htu=TOKEN_URL)},{proof_now(htu=TOKEN_URL)}",
+    ],
+)
+def test_a_wrong_proof_gets_no_token(deployment: Deployment, proof: Any) -> None:
+    reply = ask(deployment, proof if isinstance(proof, str) else proof())
+    assert (reply.status, reply.json["error"]) == (400, "invalid_dpop_proof")
+    assert reply.headers["Cache-Control"] == "no-store"
+
+
+def test_a_proof_buys_one_token(deployment: Deployment) -> None:
+    proof = proof_now(htu=TOKEN_URL)
+    assert ask(deployment, proof).status == 200
+    assert ask(deployment, proof).status == 400
