@@ -258,4 +258,5 @@ CLIENTS = (
         ("metadata:read",),
         allowed_networks=("203.0.113.0/24", "2001:db8::/32"),
     ),
+    Client("bound", "Bound", ("acme",), ("metadata:read",), dpop_required=True),
 )

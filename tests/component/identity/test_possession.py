@@ -15,12 +15,12 @@ TOKEN_URL = f"{BASE}/connect/token"
 METADATA_URL = f"{BASE}/data/v1/metadata"
 
 
-def ask(deployment: Deployment, proof: str | None) -> Any:
+def ask(deployment: Deployment, proof: str | None, client_id: str = "acme-hr") -> Any:
     """Asks for a token, with this proof."""
     form = {
         "grant_type": "client_credentials",
-        "client_id": "acme-hr",
-        "client_secret": deployment.secrets["acme-hr"],
+        "client_id": client_id,
+        "client_secret": deployment.secrets[client_id],
     }
     headers: Mapping[str, str] = {} if proof is None else {"DPoP": proof}
     return deployment.post_token(form, headers=headers)
@@ -75,3 +75,12 @@ def test_a_proof_buys_one_token(deployment: Deployment) -> None:
     proof = proof_now(htu=TOKEN_URL)
     assert ask(deployment, proof).status == 200
     assert ask(deployment, proof).status == 400
+
+
+def test_a_client_that_the_catalog_holds_to_proofs_gets_no_bearer_token(
+    deployment: Deployment,
+) -> None:
+    refused = ask(deployment, None, "bound")
+    assert (refused.status, refused.json["error"]) == (400, "invalid_dpop_proof")
+    reply = ask(deployment, proof_now(htu=TOKEN_URL), "bound")
+    assert reply.json["token_type"] == "DPoP"

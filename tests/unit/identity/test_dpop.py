@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -155,7 +156,8 @@ def test_no_algorithm_without_a_public_key_is_taken(check: CheckProof, algorithm
 @pytest.mark.abuse(44)
 @pytest.mark.abuse(45)
 def test_a_proof_for_a_token_names_that_token(check: CheckProof) -> None:
-    for claims in ({}, {"ath": token_hash("another")}, {"ath": ""}):
+    wrong: tuple[dict[str, Any], ...] = ({}, {"ath": token_hash("another")}, {"ath": ""})
+    for claims in wrong:
         with pytest.raises(InvalidProof):
             check((a_proof(**claims),), "POST", URL, TOKEN)
     assert check((a_proof(ath=token_hash(TOKEN)),), "POST", URL, TOKEN)

@@ -82,6 +82,7 @@ def compile_catalog(
                 allowed_networks=tuple(c.entry.allowed_networks),
                 trusted_issuers=tuple(c.entry.trusted_issuers),
                 webhooks=tuple(Endpoint(w.name, w.url, w.default) for w in c.entry.webhooks),
+                dpop_required=c.entry.dpop == "required",
             )
             for c in declared.clients
         ),

@@ -57,6 +57,7 @@ def client_to_json(client: Client) -> Json:
         "webhooks": [
             {"name": one.name, "url": one.url, "default": one.default} for one in client.webhooks
         ],
+        **({"dpopRequired": True} if client.dpop_required else {}),
     }
 
 
@@ -73,6 +74,7 @@ def client_from_json(value: Json) -> Client:
         webhooks=tuple(
             Endpoint(one["name"], one["url"], one["default"]) for one in value.get("webhooks", [])
         ),
+        dpop_required=value.get("dpopRequired", False),
     )
 
 

@@ -43,6 +43,8 @@ class Client:
     allowed_networks: tuple[str, ...] = ()
     trusted_issuers: tuple[str, ...] = ()
     webhooks: tuple[Endpoint, ...] = ()
+    dpop_required: bool = False
+    """Are its tokens taken only along with a proof of possession (RFC 9449)."""
 
 
 @dataclass(frozen=True)

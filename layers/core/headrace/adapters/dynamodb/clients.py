@@ -35,4 +35,5 @@ class CatalogClients:
             scopes=frozenset(f"{self.scope_prefix}:{scope}" for scope in found.scopes),
             networks=Networks.of(found.allowed_networks),
             trusted_issuers=frozenset(found.trusted_issuers),
+            needs_proof=found.dpop_required,
         )
