@@ -223,6 +223,12 @@ class ClientEntry(Entry):
         description="External issuers, among those that the deployment trusts, whose tokens may "
         "speak for this client.",
     )
+    dpop: Literal["optional", "required"] = Field(
+        default="optional",
+        description="Whether its tokens are taken only along with a proof that the caller has the "
+        "key they are bound to (DPoP, RFC 9449). With `optional`, those that were asked for with a "
+        "proof are, and others are plain bearer tokens.",
+    )
     webhooks: list[WebhookEntry] = Field(
         default=[], description="Where it wants to be told that an operation has ended."
     )
@@ -237,12 +243,6 @@ class ClientEntry(Entry):
         if len(defaults) > 1:
             raise ValueError(f"has {len(defaults)} default webhooks; there can be one only")
         return self
-    dpop: Literal["optional", "required"] = Field(
-        default="optional",
-        description="Whether its tokens are taken only along with a proof that the caller has the "
-        "key they are bound to (DPoP, RFC 9449). With `optional`, those that were asked for with a "
-        "proof are, and others are plain bearer tokens.",
-    )
 
 
 OPTIONS: dict[str, dict[str, tuple[bool, str]]] = {
