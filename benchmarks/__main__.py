@@ -1,21 +1,25 @@
 """`make bench`: every benchmark once. docs/benchmarks.md says what the figures mean.
 
-    python -m benchmarks [PART …] [-n ROUNDS] [--rows ROWS] [--only TEXT] [--write]
+    python -m benchmarks [PART …] [-n ROUNDS] [--rows ROWS] [--only TEXT] [--go-on] [--write]
+
+The part ``data`` only makes the rows. Each turn is kept: ``--go-on`` goes on with a run that was
+ended early.
 
 It fails on wrong values only: a ratio is printed, not asserted.
 """
 
 import argparse
+import signal
 import sys
 
-from benchmarks import changes, cold_start, engine, report
+from benchmarks import changes, cold_start, engine, memory, product, report
 from benchmarks.contestants import PARTS
 from benchmarks.data import Data, named
 from local.home import LocalFailure
 
 ROWS = 2_500_000
 
-ALL = (*PARTS, "changes", "cold_start")
+ALL = ("data", *PARTS, *memory.PARTS, "product", "changes", "cold_start")
 
 
 def main() -> None:
@@ -25,15 +29,19 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--rows", type=int, default=ROWS, help=f"rows (default {ROWS:,})")
     parser.add_argument("--only", help="contestants whose name has this text")
+    parser.add_argument("--go-on", action="store_true", help="with what was measured before")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(ALL):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    # So that what was started is stopped when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     wrong = []
     for part in arguments.parts or ALL:
-        text, right = _run(part, named(arguments.rows), arguments.n, arguments.only)
+        rows = min(arguments.rows, memory.BASE_ROWS) if part in memory.PARTS else arguments.rows
+        text, right = _run(part, named(rows), arguments)
         print(f"\n## {part}\n\n{text}", flush=True)
-        if arguments.write:
+        if arguments.write and part != "data":
             report.write(part, text)
         if not right:
             wrong.append(part)
@@ -41,16 +49,22 @@ def main() -> None:
         raise SystemExit(f"wrong values: {', '.join(wrong)}")
 
 
-def _run(part: str, data: Data, rounds: int, only: str | None) -> tuple[str, bool]:
+def _run(part: str, data: Data, told: argparse.Namespace) -> tuple[str, bool]:
     """The part's report, and whether all values of ours are right."""
     if part == "cold_start":
-        return cold_start.measure(rounds), True
+        return cold_start.measure(told.n), True
     if part == "changes":
-        return changes.measure(data.rows, 10, rounds)
+        return changes.measure(data.rows, 10, told.n)
     started = data.server.start()
     try:
         data.build()
-        return engine.measure(part, data, rounds, only)
+        if part == "data":
+            return f"{data.rows:,} rows to export are there.", True
+        if part in memory.PARTS:
+            return memory.measure(memory.PARTS[part], data), True
+        if part == "product":
+            return product.measure(data, told.n), True
+        return engine.measure(part, data, told.n, told.only, anew=not told.go_on)
     finally:
         if started:
             data.server.stop()

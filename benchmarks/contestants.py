@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.data import DATABASE, EXPORTED, WHERE, Data
 from benchmarks.goals import Goal, Run
 from benchmarks.measuring import processor_seconds, run
-from benchmarks.turn import Turn
+from benchmarks.turn import STAGES, Turn
 from local.home import CHECKOUT, LocalFailure
 from local.postgresql import psql
 
@@ -73,7 +73,7 @@ class Contestant:
         served = processor_seconds(server) - before
         said = ended.printed.strip().splitlines()
         figures = json.loads(said[-1]) if said and said[-1].startswith("{") else {}
-        size = figures.get("size") or self.file(arena).stat().st_size
+        size = figures["size"] if "size" in figures else self.file(arena).stat().st_size
         return Run(
             wall=figures.get("wall", ended.wall),
             cpu=figures.get("cpu", ended.cpu),
@@ -90,11 +90,15 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Ours(Contestant):
-    """A worker, or two; ``sources`` as in ``Turn``."""
+    """A worker, or two; ``source``, ``stage`` and what follows it as in ``Turn``."""
 
     source: str = "postgresql"
     compression: str = "none"
     workers: int = 1
+    stage: str = STAGES[-1]
+    place: str = ""
+    bucket: str = "bench"
+    key: str = "key"
 
     is_ours = True
 
@@ -111,6 +115,10 @@ class Ours(Contestant):
             self.workers,
             arena.port,
             arena.peer_limit if self.few else None,
+            self.stage,
+            self.bucket,
+            self.key,
+            self.place,
         )
         return [sys.executable, "-m", "benchmarks.turn", json.dumps(asdict(turn))]
 
@@ -180,6 +188,8 @@ class Part:
     title: str
     contestants: tuple[Contestant, ...]
     goals: tuple[Goal, ...] = field(default=())
+    proven: bool = True
+    """Are documents made whose values are held against the truth."""
 
 
 POSTGRESQL = Part(
@@ -248,7 +258,31 @@ PEER = Part(
     ),
 )
 
-PARTS = {"postgresql": POSTGRESQL, "ducklake": DUCKLAKE, "peers": PEER}
+PROFILED = tuple(
+    (f"{source_name} {name}{packed and ', '}{packed}", source, kind, packed or "none")
+    for source, source_name in (("postgresql", "PostgreSQL"), ("ducklake", "DuckLake"))
+    for kind, name, packed in (
+        ("csv", "CSV", ""),
+        ("csv", "CSV", "gzip"),
+        ("csv", "CSV", "zstd"),
+        ("ndjson", "NDJSON", ""),
+        ("parquet", "Parquet", ""),
+    )
+)
+"""Title, source, format and compression of what is looked at stage by stage."""
+
+PROFILE = Part(
+    "Profile",
+    tuple(
+        Ours(f"{title}: {stage}", kind, source=source, compression=compression, stage=stage)
+        for title, source, kind, compression in PROFILED
+        for stage in STAGES
+        if stage != "compress" or compression != "none"
+    ),
+    proven=False,
+)
+
+PARTS = {"postgresql": POSTGRESQL, "ducklake": DUCKLAKE, "peers": PEER, "profile": PROFILE}
 
 
 @contextmanager

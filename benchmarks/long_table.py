@@ -17,26 +17,20 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from benchmarks.publishing import TENANT, exported_columns, published
 from headrace.adapters.warehouse import engine
-from headrace.adapters.warehouse.by_kind import WarehouseByKind
-from headrace.catalog.model import Client
-from headrace.catalog.usecases import PublishCatalog
-from headrace.exports.model import Column, Configuration, Source, Table
-from headrace.identity.usecases import CreateClientSecret
-from headrace.kernel.clock import SystemClock
-from headrace.kernel.ids import RandomIds
+from headrace.exports.model import Source, Table
 from headrace_admin.deployment import Deployment
 from headrace_client import Compression, FileFormat, HeadraceClient, Pull, Wanted
 from local.deployment import client as aws
 from local.home import Home
 
-CLIENT, TENANT = "long-table", "northwind-care"
+CLIENT = "long-table"
 
 _ROWS = """
     SELECT i AS id, (i * 7919) % 100003 AS employee_id, DATE '2001-01-01' + (i % 9000)::INT AS day,
@@ -87,38 +81,6 @@ def lake(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
-
-
-def published(deployment: Deployment, source: Source, rows: int) -> str:
-    """Grants the table to a client of its own beside what is published; the client's secret."""
-    catalogs = deployment.catalogs()
-    current = catalogs.current()
-    if current is None:
-        raise SystemExit("Nothing is published there; run make up.")
-    columns = tuple(
-        Column(c.name, c.name, c.type, c.nullable, c.precision, c.scale)
-        for c in WarehouseByKind().describe(source, "main.shifts")
-        if c.type is not None
-    )
-    table = Table("shifts", "main.shifts", columns, primary_key=("id",), row_estimate=rows)
-    client = Client(CLIENT, "A long table", daily_quota=1000, tenants=(TENANT,))
-    configuration = Configuration("all", TENANT, CLIENT, True, source.name, (table,))
-    base = catalogs.read(current.version)
-    PublishCatalog(catalogs, SystemClock())(
-        replace(
-            base,
-            sources=(*(s for s in base.sources if s.name != source.name), source),
-            clients=(*(c for c in base.clients if c.client_id != CLIENT), client),
-            configurations=(
-                *(c for c in base.configurations if c.client_id != CLIENT),
-                configuration,
-            ),
-        )
-    )
-    secrets = deployment.client_secrets()
-    for kept in secrets.of(CLIENT):
-        secrets.revoke(CLIENT, kept.secret_id)
-    return CreateClientSecret(secrets, SystemClock(), RandomIds())(CLIENT)[1]
 
 
 @contextmanager
@@ -175,7 +137,9 @@ def main() -> None:
     deployment = Deployment.local(home.root)
     folder = home.root / f"long-{told.rows}"
     source = made(folder, told.rows)
-    secret = published(deployment, source, told.rows)
+    columns = exported_columns(source, "main.shifts")
+    table = Table("shifts", "main.shifts", columns, primary_key=("id",), row_estimate=told.rows)
+    secret = published(deployment, source, CLIENT, {"all": table})
     begun = time.monotonic()
     with (
         short_of_time(port, told.timeout),
@@ -206,4 +170,5 @@ def main() -> None:
         raise SystemExit("The document is not the table.")
 
 
-main()
+if __name__ == "__main__":
+    main()

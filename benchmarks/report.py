@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.goals import Goal, Result
+from benchmarks.turn import STAGES
 from benchmarks.values import Deviation
 from local.home import CHECKOUT
 
@@ -34,6 +35,24 @@ def results_table(results: Mapping[str, Result]) -> str:
             for name, result in results.items()
         ],
     )
+
+
+def profile_table(titles: Sequence[str], results: Mapping[str, Result]) -> str:
+    """A row for each title: the client's CPU seconds that each stage adds, and what all take."""
+    rows = []
+    for title in titles:
+        ran = {stage: results.get(f"{title}: {stage}") for stage in STAGES}
+        whole = ran[STAGES[-1]]
+        if whole is None:
+            continue
+        cells, before = [], 0.0
+        for stage in STAGES:
+            result = ran[stage]
+            cells.append("–" if result is None else f"{result.cpu - before:.2f}")
+            before = before if result is None else result.cpu
+        server = f"{whole.server:.2f}" if whole.server >= 0.1 else "–"
+        rows.append([title, *cells, f"{whole.cpu:.2f}", server, f"{whole.wall:.2f}"])
+    return table(("", *STAGES, "client CPU s", "server CPU s", "wall s"), rows)
 
 
 def goals_table(goals: Sequence[Goal], results: Mapping[str, Result]) -> str:

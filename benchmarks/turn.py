@@ -29,8 +29,9 @@ TABLES = {"postgresql": "public.employments", "ducklake": "hr.employments"}
 
 @dataclass(frozen=True)
 class Turn:
-    """What to do. ``upto``: rows whose id is not beyond it, of PostgreSQL; ``stages``: which of
-    the pipe's stages run (``profile``)."""
+    """What to do. ``upto``: rows whose id is not beyond it, of PostgreSQL; ``stage``: where the
+    pipe ends, one of ``STAGES``; ``bucket`` and ``key``: where the document goes, encrypted by
+    what; ``place``: the table in the source."""
 
     rows: int
     source: str
@@ -39,7 +40,25 @@ class Turn:
     workers: int = 1
     port: int = 0
     upto: int | None = None
-    upload: bool = True
+    stage: str = "upload"
+    bucket: str = "bench"
+    key: str = "key"
+    place: str = ""
+
+    @property
+    def table(self) -> str:
+        """``schema.table`` in the source."""
+        return self.place or TABLES[self.source]
+
+    @property
+    def reads_only(self) -> bool:
+        """Does the pipe end where values have come: in the server's own CSV they come as texts."""
+        return self.stage == "source" and (self.source, self.file_format) != ("postgresql", "csv")
+
+
+STAGES = ("source", "encode", "compress", "hash", "upload")
+"""What a worker does, each with all before it: columns are read and counted; the document's bytes
+come; they are compressed; cut to parts and hashed; sent."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +83,23 @@ def peak_mib() -> float:
 
 
 def environment(port: int) -> None:
-    """What Lambda sets, for clients that reach the sink."""
+    """What Lambda sets, for clients that reach the sink, or the emulator."""
     os.environ |= {
         "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
         "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "bench",
-        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
         "TZ": "UTC",
     }
+
+
+class _Taking:
+    """A storage that takes parts and does nothing with them."""
+
+    def upload_part(self, **_: object) -> dict[str, str]:
+        """As S3's."""
+        return {"ETag": ""}
 
 
 def _worker(
@@ -85,30 +112,48 @@ def _worker(
     target: tuple[str, str],
 ) -> None:
     """Announces itself, waits to be let go, exports its range, and says what it took."""
+    from benchmarks.reading import count_values
     from headrace.adapters.s3.part_upload import S3PartUploads
     from headrace.adapters.warehouse.by_kind import WarehouseByKind
-    from headrace.exports.model import Compression, FileFormat, PartPosition, part_numbers
+    from headrace.exports.model import (
+        Compression,
+        FileFormat,
+        PartPosition,
+        UploadedPart,
+        part_numbers,
+    )
     from headrace.runtime.wiring import client
 
     reader = WarehouseByKind()
     reader.reader(source)
-    upload = S3PartUploads(client("s3"), "bench")
+    storage = client("s3") if turn.stage == "upload" else _Taking()
+    upload = S3PartUploads(storage, turn.bucket)
+    packed = STAGES.index(turn.stage) >= STAGES.index("compress")
+    compression = Compression(turn.compression) if packed else Compression.NONE
     index, count = place
     position = PartPosition(first=index == 0, last=index == count - 1)
     parent.send(None)
     parent.recv()
     cpu = time.process_time()
-    with reader.stream(
-        source,
-        reader.current_version(source),
-        exported,
-        row_range,
-        FileFormat(turn.file_format),
-        Compression(turn.compression),
-        position,
-    ) as stream:
-        parts, _ = upload(*target, part_numbers(index, count), iter(stream), lambda: False)
-        rows = stream.rows
+    version = reader.current_version(source)
+    parts: tuple[UploadedPart, ...] = ()
+    if turn.reads_only:
+        rows = count_values(source, version, exported)
+    else:
+        with reader.stream(
+            source,
+            version,
+            exported,
+            row_range,
+            FileFormat(turn.file_format),
+            compression,
+            position,
+        ) as stream:
+            if turn.stage in ("hash", "upload"):
+                parts, _ = upload(*target, part_numbers(index, count), iter(stream), lambda: False)
+            else:
+                parts = (UploadedPart(1, sum(map(len, stream)), "", ""),)
+            rows = stream.rows
     parent.send((time.process_time() - cpu, peak_mib(), rows, parts))
 
 
@@ -123,14 +168,14 @@ def export(turn: Turn) -> Figures:
     data = named(turn.rows)
     source = data.postgresql if turn.source == "postgresql" else data.ducklake
     reader = WarehouseByKind()
-    described = {c.name: c for c in reader.describe(source, TABLES[turn.source])}
+    described = {c.name: c for c in reader.describe(source, turn.table)}
     chosen = [described[name] for name in EXPORTED]
     columns = tuple(
         Column(c.name, c.name, c.type, c.nullable, c.precision, c.scale)
         for c in chosen
         if c.type is not None
     )
-    exported = table(columns, TABLES[turn.source])
+    exported = table(columns, turn.table)
     file_format, compression = FileFormat(turn.file_format), Compression(turn.compression)
     request = ExportRequest("bench", ("employments",), file_format, compression)
     ranges: tuple[TableRange | None, ...] = (None,)
@@ -146,7 +191,9 @@ def export(turn: Turn) -> Figures:
             max_ranges=turn.workers,
             compression=compression,
         )
-    files = S3Files(client("s3"), "bench", "key", timedelta(minutes=5))
+        if len(ranges) != turn.workers:
+            raise SystemExit(f"{len(ranges)} ranges were planned for {turn.workers} workers")
+    files = S3Files(client("s3"), turn.bucket, turn.key, timedelta(minutes=5))
     key = request.file_name("employments")
     context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe() for _ in ranges]
@@ -176,7 +223,8 @@ def export(turn: Turn) -> Figures:
         ours.send(None)
     results = [ours.recv() for ours, _ in pipes]
     parts = tuple(part for _, _, _, done in results for part in done)
-    files.complete(key, upload_id, parts)
+    if turn.stage == "upload":
+        files.complete(key, upload_id, parts)
     wall = time.perf_counter() - started
     for worker in workers:
         worker.join()
