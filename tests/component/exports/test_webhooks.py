@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from exports import deliver_webhook
 from headrace.adapters.dynamodb.deliveries import DynamoDeliveries
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.kms.seal import KmsSeal
 from headrace.exports.extraction import Attempt
 from headrace.exports.model import Failure, Operation, Status
 from headrace.exports.views import OperationView
@@ -78,6 +79,7 @@ def test_an_operation_that_succeeds_is_told_with_its_version_and_its_manifest(
     assert message(told) == {
         "operationId": done.operation_id,
         "attempt": 1,
+        "tenant": "north",
         "kind": "full",
         "status": "succeeded",
         "configurationId": "hr-full",
@@ -395,6 +397,37 @@ def test_nothing_is_sent_unsigned_it_waits_for_a_secret(world: World) -> None:
     world.issue_secret("hooks")
     world.clock.advance(minutes=1)
     assert world.deliver(done).state is DeliveryState.DELIVERED
+
+
+def test_while_the_key_cannot_be_used_it_waits(
+    told: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disabled(*_: object) -> str:
+        raise Unavailable("The key cannot be used now.")
+
+    done = told.run(start(told))
+    with monkeypatch.context() as patched:
+        patched.setattr(KmsSeal, "open", disabled)
+        assert told.deliver(done).last.error == "secret_unavailable"
+    assert told.courier.sent == []
+    told.clock.advance(minutes=1)
+    assert told.deliver(done).state is DeliveryState.DELIVERED
+
+
+def test_a_delivery_that_no_worker_survives_is_given_up_after_the_day(
+    told: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise ValueError("nobody expected this")
+
+    monkeypatch.setattr(KmsSeal, "open", broken)
+    done = told.run(start(told))
+    while (now := delivery(told, done)).next_try_at is not None:
+        told.clock.moment = max(told.clock.moment, now.next_try_at)
+        with suppress(ValueError):
+            told.deliver(done)
+    assert now.state is DeliveryState.GIVEN_UP
+    assert told.clock.moment < NOON + LIFETIME + timedelta(hours=8)
 
 
 @pytest.mark.parametrize(

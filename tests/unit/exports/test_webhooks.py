@@ -93,6 +93,7 @@ def test_the_message_says_what_ended_and_how() -> None:
         "data": {
             "operationId": "01kaqb7m3y6c9r2t5v8x1z4d7h",
             "attempt": 1,
+            "tenant": "north",
             "kind": "full",
             "status": "succeeded",
             "configurationId": "hr-full",

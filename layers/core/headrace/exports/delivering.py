@@ -50,6 +50,8 @@ class DeliverWebhook:
         now = self.clock.now()
         if kept.next_try_at is not None and now < kept.next_try_at:
             return kept
+        if kept.is_hopeless:
+            return self.deliveries.save(kept, kept.abandoned())
         endpoint = self._endpoint(kept)
         if endpoint is None:
             return self.deliveries.save(kept, kept.withdrawn())
@@ -62,7 +64,10 @@ class DeliverWebhook:
         return next((one for one in known if one.name == delivery.endpoint), None)
 
     def _send(self, delivery: Delivery, endpoint: Endpoint, now: datetime) -> Answer:
-        signing_secrets = self.secrets.of(delivery.client_id, endpoint.name)
+        try:
+            signing_secrets = self.secrets.of(delivery.client_id, endpoint.name)
+        except Unavailable:
+            return Answer(error="secret_unavailable")
         if not signing_secrets:
             return Answer(error="no_secret")
         body = delivery.body

@@ -129,7 +129,8 @@ class DeliveryView(View):
     last_status: int | None
     """The HTTP status that the endpoint answered last; null if it gave none."""
     last_error: str | None
-    """Why it gave none: `no_answer`, `address_refused`, or `no_secret` if none was issued."""
+    """Why it gave none: `no_answer`; `address_refused`; `no_secret`, none was issued;
+    `secret_unavailable`, it cannot be read now."""
     next_try_at: datetime | None
     """When it is tried next, while it is pending."""
 

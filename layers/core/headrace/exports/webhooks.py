@@ -28,6 +28,7 @@ EVENT_TYPE = "operation.completed"
 
 LIFETIME = timedelta(hours=24)
 """How long a delivery is tried; the last try is when it is over."""
+_GRACE = timedelta(hours=1)
 _FIRST_PAUSE = timedelta(seconds=5)
 _GROWTH = 3
 _LONGEST_PAUSE = timedelta(hours=3)
@@ -134,6 +135,7 @@ class Delivery:
             "data": {
                 "operationId": what.operation_id,
                 "attempt": what.attempt,
+                "tenant": self.tenant,
                 "kind": what.kind,
                 "status": what.status,
                 "configurationId": what.configuration_id,
@@ -169,6 +171,15 @@ class Delivery:
         pending = state is DeliveryState.PENDING
         next_try_at = self.next_try_at if pending else None
         return replace(self, state=state, last=answer, next_try_at=next_try_at)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Did a try that was begun well after the day leave no result: another will not either."""
+        return self.last_try_at is not None and self.last_try_at >= self._last_try_at + _GRACE
+
+    def abandoned(self) -> "Delivery":
+        """As it ends when tries leave no result."""
+        return replace(self, state=DeliveryState.GIVEN_UP, next_try_at=None)
 
     def withdrawn(self) -> "Delivery":
         """As it ends when the endpoint is not registered any more."""
