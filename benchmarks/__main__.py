@@ -12,14 +12,14 @@ import argparse
 import signal
 import sys
 
-from benchmarks import changes, cold_start, engine, memory, product, report
+from benchmarks import capture, changes, cold_start, engine, memory, product, report
 from benchmarks.contestants import PARTS
 from benchmarks.data import Data, named
 from local.home import LocalFailure
 
 ROWS = 2_500_000
 
-ALL = ("data", *PARTS, *memory.PARTS, "product", "changes", "cold_start")
+ALL = ("data", *PARTS, *memory.PARTS, "product", "capture", "changes", "cold_start")
 
 
 def main() -> None:
@@ -62,6 +62,8 @@ def _run(part: str, data: Data, told: argparse.Namespace) -> tuple[str, bool]:
             return f"{data.rows:,} rows to export are there.", True
         if part in memory.PARTS:
             return memory.measure(memory.PARTS[part], data), True
+        if part == "capture":
+            return capture.measure(data, told.n), True
         if part == "product":
             return product.measure(data, told.n), True
         return engine.measure(part, data, told.n, told.only, anew=not told.go_on)

@@ -30,6 +30,7 @@ from tests.component.warehouse.places import ONLY, a_table_of, rows_of
 CHANGES = PostgresqlChanges()
 SOURCE = PostgresqlWarehouse()
 READER = "log_reader"
+READABLE = f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {READER}"
 
 Row = Mapping[str, Any]
 Session = psycopg.Connection[tuple[Any, ...]]
@@ -102,7 +103,7 @@ def a_database(server: Server, statements: str) -> Database:
         f"DO $$ BEGIN CREATE ROLE {READER} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
     )
     database = Database(server, server.new_database())
-    database.run(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {READER}; {statements}")
+    database.run(f"{READABLE}; {statements}")
     return database
 
 

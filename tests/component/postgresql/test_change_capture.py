@@ -11,6 +11,7 @@ from headrace.exports.model import Compression, FileFormat, Table
 from headrace.kernel.errors import IncrementsUnavailable, ResyncRequired
 from tests.component.postgresql.captured import (
     CHANGES,
+    READABLE,
     READER,
     SOURCE,
     Background,
@@ -39,7 +40,8 @@ def empty(place: Database) -> Database:
     uninstall(place.owner)
     place.run(
         "DROP SCHEMA public CASCADE; CREATE SCHEMA public; "
-        f"GRANT USAGE, CREATE ON SCHEMA public TO public; GRANT USAGE ON SCHEMA public TO {READER}"
+        "GRANT USAGE, CREATE ON SCHEMA public TO public; "
+        f"{READABLE}"
     )
     return place
 

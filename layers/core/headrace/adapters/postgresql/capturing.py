@@ -4,15 +4,18 @@ What is to be run is planned as SQL first, against the database as it is, so tha
 before it is done. A plan is groups of statements, each one transaction.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 
 from headrace.adapters.postgresql.change_log import (
+    DEFAULT_RETENTION_DAYS,
     MAINTAIN,
     MAINTAIN_RIGHTS,
     SCHEMA_STATEMENTS,
@@ -28,15 +31,17 @@ from headrace.adapters.postgresql.change_log import (
     table_statements,
     traces_sql,
 )
-from headrace.adapters.postgresql.session import Connection
+from headrace.adapters.postgresql.connection import connection_parameters
+from headrace.adapters.postgresql.session import Connection, errors_translated
 from headrace.adapters.warehouse.engine import identifier
 from headrace.adapters.warehouse.sources import split_name
-from headrace.kernel.errors import Conflict, HeadraceError, SourceUnavailable
+from headrace.exports.model import Source
+from headrace.kernel.errors import Conflict, HeadraceError, InvalidRequest, SourceUnavailable
 
 LOCK_TIMEOUT = "5s"
 """How long an installation waits for the writers of a table, who wait behind it meanwhile."""
 
-CREATE = "SELECT headrace.maintain()"
+MAINTAIN_CALL = "SELECT headrace.maintain()"
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,53 @@ def _refusal(step: Step, error: psycopg.Error) -> HeadraceError:
             return SourceUnavailable(f"{step.purpose}: {error.diag.message_primary or error}")
 
 
+# --- who does it --------------------------------------------------------------------------------
+
+
+@contextmanager
+def owner_connection(source: Source, dsn: str | None = None) -> Iterator[Connection]:
+    """A connection to the source's primary, by its own options, or as what ``dsn`` says.
+
+    ``dsn``: libpq's connection string or URI. What it leaves out is the source's place, and of who
+    connects what libpq's environment says (PGUSER, PGPASSWORD, PGPASSFILE). Raises
+    SourceUnavailable, and InvalidRequest of a string that is none.
+    """
+    options = {key: value for key, value in source.options.items() if key != "replica_host"}
+    parameters = connection_parameters(replace(source, options=options))
+    if dsn is not None:
+        try:
+            given = conninfo_to_dict(dsn)
+        except psycopg.ProgrammingError:
+            # Without its text, which may hold a password.
+            raise InvalidRequest("The connection string is none of libpq's.") from None
+        place = {key: value for key, value in parameters.items() if key not in _OF_A_READER}
+        parameters = place | {key: str(value) for key, value in given.items()}
+    try:
+        connection = psycopg.connect(
+            autocommit=True,
+            prepare_threshold=None,
+            **parameters,  # type: ignore[arg-type]
+        )
+    except psycopg.OperationalError:
+        raise SourceUnavailable("The source does not accept a connection now.") from None
+    with connection, errors_translated():
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+_OF_A_READER = ("user", "password", "options")
+
+
+def reader_of(source: Source) -> str | None:
+    """The role that reads changes: the source's own user. Raises SourceUnavailable."""
+    return connection_parameters(source).get("user")
+
+
+def retention_days(source: Source) -> int:
+    """How many days changes are told for."""
+    return int(source.options.get("change_retention_days", DEFAULT_RETENTION_DAYS))
+
+
 # --- installing ---------------------------------------------------------------------------------
 
 
@@ -119,7 +171,7 @@ def installation(
     if not installed or not _maintain_is_current(connection):
         steps.append(Step("Make the maintenance", (MAINTAIN, MAINTAIN_RIGHTS)))
     if not installed:
-        steps.append(Step("Make the next days' partitions", (CREATE,)))
+        steps.append(Step("Make the next days' partitions", (MAINTAIN_CALL,)))
     me = _value(connection, "SELECT current_user")
     if reader is not None and reader != me and not (installed and _may_read(connection, reader)):
         steps.append(Step(f"Let {reader} read it", reader_rights(reader)))
@@ -171,7 +223,7 @@ def uninstallation(connection: Connection) -> Plan:
 def maintain(connection: Connection) -> Mapping[str, Any]:
     """Makes the next days' partitions and drops expired ones; how many. Never waits for long."""
     try:
-        found: Mapping[str, Any] = _value(connection, "SELECT headrace.maintain()")
+        found: Mapping[str, Any] = _value(connection, MAINTAIN_CALL)
     except (errors.UndefinedFunction, errors.InvalidSchemaName):
         raise CaptureRefused("The source has no change log; install it first.") from None
     return found

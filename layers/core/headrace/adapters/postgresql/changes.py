@@ -9,16 +9,17 @@ Per key, the log says how it stood before (was there a row, and did it pass the 
 the table itself how it stands now.
 """
 
+import logging
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from psycopg import errors
+from psycopg import Error, errors
 
-from headrace.adapters.postgresql.change_log import mask_of, traces_sql
+from headrace.adapters.postgresql.change_log import DAYS_AHEAD, mask_of, traces_sql
 from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.planning import listed
 from headrace.adapters.postgresql.reading import Rows, process_of, reading_engine, told_apart
@@ -30,6 +31,7 @@ from headrace.adapters.postgresql.relations import (
 )
 from headrace.adapters.postgresql.session import (
     Connection,
+    connect,
     end_session,
     errors_translated,
     session,
@@ -68,6 +70,9 @@ from headrace.kernel.errors import (
     SourceUnavailable,
     SyncVersionExpired,
 )
+
+_log = logging.getLogger(__name__)
+
 
 # --- versions -----------------------------------------------------------------------------------
 
@@ -199,6 +204,18 @@ def _captures(connection: Connection, tables: Sequence[Table]) -> list[_Capture]
     return [one for one in found if isinstance(one, _Capture)]
 
 
+_MAINTENANCE_IS_DUE = f"""
+SELECT count(*) FILTER (WHERE day >= today + 1) < {DAYS_AHEAD // 2} OR bool_or(day < today - kept)
+FROM (SELECT right(c.relname, 8)::date AS day, (now() AT TIME ZONE 'UTC')::date AS today,
+             (SELECT max(retention_days) + 1 FROM headrace.captured) AS kept
+      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE i.inhparent = to_regclass('headrace.change_log')
+        AND c.relname ~ '^change_log_[0-9]{{8}}$') AS days
+"""  # noqa: S608  no value in it
+"""Are there few days left that have a partition, or expired ones. Asked wherever changes are read,
+so that nobody needs to see to it."""
+
+
 # --- the port -----------------------------------------------------------------------------------
 
 
@@ -250,7 +267,22 @@ class PostgresqlChanges:
         with session(source) as connection:
             (capture,) = _captures(connection, [table])
             with errors_translated():
-                return _gap(connection, capture, _held(since))
+                reason = _gap(connection, capture, _held(since))
+                row = connection.execute(_MAINTENANCE_IS_DUE).fetchone()
+        if row is not None and row[0]:
+            self.maintain(source)
+        return reason
+
+    def maintain(self, source: Source) -> None:
+        """Makes the log's next days and drops expired ones, if nobody else is at it.
+
+        A failure is logged and no more: the log works without, and the next one will do.
+        """
+        try:
+            with closing(connect(source)) as connection:
+                connection.execute("SELECT headrace.maintain()")
+        except (HeadraceError, Error) as error:
+            _log.warning("the change log was not maintained: %s", type(error).__name__)
 
     @contextmanager
     def stream_changes(
