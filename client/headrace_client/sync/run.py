@@ -314,6 +314,7 @@ class Sync:
             operation.catalog_version,
             {name: table.schema_hash for name, table in granted.items()},
         )
+        self._note(f"Applying {download.rows:,} rows to {self.destination.name}")
         tables = self.destination.apply(state, after, documents)
         shutil.rmtree(workspace.directory, ignore_errors=True)
         action = _action(state, state.since)
