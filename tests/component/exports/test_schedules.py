@@ -14,6 +14,7 @@ from headrace.exports.schedules import Cursor, Reason, RunState, Schedule, Sched
 from headrace.exports.scheduling import ListSchedules, Looked, RunSchedules
 from headrace.exports.usecases import StartExport
 from headrace.exports.views import OperationSummary
+from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import Fenced, SourceUnavailable
 from tests.builders import a_configuration, a_schedule
 from tests.fakes import with_quota
@@ -86,6 +87,7 @@ class Scheduler:
             self.world.baselines,
             StartExport(self.world.export, self.world.starter),
             lambda: StartIncrement(self.world.increments, self.world.starter),
+            "https://api.example",
         )()
 
     def at(self, moment: datetime, runs: DynamoScheduleRuns | None = None) -> Looked:
@@ -125,6 +127,21 @@ def scheduler(world: World) -> Scheduler:
 def crash() -> None:
     """Dies."""
     raise Crash
+
+
+@pytest.mark.parametrize("kind", list(OperationKind))
+def test_the_clients_default_webhook_is_told_of_a_run(
+    scheduler: Scheduler, kind: OperationKind
+) -> None:
+    world = scheduler.world
+    world.run(world.start())
+    world.configurations.webhooks = (Endpoint("hooks", "https://hooks.example/", default=True),)
+    scheduler.published.schedules = (a_schedule(kind=kind),)
+    assert scheduler.at(DUE) == Looked(started=1)
+    done = scheduler.full_run()
+    [owed] = done.deliveries
+    assert (owed.endpoint, owed.completion.kind) == ("hooks", kind)
+    assert owed.completion.manifest.startswith("https://api.example/data/v1/")
 
 
 def test_a_due_run_is_an_operation_like_any_other(scheduler: Scheduler) -> None:

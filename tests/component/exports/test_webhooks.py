@@ -150,6 +150,17 @@ def test_each_attempt_has_a_message_of_its_own(told: World) -> None:
     assert [one.state for one in told.status(done).deliveries] == [DeliveryState.DELIVERED] * 2
 
 
+def test_an_increment_is_told_with_the_version_that_it_ends_at(told: World) -> None:
+    version = told.run(start(told, webhook=None)).offered_version
+    assert version is not None
+    told.warehouse.snapshot = told.changes.latest = 9
+    done = told.run(told.start_increment(version, webhook="hooks", base_url=API))
+    told.deliver(done)
+    assert (message(told)["kind"], message(told)["syncVersion"]) == ("incremental", "9")
+    with pytest.raises(ValidationFailed):
+        told.start_increment("9", webhook="hoks")
+
+
 def test_without_a_webhook_nothing_is_owed(told: World) -> None:
     done = told.run(start(told, webhook=None))
     assert done.deliveries == ()
