@@ -163,6 +163,23 @@ def test_a_due_run_is_an_operation_like_any_other(scheduler: Scheduler) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", list(OperationKind))
+def test_the_end_is_told_to_the_webhook_that_the_schedule_names(
+    scheduler: Scheduler, kind: OperationKind
+) -> None:
+    scheduler.world.configurations.webhooks = tuple(
+        Endpoint(name, f"https://hooks.bureau.example/{name}", default=name == "all")
+        for name in ("all", "ends")
+    )
+    scheduler.world.run(scheduler.world.start())
+    scheduler.published.schedules = (a_schedule(kind=kind, webhook="ends"),)
+    scheduler.at(DUE)
+    operation = scheduler.operations()[0]
+    assert operation.kind is kind
+    assert operation.request.notice is not None
+    assert operation.request.notice.endpoint == "ends"
+
+
 def test_what_a_call_started_is_no_schedules(world: World) -> None:
     assert world.start().occasion is None
 

@@ -1,15 +1,16 @@
 """Exports that start by themselves, on the deployed scheduler."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from headrace.exports.model import FileFormat
+from headrace.exports.model import FileFormat, OperationKind
 from headrace.exports.schedules import Schedule
 from tests.system.conftest import HARBOUR, NORTHWIND, Clients
-from tests.system.deployed import Integrator, Json, Platform, at_once, eventually
+from tests.system.deployed import ACTIVE, Integrator, Json, Platform, at_once, eventually
 
 pytestmark = pytest.mark.system
 
@@ -82,6 +83,33 @@ def test_what_is_due_in_the_next_minute_is_started_by_itself_and_only_once(
     assert listed["quota"]["used"] == len(own)
     created = sorted(one["createdAt"][:16] for one in own)
     assert len(set(created)) == len(created), "no minute has two"
+
+
+def test_an_incremental_schedule_begins_in_full_and_goes_on_with_what_changed(
+    clients: Clients, integrator: Integrator
+) -> None:
+    clients.schedule(replace(every_minute(integrator), kind=OperationKind.INCREMENTAL))
+
+    def increments() -> list[Json]:
+        return [run for run in started(integrator) if run["kind"] == "incremental"]
+
+    second = eventually(increments, within=400, what="an increment was started")[-1]
+    first = started(integrator)[-1]
+    clients.schedule()
+    assert (first["kind"], first["reason"]["code"]) == ("full", "no_baseline")
+    assert second["reason"] is None
+
+    def ended() -> Json:
+        path = f"/data/v1/incrementals/{second['operationId']}/status"
+        seen: Json = integrator.get(path).json()
+        return {} if seen["status"] in ACTIVE else seen
+
+    full = integrator.ended(first["operationId"])
+    increment = eventually(ended, within=200, what="the increment came to an end")
+    assert (full["status"], increment["status"]) == ("succeeded", "succeeded")
+    assert increment["schedule"] == "often"
+    assert increment["sinceSyncVersion"] == full["syncVersion"]
+    assert increment["jobs"][0]["content"] == "changes"
 
 
 def test_a_schedule_is_its_clients_own_and_nobody_elses(

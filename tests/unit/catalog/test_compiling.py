@@ -194,8 +194,11 @@ schedules:
   compression: zstd
   entity: people
   enabled: false
+  webhook: ends
 """
     text = HEAD.replace("KIND", "duckdb") + TABLE + declared
+    webhooks = "webhooks: [{name: ends, url: https://hooks.bureau.example/}]"
+    text = text.replace("daily_quota: 7", f"daily_quota: 7, {webhooks}")
     catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas())
     nightly, weekly = catalog.schedules
     assert nightly == Schedule(
@@ -204,6 +207,7 @@ schedules:
     assert (weekly.time_zone, weekly.kind) == ("Europe/Amsterdam", OperationKind.INCREMENTAL)
     assert (weekly.file_format, weekly.compression) == (FileFormat.PARQUET, Compression.ZSTD)
     assert (weekly.entity, weekly.enabled) == ("people", False)
+    assert (nightly.webhook, weekly.webhook) == (None, "ends")
     written = document.catalog_to_json(catalog)["schedules"]
     assert tuple(map(document.schedule_from_json, written)) == catalog.schedules
     assert document.digest(catalog) != document.digest(replace(catalog, schedules=(nightly,)))

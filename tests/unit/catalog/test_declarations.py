@@ -638,6 +638,17 @@ def test_an_incremental_schedule_needs_a_key_of_every_table_that_it_exports() ->
     assert problems(documents + incremental) == []
 
 
+def test_a_schedule_names_a_webhook_of_its_client() -> None:
+    hooked = SCHEDULE + "    webhook: ends\n"
+    assert [problem.partition(": ")[2] for problem in problems(GOOD + hooked)] == [
+        'schedules[0].webhook: the client "integrator" has no webhook "ends"; add it to the '
+        "client's webhooks"
+    ]
+    webhooks = "    webhooks: [{name: ends, url: https://hooks.bureau.example/}]\n"
+    tenants = "    tenants: [northwind]\n"
+    assert problems(GOOD.replace(tenants, tenants + webhooks) + hooked) == []
+
+
 def test_two_schedules_of_a_client_have_names_of_their_own() -> None:
     again = SCHEDULE + SCHEDULE.split("schedules:\n")[1]
     [problem] = problems(GOOD + again)

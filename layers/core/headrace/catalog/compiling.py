@@ -108,6 +108,7 @@ def _schedules(declared: Declarations) -> Iterator[Schedule]:
             compression=Compression(entry.compression),
             entity=entry.entity,
             enabled=entry.enabled,
+            webhook=entry.webhook,
         )
 
 

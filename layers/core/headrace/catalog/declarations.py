@@ -317,8 +317,16 @@ def _check_schedules(declared: Declarations) -> None:
         for one in declared.configurations
     }
     ids = {one.entry.id for one in declared.configurations}
+    webhooks = {
+        one.entry.id: [webhook.name for webhook in one.entry.webhooks] for one in declared.clients
+    }
     for schedule in declared.schedules:
         entry = schedule.entry
+        known = webhooks.get(entry.client)
+        if entry.webhook is not None and known is not None and entry.webhook not in known:
+            hint = did_you_mean(entry.webhook, known) or "; add it to the client's webhooks"
+            message = f'the client "{entry.client}" has no webhook "{entry.webhook}"{hint}'
+            declared.problems.append(schedule.problem(("webhook",), message))
         configuration = owned.get((entry.tenant, entry.client, entry.configuration))
         if configuration is not None:
             declared.problems += _check_schedule(schedule, configuration)

@@ -192,6 +192,7 @@ def schedule_to_json(schedule: Schedule) -> Json:
         "compression": schedule.compression.value,
         "entity": schedule.entity,
         "enabled": schedule.enabled,
+        "webhook": schedule.webhook,
     }
 
 
@@ -209,6 +210,7 @@ def schedule_from_json(value: Json) -> Schedule:
         compression=Compression(value["compression"]),
         entity=value["entity"],
         enabled=value["enabled"],
+        webhook=value.get("webhook"),
     )
 
 

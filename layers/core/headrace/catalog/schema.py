@@ -503,6 +503,10 @@ class ScheduleEntry(Entry):
     entity: PublicName | None = Field(
         default=None, description="The one table that is exported; without one, all of them."
     )
+    webhook: Id64 | None = Field(
+        default=None,
+        description="The client's webhook that is told of each end; without one, its default one.",
+    )
     enabled: bool = Field(
         default=True, description="Is it at work; what falls due while it is not is not missed."
     )

@@ -68,6 +68,8 @@ class ScheduleView(View):
     """`full`, all rows; `incremental`, what changed since your last completed export of it."""
     file_format: FileFormat
     compression: Compression
+    webhook: str | None
+    """Your webhook that is told of each end; null if it is your default one, if you have any."""
     cron: str
     """When: minute, hour, day of the month, month, day of the week."""
     time_zone: str
@@ -90,6 +92,7 @@ class ScheduleView(View):
             kind=one.kind,
             file_format=one.file_format,
             compression=one.compression,
+            webhook=one.webhook,
             cron=one.cron,
             time_zone=one.time_zone,
             enabled=one.enabled,

@@ -31,7 +31,8 @@ _LONGEST_PAUSE = timedelta(minutes=15)
 class Schedule:
     """An operation that a client of a tenant is given over and over; ``name`` is the client's own.
 
-    It is due by ``cron``, on the clock of ``time_zone``.
+    It is due by ``cron``, on the clock of ``time_zone``. ``webhook``: the client's that is told of
+    each end; its default one if it has any and none is named.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Schedule:
     compression: Compression = Compression.NONE
     entity: str | None = None
     enabled: bool = True
+    webhook: str | None = None
 
     @property
     def timing(self) -> str:

@@ -198,6 +198,7 @@ class _Look:
             schedule.compression,
             schedule.entity,
             run.key,
+            webhook=schedule.webhook,
             base_url=self.work.base_url,
         )
         return run.started(standing.operation.operation_id, standing.operation.kind, reason)
@@ -212,6 +213,7 @@ class _Look:
             schedule.compression,
             schedule.entity,
             run.key,
+            webhook=schedule.webhook,
             base_url=self.work.base_url,
         )
         return run.started(standing.operation.operation_id, standing.operation.kind)
