@@ -29,7 +29,7 @@ some = st.builds(lambda m, r: f"id % {m} = {r % m}", st.integers(1, 5), st.integ
 statements = st.one_of(
     st.builds(
         lambda first, count, tenant, name: (
-            f"INSERT INTO t SELECT i, {tenant}, {name}, 'x' "
+            f"INSERT INTO t(id, tenant, name, note) SELECT i, {tenant}, {name}, 'x' "
             f"FROM range({first}, {first + count}) r(i) WHERE i NOT IN (SELECT id FROM t)"
         ),
         st.integers(0, IDS),
@@ -177,7 +177,7 @@ class History:
             assert copy.content() == self.content(copy, version)
 
 
-A_ROW = "INSERT INTO t VALUES (1, 'a', 'one', 'x')"
+A_ROW = "INSERT INTO t(id, tenant, name, note) VALUES (1, 'a', 'one', 'x')"
 
 
 @given(steps, st.sampled_from([3, 1000]))

@@ -1,5 +1,6 @@
 """What changed in a DuckLake between two of its snapshots."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -511,6 +512,10 @@ def test_sources_and_tables_without_a_record_are_refused(tmp_path: Path) -> None
         assert caught.value.members["tables"] == ["things"]
         with pytest.raises(IncrementsUnavailable):
             changes_between(lake, table, "3", latest(lake))
+    with pytest.raises(IncrementsUnavailable, match="_change"):
+        named = replace(keyless.columns[0], name="_change")
+        table = replace(a_keyed_table(lake), columns=(*a_keyed_table(lake).columns, named))
+        CHANGES.window(lake, (table,), None)
     others = (
         a_duckdb_file(tmp_path / "x.duckdb", "CREATE TABLE t AS SELECT 1 AS id"),
         a_parquet_folder(tmp_path / "folder", t="SELECT 1 AS id"),
@@ -521,18 +526,66 @@ def test_sources_and_tables_without_a_record_are_refused(tmp_path: Path) -> None
         assert WAREHOUSE.current_version(source)
 
 
-def test_whoever_stops_early_leaves_nothing_running(tmp_path: Path) -> None:
+def test_a_loader_commits_and_expires_while_changes_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "lake"
     source = a_lake(
-        tmp_path / "lake",
-        "CREATE TABLE t AS SELECT i AS id, md5(i::VARCHAR) AS v FROM range(300000) r(i)",
-        "UPDATE t SET v = 'new'",
+        folder,
+        "CREATE TABLE t AS SELECT i AS id, md5(i::VARCHAR) AS v, repeat('x', 200) AS x "
+        "FROM range(60000) r(i)",
     )
-    table = replace(a_table_of(source, "main.t"), primary_key=("id",))
+    table, since = replace(a_table_of(source, "main.t"), primary_key=("id",)), latest(source)
+    a_lake(folder, "UPDATE t SET v = 'new' WHERE id % 2 = 0", "DELETE FROM t WHERE id % 3 = 0")
+    version = latest(source)
+    alone = changes_between(source, table, since, version)
+    with CHANGES.stream_changes(
+        source, since, version, table, FileFormat.CSV, Compression.NONE
+    ) as stream:
+        chunks = iter(stream)
+        read = [next(chunk for chunk in chunks if chunk)]
+        a_lake(
+            folder,
+            "UPDATE t SET v = 'newer'",
+            "CALL ducklake_expire_snapshots('lake', versions => [1])",
+        )
+        read += chunks
+        assert stream.rows == alone.rows == 40_000
+    assert b"".join(read) == alone.stored
+    with pytest.raises(SyncVersionExpired):
+        changes_between(source, table, since, version)
+
+
+def test_a_lake_that_forgets_its_history_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "lake"
+    source = a_lake(
+        folder,
+        "CALL lake.set_option('data_inlining_row_limit', 0)",
+        "CALL lake.set_option('write_deletion_vectors', true)",
+        *BEGINNING,
+    )
+    table = a_keyed_table(source)
+    since = latest(source)
+    assert CHANGES.window(source, (table,), since).place is VersionPlace.HELD
+    a_lake(folder, DELETE_1, "DELETE FROM t WHERE id = 2")
+    with pytest.raises(IncrementsUnavailable, match="deletion vectors"):
+        CHANGES.window(source, (table,), since)
+    with pytest.raises(IncrementsUnavailable, match="deletion vectors"):
+        changes_between(source, table, since, latest(source))
+
+
+def test_whoever_stops_early_leaves_nothing_running(tmp_path: Path) -> None:
+    folder = tmp_path / "lake"
+    source = a_lake(
+        folder, "CREATE TABLE t AS SELECT i AS id, md5(i::VARCHAR) AS v FROM range(300000) r(i)"
+    )
+    table, since = replace(a_table_of(source, "main.t"), primary_key=("id",)), latest(source)
+    a_lake(folder, "UPDATE t SET v = 'new'")
+    version, before = latest(source), threading.active_count()
     for wanted in (0, 1, 3):
         with CHANGES.stream_changes(
-            source, "1", "2", table, FileFormat.CSV, Compression.NONE
+            source, since, version, table, FileFormat.CSV, Compression.NONE
         ) as stream:
             for _ in range(wanted):
                 next(iter(stream))
             with pytest.raises(ValueError, match="end of the stream"):
                 _ = stream.rows
+        assert threading.active_count() == before

@@ -1,5 +1,6 @@
 """Sources whose files lie in S3, read through the engine's own client."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -11,6 +12,7 @@ from headrace.adapters.warehouse.engine import Limits, load_extension
 from headrace.adapters.warehouse.sources import opened
 from headrace.exports.model import FileFormat, Source
 from headrace.kernel.errors import SourceChanged, SourceUnavailable
+from tests.component.warehouse.copies import Copy, content_of
 from tests.component.warehouse.places import (
     SPLITTING,
     WAREHOUSE,
@@ -52,6 +54,28 @@ def check(source: Source, table_name: str, rows: int) -> None:
         made = document(source, table, FileFormat.CSV, version=version, ranges=split)
         assert made.rows == len(rows_of(made.stored, FileFormat.CSV)) == rows
     assert WAREHOUSE.holds_version(source, version)
+
+
+def test_changes_of_a_lake_with_its_data_in_a_bucket(bucket: str, tmp_path: Path) -> None:
+    catalog = f"sqlite:{tmp_path}/catalog.sqlite"
+    source = loaded(tmp_path, catalog, *STATEMENTS[:2])
+    copy = Copy(source, replace(a_table_of(source, "main.t"), primary_key=("i",)))
+    copy.take_all(WAREHOUSE.current_version(source))
+    loaded(
+        tmp_path,
+        catalog,
+        STATEMENTS[2],
+        "UPDATE t SET v = 'new' WHERE i % 100 = 1",
+        "DELETE FROM t WHERE i < 1000",
+    )
+    version = WAREHOUSE.current_version(source)
+    lists = copy.take_changes(version)
+    assert {name: len(rows) for name, rows in lists.items()} == {
+        "inserted": 0,
+        "updated": 190,
+        "deleted": 900,
+    }
+    assert copy.content() == content_of(source, copy.table, version)
 
 
 def test_a_lake_with_its_data_in_a_bucket(bucket: str, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ DuckDB 1.5.5 (ducklake d8a1881e):
   of deletions.
 - Rewriting files (``ducklake_rewrite_data_files``) deletes and inserts every row of them; merging
   files, flushing inlined rows and dropping files that no snapshot needs change nothing.
+- Deletion vectors (an experimental option) forget which snapshot deleted what, so that a table with
+  any is read wrongly at older snapshots: it has no increments.
 - Expiry can take out snapshots in between; what was deleted in them is then told of others, and the
   first snapshot of a span must itself be held.
 
@@ -36,7 +38,7 @@ column that was dropped and added again is another one, whatever its name.
 # ruff: noqa: S608  All pieces of SQL are ours: names quoted, numbers that are numbers, values bound.
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,6 +46,7 @@ from typing import Any
 
 from headrace.adapters.published import as_published
 from headrace.adapters.warehouse.change_documents import (
+    CHANGE_COLUMN,
     Change,
     framed_lists,
     select_keys,
@@ -99,7 +102,7 @@ class DuckLakeChanges:
     def window(self, source: Source, tables: Sequence[Table], since: str | None) -> ChangeWindow:
         """From the oldest snapshot that has not expired to the latest."""
         with opened(source, None, self.limits) as reader:
-            _check_tables(reader, tables)
+            _check_tables(reader, source, tables)
             versions = lake_versions(reader.connection, source)
         if not versions:
             raise SourceUnavailable("The DuckLake has no snapshot.")
@@ -153,7 +156,7 @@ class DuckLakeChanges:
                 joins=True,
             ) as reader,
         ):
-            _check_tables(reader, (table,))
+            _check_tables(reader, source, (table,))
             # What the catalog says of files must be of one moment, whatever expires meanwhile.
             reader.connection.execute("BEGIN")
             first = _check_held(reader, source, since)
@@ -198,25 +201,37 @@ def _check_held(reader: OpenSource, source: Source, since: str) -> int:
     return number
 
 
-def _check_tables(reader: OpenSource, tables: Sequence[Table]) -> None:
+def _check_tables(reader: OpenSource, source: Source, tables: Sequence[Table]) -> None:
     """Raises IncrementsUnavailable of tables whose changes cannot be told at any time."""
-    if keyless := [table.name for table in tables if not table.primary_key]:
-        raise IncrementsUnavailable(
-            "Tables without a primary key have no increments; export them in full, each as "
-            "`entity`.",
-            tables=keyless,
-        )
-    hidden = [
-        table.name
-        for table in tables
-        if any(column.name.lower() == "snapshot_id" for column in reader.columns(table.source))
-    ]
-    if hidden:
-        raise IncrementsUnavailable(
-            "Tables with a column named snapshot_id have no increments, as it hides DuckLake's "
-            "own; export them in full, each as `entity`.",
-            tables=hidden,
-        )
+    catalog = lake_catalog(source)
+    without_history = {
+        table
+        for (table,) in reader.connection.execute(
+            f"SELECT DISTINCT s.schema_name || '.' || t.table_name "
+            f"FROM {catalog}.ducklake_delete_file AS f JOIN {catalog}.ducklake_table AS t "
+            f"USING (table_id) JOIN {catalog}.ducklake_schema AS s USING (schema_id) "
+            "WHERE f.format <> 'parquet' AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
+        ).fetchall()
+    }
+
+    def hidden(table: Table) -> bool:
+        return any(c.name.lower() == "snapshot_id" for c in reader.columns(table.source))
+
+    reasons: dict[str, Callable[[Table], bool]] = {
+        "Tables without a primary key have no increments": lambda table: not table.primary_key,
+        f"Tables with a column named {CHANGE_COLUMN} have no increments": lambda table: any(
+            column.name == CHANGE_COLUMN for column in table.columns
+        ),
+        "Tables with a column named snapshot_id have no increments, as it hides DuckLake's "
+        "own": hidden,
+        "Tables with deletion vectors have no increments, as DuckLake reads them wrongly at "
+        "older versions": lambda table: table.source in without_history,
+    }
+    for reason, unfit in reasons.items():
+        if found := [table.name for table in tables if unfit(table)]:
+            raise IncrementsUnavailable(
+                f"{reason}; export them in full, each as `entity`.", tables=found
+            )
 
 
 @dataclass(frozen=True)
