@@ -22,7 +22,13 @@ from headrace.exports.model import (
 )
 from headrace.exports.ports import HeldSnapshot, SourceColumn
 from headrace.exports.webhooks import Delivery, Endpoint
-from headrace.kernel.errors import HeadraceError, NotFound, SourceChanged, Unavailable
+from headrace.kernel.errors import (
+    HeadraceError,
+    IncrementsUnavailable,
+    NotFound,
+    SourceChanged,
+    Unavailable,
+)
 from tests.builders import a_configuration, a_rule, a_source
 
 
@@ -242,10 +248,12 @@ class FakeChanges:
     lines: dict[str, list[bytes]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     failures: dict[str, HeadraceError] = field(default_factory=dict)
+    unrecorded: set[str] = field(default_factory=set)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
 
     def window(self, source: Source, tables: Sequence[Table], since: str | None) -> ChangeWindow:
         """See the port."""
+        self._refuse(*tables)
         place = None
         if since is not None:
             place = VersionPlace.HELD
@@ -261,9 +269,15 @@ class FakeChanges:
         self, source: Source, since: str, version: str, table: Table, snapshot: str | None = None
     ) -> str | None:
         """See the port."""
+        self._refuse(table)
         if table.name in self.failures:
             raise self.failures[table.name]
         return self.reasons.get(table.name)
+
+    def _refuse(self, *tables: Table) -> None:
+        untold = [table.name for table in tables if table.name in self.unrecorded]
+        if untold:
+            raise IncrementsUnavailable("There is no record of them.", tables=untold)
 
     @contextmanager
     def stream_changes(

@@ -259,6 +259,20 @@ def test_a_truncated_table_comes_whole_where_the_operator_chose_so(world: World)
     assert done.offered_version == "7"
 
 
+def test_a_table_without_a_record_comes_whole_where_the_operator_chose_so(world: World) -> None:
+    version = extract(world)
+    world.changes.unrecorded = {"employees"}
+    with pytest.raises(IncrementsUnavailable) as refused:
+        world.start_increment(version)
+    assert refused.value.members == {"tables": ["employees"]}
+    world.configurations.publish(a_configuration(resync=Resync.DOCUMENT))
+    done = world.run(world.start_increment(version))
+    assert [job.content for job in done.jobs] == [Content.FULL, Content.CHANGES]
+    world.changes.unrecorded = {"employees", "absences"}
+    with pytest.raises(IncrementsUnavailable):
+        world.start_increment(version)
+
+
 @pytest.mark.parametrize(
     "error",
     [

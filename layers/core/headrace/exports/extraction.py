@@ -339,9 +339,14 @@ class PlanJob:
             )
             snapshot = operation.snapshot.name if operation.snapshot else None
             version = operation.sync_version or ""
-            reason = regranted(baseline, table) or self.changes.resync_reason(
-                source, since, version, table, snapshot
-            )
+            try:
+                reason = regranted(baseline, table) or self.changes.resync_reason(
+                    source, since, version, table, snapshot
+                )
+            except IncrementsUnavailable as error:
+                if configuration.resync is Resync.REFUSE:
+                    raise
+                reason = error.detail
             if reason is None:
                 return Content.CHANGES
         if configuration.resync is Resync.DOCUMENT:

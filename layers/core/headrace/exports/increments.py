@@ -56,7 +56,15 @@ class Increments:
                 "`entity`.",
                 tables=keyless,
             )
-        return self.changes.window(source, keyed, since)
+        try:
+            return self.changes.window(source, keyed, since)
+        except IncrementsUnavailable as refused:
+            untold = refused.members.get("tables", ())
+            told = [table for table in keyed if table.name not in untold]
+            if configuration.resync is Resync.REFUSE or not told or len(told) == len(keyed):
+                raise
+        # Those of which the source keeps no record come as whole documents.
+        return self.changes.window(source, told, since)
 
 
 @dataclass(frozen=True)

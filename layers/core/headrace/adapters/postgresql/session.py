@@ -171,7 +171,9 @@ def version_of(connection: Connection) -> str:
     again after a dump is restored, so they are told apart by the cluster's identifier.
     """
     row = connection.execute(
-        "SELECT system_identifier::text, txid_current_snapshot()::text FROM pg_control_system()"
+        # A replica's snapshot does not list which transactions ran: to the primary it is foreign.
+        "SELECT system_identifier::text || CASE WHEN pg_is_in_recovery() THEN '-replica' ELSE '' "
+        "END, txid_current_snapshot()::text FROM pg_control_system()"
     ).fetchone()
     if row is None:
         raise SourceUnavailable("The source does not say which version it shows.")
