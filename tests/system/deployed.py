@@ -347,20 +347,45 @@ class Integrator:
         operation: Json = reply.json()
         return operation
 
-    def status(self, operation_id: str) -> Json:
+    def sync_version(self, **query: str) -> Json:
+        """The version that its data stands at."""
+        reply = self.get("/data/v1/incrementals/syncversion", params=query)
+        assert reply.status_code == 200, reply.text
+        standing: Json = reply.json()
+        return standing
+
+    def starts_increment(self, version: str, **body: Any) -> httpx.Response:
+        """The answer to the start of an increment."""
+        return self.call("POST", "/data/v1/incrementals", json={"syncVersion": version, **body})
+
+    def increment(self, version: str, *, within: float = 120, **body: Any) -> Json:
+        """An increment since the version, from its start to its success."""
+        reply = self.starts_increment(version, **body)
+        assert reply.status_code == 202, reply.text
+        operation = self.ended(reply.json()["operationId"], within=within, of="incrementals")
+        assert operation["status"] == "succeeded", operation
+        return operation
+
+    def status(self, operation_id: str, of: str = "fulldata") -> Json:
         """How an operation stands."""
-        reply = self.get(f"/data/v1/fulldata/{operation_id}/status")
+        reply = self.get(f"/data/v1/{of}/{operation_id}/status")
         assert reply.status_code == 200, reply.text
         operation: Json = reply.json()
         return operation
 
     def until(
-        self, operation_id: str, holds: Callable[[Json], bool], *, within: float, what: str
+        self,
+        operation_id: str,
+        holds: Callable[[Json], bool],
+        *,
+        within: float,
+        what: str,
+        of: str = "fulldata",
     ) -> Json:
         """The operation as soon as ``holds`` of it."""
 
         def look() -> Json | None:
-            seen = self.status(operation_id)
+            seen = self.status(operation_id, of)
             return seen if holds(seen) else None
 
         # A look costs the platform a good part of a processor's time.
@@ -368,13 +393,14 @@ class Integrator:
         assert found is not None
         return found
 
-    def ended(self, operation_id: str, *, within: float = 120) -> Json:
+    def ended(self, operation_id: str, *, within: float = 120, of: str = "fulldata") -> Json:
         """The operation when it is no longer active."""
         return self.until(
             operation_id,
             lambda seen: seen["status"] not in ACTIVE,
             within=within,
             what=f"{operation_id} came to an end",
+            of=of,
         )
 
     def export(self, *, within: float = 120, **body: Any) -> Json:

@@ -44,8 +44,10 @@ def beside_the_point(case: Any, reply: Any) -> list[str]:
     names = []
     if UNKNOWN in case.query:
         names.append("negative_data_rejection")
-    if reply.status_code == 422 and reply.json()["code"] == "idempotency_key_reused":
-        names.append("positive_data_acceptance")  # keys come up again, with other bodies
+    refusal = reply.json()["code"] if reply.status_code == 422 else ""
+    # Keys come up again, with other bodies; and a version is known only if it was given out.
+    if refusal in ("idempotency_key_reused", "sync_version_unknown"):
+        names.append("positive_data_acceptance")
     if reply.status_code == 400 and "cursor" in case.query:
         names.append("positive_data_acceptance")  # only a page gives out cursors that hold
     return names
