@@ -58,7 +58,7 @@ def test_the_function_understands_its_event(
 ) -> None:
     event = json.loads(path.read_text())
     facts = event.get("requestContext", {}).get("authorizer")
-    if path.stem == "start_full_export":
+    if path.stem in ("start_full_export", "start_incremental_export"):
         facts["client_id"] = "nobody"  # so that no operation of a sample client's begins
     reply = client("lambda", about).invoke(
         FunctionName=functions[path.stem], Payload=json.dumps(event).encode()
