@@ -88,19 +88,19 @@ def system_tests(arguments: list[str]) -> int:
     """Run tests/system against a platform of their own, which is gone afterwards; pytest's code."""
     with tempfile.TemporaryDirectory(prefix="headrace-test-") as folder:
         home = Home(Path(folder).resolve())
-        try:
-            up(home)
-            environ = {**os.environ, "HEADRACE_HOME": str(home.root)}
-            tests = arguments or ["tests/system"]
-            done = subprocess.run(
-                [sys.executable, "-m", "pytest", *tests], cwd=CHECKOUT, env=environ, check=False
-            )
-            if done.returncode:
-                print(f"the end of the platform's log:\n{platform.tail(home.platform_log)}")
-            return done.returncode
-        finally:
-            platform.stop(home)
-            Roster(home.roster).stop()
+        with Roster(home.roster).for_as_long_as_this_process():
+            try:
+                up(home)
+                environ = {**os.environ, "HEADRACE_HOME": str(home.root)}
+                tests = arguments or ["tests/system"]
+                done = subprocess.run(
+                    [sys.executable, "-m", "pytest", *tests], cwd=CHECKOUT, env=environ, check=False
+                )
+                if done.returncode:
+                    print(f"the end of the platform's log:\n{platform.tail(home.platform_log)}")
+                return done.returncode
+            finally:
+                platform.stop(home)
 
 
 def main() -> int:
