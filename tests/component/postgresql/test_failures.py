@@ -205,10 +205,12 @@ def test_a_holder_whose_session_was_ended_knows_it(large: Source) -> None:
 @BOTH_WAYS
 def test_a_table_that_changed_is_told_as_that(postgresql: Server, file_format: FileFormat) -> None:
     database = postgresql.new_database()
-    postgresql.run("CREATE TABLE t(i int, v text)", database)
+    postgresql.run("CREATE TABLE t(i int, v text, n numeric, s inet)", database)
     source = postgresql.source(database)
     table = a_table_of(source, "public.t")
     for change, told in (
+        ("ALTER TABLE t ALTER n TYPE numeric(9, 2)", r"type of things\.n"),
+        ("ALTER TABLE t ALTER n TYPE numeric, ALTER s TYPE cidr", r"type of things\.s"),
         ("ALTER TABLE t ALTER v TYPE int USING 1", r"type of things\.v"),
         ("ALTER TABLE t DROP v", r"column for things\.v"),
         ("DROP TABLE t", "no table for things"),

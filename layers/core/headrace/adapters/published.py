@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from headrace.exports.model import Column, Table
+from headrace.exports.model import Table
 from headrace.exports.ports import SourceColumn
 from headrace.kernel.errors import SchemaChanged
 
@@ -24,24 +24,16 @@ def as_published(found: Iterable[SourceColumn], table: Table) -> dict[str, Sourc
                 table,
                 column=column.name,
             )
-        promised = (column.type, column.precision, column.scale)
-        given = (now.type, now.precision, now.scale)
-        if column.precision is None and column.scale is None:
-            promised, given = (column.type, None, None), (now.type, None, None)
-        if promised != given:
-            raise type_changed(table, column)
+        promised = (column.type, column.precision, column.scale, column.text_of)
+        if promised != (now.type, now.precision, now.scale, now.text_of):
+            what = f"The type of {table.name}.{column.name} has changed in the source"
+            raise _changed(what, table, column=column.name)
     for row_filter in table.filters:
         if row_filter.column not in columns:
             raise _changed(
                 f"The source lacks a column that rows of {table.name} are told by", table
             )
     return columns
-
-
-def type_changed(table: Table, column: Column) -> SchemaChanged:
-    """The column has another type than the one that was published."""
-    what = f"The type of {table.name}.{column.name} has changed in the source"
-    return _changed(what, table, column=column.name)
 
 
 def _changed(what: str, table: Table, **column: Any) -> SchemaChanged:
