@@ -150,7 +150,8 @@ def _worker(
             position,
         ) as stream:
             if turn.stage in ("hash", "upload"):
-                parts, _ = upload(*target, part_numbers(index, count), iter(stream), lambda: False)
+                numbers, chunks = part_numbers(index, count), iter(stream)
+                parts, _ = upload(*target, numbers, chunks, lambda: False, whole=count == 1)
             else:
                 parts = (UploadedPart(1, sum(map(len, stream)), "", ""),)
             rows = stream.rows

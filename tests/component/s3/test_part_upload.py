@@ -105,7 +105,7 @@ def send(
     *,
     first: int = 1,
     should_stop: Callable[[], bool] = never,
-) -> tuple[tuple[UploadedPart, ...], str]:
+) -> tuple[tuple[UploadedPart, ...], str | None]:
     return uploader(KEY, storage.upload_id, range(first, first + 1000), chunks, should_stop)
 
 
@@ -158,6 +158,15 @@ def test_a_part_is_signed_by_the_digest_that_s3_holds_it_against(storage: Storag
     assert sent["x-amz-content-sha256"] == b"UNSIGNED-PAYLOAD"
     signed = sent["authorization"].split(b"SignedHeaders=")[1].split(b",")[0].split(b";")
     assert {b"x-amz-checksum-sha256", b"x-amz-content-sha256"} <= set(signed)
+
+
+def test_one_of_several_slices_has_the_digests_of_its_parts_only(storage: Storage) -> None:
+    chunks = iter([b"x" * 14 * MIB])
+    sent, digest = uploads(storage)(KEY, storage.upload_id, range(1, 9), chunks, never, whole=False)
+    assert digest is None
+    assert [part.sha256 for part in sent] == [
+        hashlib.sha256(b"x" * size * MIB).hexdigest() for size in (8, 6)
+    ]
 
 
 def test_two_workers_write_one_document(storage: Storage) -> None:

@@ -48,7 +48,7 @@ def a_hasty_client() -> Any:
     return boto3.client("s3", config=config)
 
 
-def send(client: Any, **changes: Any) -> tuple[tuple[UploadedPart, ...], str, str]:
+def send(client: Any, **changes: Any) -> tuple[tuple[UploadedPart, ...], str | None, str]:
     """Uploads ``DATA``; the parts, the digest of all, and the upload's id."""
     files = S3Files(client, BUCKET, "key", timedelta(minutes=5))
     upload_id = files.open_upload(KEY, a_request(), "t.csv", None)

@@ -565,6 +565,7 @@ class ExportRange:
                 part_numbers(number, len(job.slices)),
                 meter.counted(stream),
                 should_stop,
+                whole=len(job.slices) == 1,
             )
             exact = isinstance(rows, RowRange) and rows != WHOLE
             if exact and stream.rows != rows.rows:

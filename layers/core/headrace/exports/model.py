@@ -485,12 +485,12 @@ class UploadedPart:
 
 @dataclass(frozen=True)
 class SliceResult:
-    """What a worker made of a slice. ``sha256`` is that of all its bytes."""
+    """What a worker made of a slice. ``sha256`` is that of all its bytes, if it is the only one."""
 
     index: int
     rows: int
     parts: tuple[UploadedPart, ...]
-    sha256: str
+    sha256: str | None
 
     @property
     def size(self) -> int:

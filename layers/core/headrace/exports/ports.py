@@ -374,8 +374,10 @@ class PartUploads(Protocol):
         numbers: range,
         chunks: Iterator[bytes],
         should_stop: Callable[[], bool],
-    ) -> tuple[tuple[UploadedPart, ...], str]:
-        """The parts, numbered from ``numbers``, and the SHA-256 (hex) of all the bytes.
+        *,
+        whole: bool = True,
+    ) -> tuple[tuple[UploadedPart, ...], str | None]:
+        """The parts, numbered from ``numbers``, and if ``whole`` the SHA-256 (hex) of all bytes.
 
         Raises Stopped, Fenced, RangeTooLarge.
         """

@@ -806,5 +806,5 @@ def _slice_result(item: Mapping[str, Any]) -> SliceResult:
         index=item["index"],
         rows=item["rows"],
         parts=tuple(UploadedPart(*part) for part in item["parts"]),
-        sha256=item["sha256"],
+        sha256=item.get("sha256"),
     )

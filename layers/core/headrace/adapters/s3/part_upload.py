@@ -49,19 +49,21 @@ class S3PartUploads:
         numbers: range,
         chunks: Iterator[bytes],
         should_stop: Callable[[], bool],
-    ) -> tuple[tuple[UploadedPart, ...], str]:
-        """The parts in order, and the SHA-256 (hex) of all the bytes.
+        *,
+        whole: bool = True,
+    ) -> tuple[tuple[UploadedPart, ...], str | None]:
+        """The parts in order, and if ``whole`` the SHA-256 (hex) of all the bytes.
 
         An empty stream makes one empty part: a document needs one. Raises Stopped, Fenced,
         FileUnavailable, RangeTooLarge, and whatever the iteration of ``chunks`` raises.
         """
-        whole = hashlib.sha256()
+        digest = hashlib.sha256() if whole else None
         watch = _Watch(should_stop, self.poll_s)
         pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix="part")
         sent: list[Future[UploadedPart]] = []
         try:
             sizes = part_sizes(self.part_bytes, len(numbers))
-            for body in _parts(self._hashed(chunks, whole, watch), sizes):
+            for body in _parts(self._hashed(chunks, digest, watch), sizes):
                 watch.look()
                 self._make_room(sent, watch)
                 number = numbers[len(sent)]
@@ -72,13 +74,15 @@ class S3PartUploads:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         pool.shutdown()
-        return tuple(part.result() for part in sent), whole.hexdigest()
+        parts = tuple(part.result() for part in sent)
+        return parts, None if digest is None else digest.hexdigest()
 
     @staticmethod
-    def _hashed(chunks: Iterator[bytes], whole: Any, watch: "_Watch") -> Iterator[bytes]:
+    def _hashed(chunks: Iterator[bytes], digest: Any, watch: "_Watch") -> Iterator[bytes]:
         for chunk in chunks:
             watch.look_now_and_then()
-            whole.update(chunk)
+            if digest is not None:
+                digest.update(chunk)
             yield chunk
 
     def _make_room(self, sent: list[Future[UploadedPart]], watch: "_Watch") -> None:
