@@ -61,7 +61,7 @@ def _run(part: str, data: Data, told: argparse.Namespace) -> tuple[str, bool]:
         if part == "data":
             return f"{data.rows:,} rows to export are there.", True
         if part in memory.PARTS:
-            return memory.measure(memory.PARTS[part], data), True
+            return memory.measure(memory.PARTS[part], data, anew=not told.go_on), True
         if part == "capture":
             return capture.measure(data, told.n), True
         if part == "product":

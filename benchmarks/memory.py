@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.contestants import Arena, Ours, a_sink
 from benchmarks.data import DATABASE, WHERE, Data
+from benchmarks.kept import Kept
 from local.sample.warehouse import attached
 
 TIMES = (1, 5, 20)
@@ -63,9 +64,10 @@ def build(source: str, data: Data) -> None:
             connection.execute("COMMIT")
 
 
-def measure(source: str, data: Data) -> str:
-    """A row for each format: peak MiB, and seconds, by millions of rows."""
+def measure(source: str, data: Data, *, anew: bool) -> str:
+    """A row for each format: peak MiB, and seconds, by millions of rows; ``anew`` as of others."""
     build(source, data)
+    kept = Kept.of(data.folder / f"memory_{source}.json", anew=anew)
     rows, peaks = [], []
     with tempfile.TemporaryDirectory() as folder, a_sink() as port:
         arena = Arena(data, port, Path(folder), relay=0)
@@ -75,10 +77,13 @@ def measure(source: str, data: Data) -> str:
             for times in TIMES:
                 place = _place(source, times)
                 ours = Ours(title, kind, source=source, compression=compression, place=place)
-                run = ours.turn(arena)
+                name = f"{title}, {times * data.rows:,} rows"
+                if name not in kept.runs:
+                    kept.add_run(name, ours.turn(arena))
+                run = kept.runs[name][0]
                 peaks.append(run.peak)
                 cells.append(f"{run.peak:.0f} ({run.wall:.0f} s)")
-                print(f"  {title}, {times * data.rows:,} rows: {cells[-1]}", file=sys.stderr)
+                print(f"  {name}: {cells[-1]}", file=sys.stderr, flush=True)
             rows.append(cells)
     head = (
         f"`python -m benchmarks memory_{source}` on {datetime.now(UTC).date()}, "
