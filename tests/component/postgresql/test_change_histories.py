@@ -2,7 +2,7 @@
 it, are the table at every version that a copy comes to.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -96,6 +96,15 @@ def database(postgresql: Server) -> Database:
 
 COLUMNS = ("id", "region", "name")
 
+REFUSED = (
+    psycopg.errors.IntegrityError,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.InvalidSavepointSpecification,
+    psycopg.errors.NoActiveSqlTransaction,
+    psycopg.errors.InFailedSqlTransaction,
+)
+
 
 @dataclass
 class World:
@@ -104,24 +113,12 @@ class World:
     sessions: list[Session]
     copies: list[Copy]
     truncated: int = 0
-    done: list[str] = field(default_factory=list)
 
     def run(self, session: int, statement: str) -> None:
         """What a lock or a rule refuses is undone with its transaction, as an application does."""
         try:
             self.sessions[session].execute(statement.encode())
-        except (psycopg.errors.IntegrityError, psycopg.errors.OperationalError) as error:
-            if isinstance(error, psycopg.errors.OperationalError) and not isinstance(
-                error, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected
-            ):
-                raise
-            self.sessions[session].execute("ROLLBACK")
-            return
-        except (
-            psycopg.errors.InvalidSavepointSpecification,
-            psycopg.errors.NoActiveSqlTransaction,
-            psycopg.errors.InFailedSqlTransaction,
-        ):
+        except REFUSED:
             self.sessions[session].execute("ROLLBACK")
             return
         self.truncated += statement.startswith("TRUNCATE")
