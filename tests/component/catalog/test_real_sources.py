@@ -13,11 +13,11 @@ from deltalake import write_deltalake
 from moto import mock_aws
 
 from headrace.adapters.postgresql import connection
-from headrace.adapters.warehouse.by_kind import WarehouseByKind
+from headrace.adapters.warehouse.by_kind import ChangesByKind, WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText, read_folder
 from headrace.catalog.model import Catalog, CatalogRefused
-from headrace.exports.model import ColumnType
+from headrace.exports.model import ColumnType, Compression, FileFormat, VersionPlace
 from local.sample.roster import ROLE, Roster
 from local.sample.warehouse import build
 from tests.component.warehouse.delta_logs import HandWritten, a_column
@@ -92,6 +92,27 @@ def test_the_sample_has_every_type_and_hides_what_is_not_configured(sample: Cata
     ]
     assert {column.type for column in columns} == set(ColumnType)
     assert "national_id" not in {column.source for column in columns}
+
+
+def test_the_rosters_changes_are_captured_and_told(sample: Catalog, roster: Roster) -> None:
+    for _ in range(2):
+        roster.capture_changes(sample.configurations, "roster")
+    source = next(one for one in sample.sources if one.name == "roster")
+    granted = next(c for c in sample.configurations if c.source == "roster")
+    tables = [table for table in granted.tables if table.name != "nightShifts"]  # a view
+    told, since = ChangesByKind(), WarehouseByKind().current_version(source)
+    assert told.window(source, tables, since).place is VersionPlace.HELD
+    roster.run(
+        f"UPDATE wards SET beds = 1 + coalesce(beds, 0) WHERE tenant_id = '{granted.tenant}'; "
+        "UPDATE shifts SET note = 'x' WHERE ward_id = 1; DELETE FROM swaps"
+    )
+    for table in tables:
+        before = table.row_estimate
+        with told.stream_changes(
+            source, since, since, table, FileFormat.PARQUET, Compression.ZSTD
+        ) as stream:
+            assert b"".join(stream)
+            assert 0 < stream.rows <= before
 
 
 def test_a_duckdb_file(tmp_path: Path) -> None:
