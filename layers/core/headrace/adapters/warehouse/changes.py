@@ -10,6 +10,8 @@ DuckDB 1.5.5 (ducklake d8a1881e):
   of deletions.
 - Rewriting files (``ducklake_rewrite_data_files``) deletes and inserts every row of them; merging
   files, flushing inlined rows and dropping files that no snapshot needs change nothing.
+- A table's statistics are those of its latest snapshot, and rewriting files narrows them: the
+  engine packs values by them, and a key below came out as another. It goes without (``engine``).
 - Deletion vectors (an experimental option) forget which snapshot deleted what, so that a table with
   any is read wrongly at older snapshots: it has no increments.
 - Expiry can take out snapshots in between; what was deleted in them is then told of others, and the

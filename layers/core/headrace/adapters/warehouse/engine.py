@@ -50,13 +50,20 @@ def is_remote(path: str) -> bool:
     return path.startswith("s3://")
 
 
-def connect(limits: Limits, *, ordered: bool = True, joins: bool = False) -> Connection:
+def connect(
+    limits: Limits, *, ordered: bool = True, joins: bool = False, statistics: bool = True
+) -> Connection:
     """A fresh engine; ``ordered``: rows come in their order; ``joins``: it holds what stands right
-    of a JOIN in memory, and what stands left of it streams, whatever it guesses of their sizes.
+    of a JOIN in memory, and what stands left of it streams, whatever it guesses of their sizes;
+    ``statistics``: those of a table may be believed (DuckLake's are of its latest snapshot, and
+    what it has at another may lie beyond them: 3 became 259).
 
     One thread, as more only cost memory below two processors; nothing spills to a disk: a query
     that needs more than its memory fails. Extensions and secrets come from nowhere but here.
     """
+    disabled = ["build_side_probe_side"] if joins else []
+    if not statistics:
+        disabled += ["statistics_propagation", "compressed_materialization"]
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -64,7 +71,7 @@ def connect(limits: Limits, *, ordered: bool = True, joins: bool = False) -> Con
             "memory_limit": limits.memory,
             "temp_directory": "",
             "preserve_insertion_order": ordered,
-            "disabled_optimizers": "build_side_probe_side" if joins else "",
+            "disabled_optimizers": ",".join(disabled),
             # Where a worker runs, the home directory may not exist or be read-only.
             "home_directory": tempfile.gettempdir(),
             "autoinstall_known_extensions": False,

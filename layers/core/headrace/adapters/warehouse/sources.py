@@ -175,7 +175,9 @@ def opened(
         raise SourceUnavailable(f"Sources of kind {source.kind} are not known here.")
     with errors_translated():
         connection, reader = _when_free(
-            lambda: engine.connect(limits, ordered=ordered, joins=joins),
+            lambda: engine.connect(
+                limits, ordered=ordered, joins=joins, statistics=source.kind != "ducklake"
+            ),
             lambda connection: opener(connection, source, version, writable_files),
             limits.patience_s,
         )
