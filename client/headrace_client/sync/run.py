@@ -249,6 +249,11 @@ class Sync:
                 self._note(f"Operation {known} is gone; starting a new one.")
             state = self._begun(state, state.since)
         operation = self._started(state)
+        if not (operation.status.active or operation.status is Status.SUCCEEDED):
+            # a copy that was restored from a backup sends a key that it has used before
+            self._note(f"Operation {operation.operation_id} has {ended(operation)} already.")
+            state = self._begun(state, state.since)
+            operation = self._started(state)
         state = state.answered(operation.operation_id)
         self.destination.record(state)
         return state, operation, "started"

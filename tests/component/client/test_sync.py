@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -690,6 +691,29 @@ def test_a_duckdb_file_that_a_program_holds_open_is_told_and_the_next_run_goes_o
             other.communicate()
         sync(service, place)
         assert_up_to_date(place, source)
+
+
+@pytest.mark.parametrize("files", ["there", "expired"])
+def test_a_copy_that_was_restored_from_a_backup_goes_on_from_its_own_version(
+    tmp_path: Path, files: str
+) -> None:
+    source, place = a_source(), File(tmp_path / "tables.duckdb")
+    backup = tmp_path / "backup"
+    with Service({}, source=source) as service:
+        sync(service, place)
+        shutil.copy(place.path, backup)
+        source.remove("people", "1")
+        source.commit()
+        sync(service, place)
+        source.remove("people", "2")
+        source.commit()
+        sync(service, place)
+        if files == "expired":
+            for operation in service.operations.values():
+                operation["status"] = "expired"
+        shutil.copy(backup, place.path)
+        catch_up(service, place, source)
+        assert starts(service).count("full") == 1
 
 
 def test_views_and_grants_outlive_a_full_export_of_the_same_columns(
