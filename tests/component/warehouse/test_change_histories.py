@@ -177,7 +177,8 @@ class History:
             assert copy.content() == self.content(copy, version)
 
 
-A_ROW = "INSERT INTO t(id, tenant, name, note) VALUES (1, 'a', 'one', 'x')"
+INTO = "INSERT INTO t(id, tenant, name, note)"
+A_ROW = f"{INTO} VALUES (1, 'a', 'one', 'x')"
 
 
 @given(steps, st.sampled_from([3, 1000]))
@@ -194,11 +195,29 @@ A_ROW = "INSERT INTO t(id, tenant, name, note) VALUES (1, 'a', 'one', 'x')"
 @example(
     # DuckLake's statistics are of the latest snapshot: keys below them came out as others.
     [
-        Transaction(("INSERT INTO t SELECT i, 'a', 'one', 'x' FROM range(3, 29) r(i)",)),
+        Transaction((f"{INTO} SELECT i, 'b', 'one', 'x' FROM range(9, 29) r(i)",)),
+        Transaction(
+            (
+                "UPDATE t SET tenant = 'b' WHERE id % 1 = 0",
+                f"{INTO} SELECT i, 'b', 'two', 'x' FROM range(3, 9) r(i)",
+                "UPDATE t SET tenant = 'a' WHERE id % 5 = 4",
+            )
+        ),
         Sync(),
         Upkeep("CALL ducklake_flush_inlined_data('lake')"),
         Transaction(("UPDATE t SET name = 'two' WHERE id % 2 = 1", "UPDATE t SET id = id + 2")),
         Upkeep("CALL ducklake_rewrite_data_files('lake', delete_threshold => 0.1)"),
+        Upkeep("CALL ducklake_flush_inlined_data('lake')"),
+        Transaction(
+            (
+                "DELETE FROM t WHERE id % 4 = 0",
+                "UPDATE t SET id = id + 1 - 2 * (id % 2)",
+                "UPDATE t SET id = id + 1 - 2 * (id % 2)",
+            )
+        ),
+        Transaction(
+            ("UPDATE t SET note = note || 'y' WHERE id % 3 = 1", "UPDATE t SET id = id + 1")
+        ),
         Sync(),
     ],
     1000,
