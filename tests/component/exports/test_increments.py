@@ -224,8 +224,21 @@ def test_what_is_granted_otherwise_than_before_needs_a_full_export(world: World)
         world.start_increment(version)
     [only] = refused.value.members["tables"]
     assert only["table"] == "absences"
-    # After a full export, increments go on.
+    # After a full export, of the source as it is by then, increments go on.
+    world.warehouse.snapshot = world.changes.latest = 9
     world.run(world.start_increment(extract(world)))
+
+
+def test_of_two_copies_at_one_version_the_older_grant_is_not_forgotten(world: World) -> None:
+    version = extract(world)  # the first copy
+    granted_more(world)
+    assert extract(world) == version  # the second, of more rows
+    world.changes.latest = 9
+    # Which of them asks cannot be told, and the first lacks rows that will not come as changes.
+    with pytest.raises(ResyncRequired) as refused:
+        world.start_increment(version)
+    assert [one["table"] for one in refused.value.members["tables"]] == ["absences"]
+    assert world.run(world.start_increment(version, entity="employees")).offered_version
 
 
 def test_a_table_that_is_granted_anew_needs_a_full_export(world: World) -> None:

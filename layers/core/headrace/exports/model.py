@@ -840,6 +840,16 @@ class Baseline:
     operation_id: str | None = None
     kind: OperationKind | None = None
 
+    def agreed(self, other: "Baseline") -> "Baseline":
+        """Both in one, of the same version: only what was granted alike is known of it.
+
+        A client may have several copies that stand at one version and were granted otherwise.
+        """
+        grants = {
+            table: grant for table, grant in self.grants.items() if other.grants.get(table) == grant
+        }
+        return replace(self, grants=grants)
+
 
 @dataclass(frozen=True)
 class DocumentRecord:

@@ -200,7 +200,10 @@ class Baselines(Protocol):
         entity: str | None,
         version: str,
     ) -> Baseline | None:
-        """What was recorded of this version, if it is one that the data has come to."""
+        """What was recorded of this version, if it is one that the data has come to.
+
+        If it has several times, with other grants: what they agree on.
+        """
         ...
 
     def tell(self, tenant: str, client_id: str, baseline: Baseline) -> None:

@@ -2,16 +2,19 @@
 
     pk                  sk                                      holds
     TENANT#CLIENT       baseline#CONFIGURATION#ENTITY           the latest one
-    TENANT#CLIENT       baseline#CONFIGURATION#ENTITY#VERSION   one of them (by its SHA-256)
+    TENANT#CLIENT       baseline#CONFIGURATION#ENTITY#V#G       one of them, by the SHA-256 of its
+                                                                version and of what was granted
 
 ENTITY is empty where all of the configuration is meant. Items of ended operations are written with
 the end itself (``DynamoOperations.end``): no version is recorded that the data did not come to.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +32,13 @@ def _pk(tenant: str, client_id: str) -> str:
 
 def _sk(configuration_id: str, entity: str | None, version: str | None = None) -> str:
     sk = f"baseline#{configuration_id}#{quote(entity or '', safe='')}"
-    return sk if version is None else f"{sk}#{hashlib.sha256(version.encode()).hexdigest()}"
+    return sk if version is None else f"{sk}#{hashlib.sha256(version.encode()).hexdigest()}#"
+
+
+def _own_sk(baseline: Baseline) -> str:
+    grants = json.dumps(dict(baseline.grants), sort_keys=True)
+    prefix = _sk(baseline.configuration_id, baseline.entity, baseline.version)
+    return f"{prefix}{hashlib.sha256(grants.encode()).hexdigest()}"
 
 
 def _item(baseline: Baseline, sk: str) -> Item:
@@ -48,11 +57,8 @@ def _item(baseline: Baseline, sk: str) -> Item:
 
 def baseline_items(baseline: Baseline) -> tuple[Item, Item]:
     """What is written of a baseline that data has come to, without the partition."""
-    configuration_id, entity = baseline.configuration_id, baseline.entity
-    return (
-        _item(baseline, _sk(configuration_id, entity)),
-        _item(baseline, _sk(configuration_id, entity, baseline.version)),
-    )
+    latest = _sk(baseline.configuration_id, baseline.entity)
+    return _item(baseline, latest), _item(baseline, _own_sk(baseline))
 
 
 def _baseline(item: Mapping[str, Any]) -> Baseline:
@@ -93,16 +99,18 @@ class DynamoBaselines:
         version: str,
     ) -> Baseline | None:
         """See the port."""
-        for name in dict.fromkeys((entity, None)):
-            sk = _sk(configuration_id, name, version)
-            if item := self.table.get(_pk(tenant, client_id), sk):
-                return _baseline(item)
-        return None
+        found = [
+            _baseline(item)
+            for name in {entity, None}
+            for item in self.table.query(
+                _pk(tenant, client_id), _sk(configuration_id, name, version)
+            )
+        ]
+        return reduce(Baseline.agreed, found) if found else None
 
     def tell(self, tenant: str, client_id: str, baseline: Baseline) -> None:
         """See the port."""
-        sk = _sk(baseline.configuration_id, baseline.entity, baseline.version)
-        item = {"pk": _pk(tenant, client_id), **_item(baseline, sk)}
+        item = {"pk": _pk(tenant, client_id), **_item(baseline, _own_sk(baseline))}
         try:
             self.table.put(item, "attribute_not_exists(pk)")
         except ConditionFailed:
