@@ -274,7 +274,7 @@ def raised(one: Declared) -> tuple[type[HeadraceError], ...]:
             errors.NetworkNotAllowed,
             errors.Unavailable,  # the tables may be busy
         ]
-    if route.query or route.body or route.request_headers:
+    if route.query or route.body or "Idempotency-Key" in route.request_headers:
         kinds.append(errors.InvalidRequest)
     if route.body or route.query:
         kinds.append(errors.ValidationFailed)

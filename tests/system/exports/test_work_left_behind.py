@@ -25,7 +25,7 @@ def test_a_job_that_cannot_succeed_fails_alone_and_is_refunded_once(
         assert run["error"]["code"] == "jobs_failed"
         good, bad = sorted(run["jobs"], key=lambda job: job["status"] == "failed")
         assert (good["status"], bad["status"]) == ("succeeded", "failed")
-        assert bad["error"]["code"] in ("source_changed", "source_unavailable")
+        assert bad["error"]["code"] == "schema_changed"
         assert "not_there" not in str(run), "the source's own name"
         assert run["quota"]["used"] == 0
     assert poisoned.document(good["jobId"]).count(b"\n") == good["rows"] + 1

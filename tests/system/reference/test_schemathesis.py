@@ -48,6 +48,10 @@ def beside_the_point(case: Any, reply: Any) -> list[str]:
     # Keys come up again, with other bodies; and a version is known only if it was given out.
     if refusal in ("idempotency_key_reused", "sync_version_unknown"):
         names.append("positive_data_acceptance")
+    if refusal == "validation_failed" and [
+        one["field"] for one in reply.json().get("errors", ())
+    ] == ["webhook"]:
+        names.append("positive_data_acceptance")  # only the catalog's are known
     if reply.status_code == 400 and "cursor" in case.query:
         names.append("positive_data_acceptance")  # only a page gives out cursors that hold
     return names
