@@ -233,7 +233,7 @@ def _request_body(one: Declared, schemas: Schemas) -> dict[str, Any] | None:
     if kind is None:
         return None
     content = {"schema": schemas.by_type[kind], "example": dict(examples.REQUESTS[one.name])}
-    return {"required": one.route.form is not None, "content": {content_type: content}}
+    return {"required": schemas.needs_a_value(kind), "content": {content_type: content}}
 
 
 def _reply(one: Declared, status: int, schemas: Schemas) -> dict[str, Any]:

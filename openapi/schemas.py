@@ -50,10 +50,16 @@ class Schemas:
         """What the type's schema says of it, if it has one."""
         if kind is None or kind not in self.by_type:
             return None
-        said: str | None = self.shared[self.by_type[kind]["$ref"].removeprefix(REFERENCE)].get(
-            "description"
-        )
+        said: str | None = self._named(kind).get("description")
         return said
+
+    def needs_a_value(self, kind: type) -> bool:
+        """Whether nothing at all is too little for the type: some of its values are required."""
+        return bool(self._named(kind).get("required"))
+
+    def _named(self, kind: type) -> Schema:
+        named: Schema = self.shared[self.by_type[kind]["$ref"].removeprefix(REFERENCE)]
+        return named
 
 
 def public_name(name: str) -> str:
