@@ -14,7 +14,7 @@ from headrace.exports.extraction import Attempt, PlannedExport, PlannedJob
 from headrace.exports.holding import Ending
 from headrace.exports.model import Failure, Status
 from headrace.exports.webhooks import Delivery
-from headrace.identity.usecases import Allowed, Presented
+from headrace.identity.authorizing import Allowed, Presented
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import JOB_ID, OPERATION_ID
 from headrace.runtime import wiring

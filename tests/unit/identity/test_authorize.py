@@ -5,11 +5,18 @@ from typing import Any
 
 import pytest
 
+from headrace.identity.authorizing import (
+    AccessTokens,
+    Allowed,
+    Authorize,
+    Denied,
+    Presented,
+    Refused,
+)
 from headrace.identity.dpop import CheckProof, token_hash
 from headrace.identity.keys import KeySet
 from headrace.identity.model import Client, Issuer, Networks
 from headrace.identity.tokens import Verifier
-from headrace.identity.usecases import Allowed, Authorize, Denied, Presented, Refused
 from headrace.kernel.errors import Unavailable
 from tests.unit.identity.proofs_made import KEY, URL, Uses, a_proof, key_name
 from tests.unit.identity.tokens_made import (
@@ -67,13 +74,14 @@ def authorize(
         PARTNER.issuer: PARTNER,
         ONE_TENANT.issuer: ONE_TENANT,
     }
-    return Authorize(
+    tokens = AccessTokens(
         Clients(*(clients or (a_client(),))),
         known if issuers is None else issuers,
         lambda _: keys or key_set(),
         Verifier(StoppedClock()),
         CheckProof(Uses(), StoppedClock()),
-    )(Presented(headers, query, source_ip, proofs, "POST", URL))
+    )
+    return Authorize((tokens,))(Presented(headers, query, source_ip, proofs, "POST", URL))
 
 
 def allowed(decision: Allowed | Denied | Refused) -> tuple[str, str, frozenset[str]]:

@@ -12,6 +12,12 @@ class Caller:
     tenant: str
     client_id: str
     scopes: frozenset[str]
+    user: str | None = None
+    """The id of the person that logged in; None where a program calls for itself."""
+    organisation: str | None = None
+    """The organisation on whose behalf a data broker calls (seed 002, ``grp``)."""
+    credential: str | None = None
+    """The id of the API key that the caller is known by, for the audit trail; never the key."""
 
     def check_scope(self, scope: str) -> None:
         """Raises InsufficientScope unless the token carries exactly this scope."""

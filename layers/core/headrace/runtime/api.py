@@ -277,6 +277,9 @@ def caller_of(context: Mapping[str, Any]) -> Caller:
         tenant=facts["tenant"],
         client_id=facts["client_id"],
         scopes=frozenset(str(facts.get("scopes", "")).split()),
+        user=facts.get("user"),
+        organisation=facts.get("organisation"),
+        credential=facts.get("credential"),
     )
 
 

@@ -2,7 +2,8 @@
 
 The policy is for this one request (results are not cached). What follows from the context:
 
-- a caller: ``tenant``, ``client_id``, ``scopes``; ``runtime.api`` reads them;
+- a caller: ``tenant``, ``client_id``, ``scopes``, and if there is one ``user``, ``organisation``,
+  ``credential``; ``runtime.api`` reads them;
 - a refusal: ``refusal`` with the code of a problem, and no caller. The policy allows, since a
   denial has one fixed status, and ``runtime.api`` answers with the problem before any handler
   runs. A reader that does not know the code finds no caller, and answers 401;
@@ -15,8 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.identity.authorizing import Allowed, Authorize, Denied, Presented, Refused
 from headrace.identity.dpop import ALGORITHMS
-from headrace.identity.usecases import Allowed, Authorize, Denied, Presented, Refused
+from headrace.kernel.caller import Caller
 from headrace.runtime.observability import logger
 from headrace.runtime.settings import settings
 
@@ -37,12 +39,7 @@ class Authorizer:
         decision = self.wired(request)(presented(event))
         match decision:
             case Allowed(caller):
-                facts = {
-                    "tenant": caller.tenant,
-                    "client_id": caller.client_id,
-                    "scopes": " ".join(sorted(caller.scopes)),
-                }
-                return policy(event, "Allow", caller.client_id, facts)
+                return policy(event, "Allow", caller.client_id, facts_of(caller))
             case Refused(code):
                 logger().info("call refused", extra={"code": code})
                 return policy(event, "Allow", "nobody", {"refusal": code})
@@ -72,6 +69,20 @@ def presented(event: Mapping[str, Any]) -> Presented:
         method=str(event.get("httpMethod", "")),
         url=f"{settings().base_url(context)}{event.get('path', '')}",
     )
+
+
+def facts_of(caller: Caller) -> dict[str, str]:
+    """The context of a caller, which ``runtime.api.caller_of`` reads: texts only, and no empty
+    ones."""
+    facts = {
+        "tenant": caller.tenant,
+        "client_id": caller.client_id,
+        "scopes": " ".join(sorted(caller.scopes)),
+        "user": caller.user,
+        "organisation": caller.organisation,
+        "credential": caller.credential,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def denial(denied: Denied) -> dict[str, str]:

@@ -12,12 +12,13 @@ from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.kms.signing_keys import KmsSigningKeys
+from headrace.identity.authorizing import AccessTokens, Authorize
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet, VerificationKey
 from headrace.identity.model import Issuer
 from headrace.identity.ports import Clients
 from headrace.identity.tokens import Verifier
-from headrace.identity.usecases import Authorize, CreateClientSecret, IssueToken
+from headrace.identity.usecases import CreateClientSecret, IssueToken
 from headrace.kernel.ids import RandomIds
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
@@ -110,13 +111,9 @@ def keys_of(issuer: Issuer) -> KeySet:
 def authorize(request_context: Mapping[str, Any]) -> Authorize:
     """The authorizer, for the deployment that the request came to."""
     ours = Issuer(settings().base_url(request_context), settings().audience)
-    return Authorize(
-        clients(),
-        {**_trusted_issuers(), ours.issuer: ours},
-        keys_of,
-        Verifier(clock()),
-        check_proof(),
-    )
+    issuers = {**_trusted_issuers(), ours.issuer: ours}
+    tokens = AccessTokens(clients(), issuers, keys_of, Verifier(clock()), check_proof())
+    return Authorize((tokens,))
 
 
 def issue_token() -> IssueToken:

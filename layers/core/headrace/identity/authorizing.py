@@ -1,0 +1,226 @@
+"""Who calls: said anew for every call.
+
+What a call presents is read once (``Credentials``), and handed to the first recognizer that knows
+its kind: access tokens here, others beside them. What holds for all kinds (one header, none in the
+query, networks) is held here.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from headrace.identity import tokens
+from headrace.identity.dpop import CheckProof
+from headrace.identity.keys import KeySet
+from headrace.identity.model import CLIENT_ID, Client, Issuer, Networks
+from headrace.identity.ports import Clients
+from headrace.kernel.caller import Caller
+from headrace.kernel.errors import InvalidProof, NotAuthenticated, Unavailable
+
+_CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+
+BOUND = "The access token is bound to a key: send it as DPoP, with a proof."
+UNBOUND = "The access token is bound to no key: ask for one with a DPoP proof."
+OTHER_KEY = "The access token is bound to another key than the proof's."
+NO_CLIENT = "The access token names no client that is known here."
+
+
+class _NotPossessed(NotAuthenticated):
+    """The token is good, and not sent as its key asks for."""
+
+
+@dataclass(frozen=True)
+class Presented:
+    """What a call brings along to say who it is of."""
+
+    authorization: tuple[str, ...] = field(repr=False)
+    """Every Authorization header of the request."""
+    query_names: frozenset[str]
+    source_ip: str
+    """The address that API Gateway saw; never one that a header claims."""
+    proofs: tuple[str, ...] = field(default=(), repr=False)
+    """Every DPoP header."""
+    method: str = ""
+    url: str = ""
+    """What is called, as we are called in public."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The one Authorization header of a call, read and not believed."""
+
+    by_proof: bool
+    """By the scheme DPoP, rather than Bearer."""
+    token: str = field(repr=False)
+
+    @classmethod
+    def read(cls, presented: Presented) -> "Credentials | None":
+        """None if there are none. Raises NotAuthenticated for what is no credentials of ours."""
+        if "access_token" in presented.query_names:
+            raise NotAuthenticated("Send the access token in the Authorization header only.")
+        if len(presented.authorization) > 1:
+            raise NotAuthenticated("The Authorization header is sent more than once.")
+        header = presented.authorization[0].strip(" ") if presented.authorization else ""
+        if header.partition(" ")[0].lower() not in {"bearer", "dpop"}:
+            return None
+        match = _CREDENTIALS.fullmatch(header)
+        if match is None:
+            raise NotAuthenticated(tokens.NOT_VALID)
+        return cls(match[1].lower() == "dpop", match[2])
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """Whom the credentials are of, and where that one may call from."""
+
+    caller: Caller
+    networks: Networks
+
+
+class Recognizer(Protocol):
+    """One kind of credentials."""
+
+    def knows(self, credentials: Credentials) -> bool:
+        """Are they of this kind, going by their form alone."""
+        ...
+
+    def __call__(self, credentials: Credentials, presented: Presented) -> Recognized:
+        """Raises NotAuthenticated, InvalidProof, Unavailable."""
+        ...
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The call is the caller's."""
+
+    caller: Caller
+
+
+@dataclass(frozen=True)
+class Denied:
+    """Nobody known is calling. ``detail`` is None when no credentials came at all.
+
+    ``scheme`` and ``code``: how to come back, and what was wrong (RFC 6750, RFC 9449).
+    """
+
+    detail: str | None
+    scheme: Literal["Bearer", "DPoP"] = "Bearer"
+    code: str = NotAuthenticated.code
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The caller is known and gets no answer from here, or cannot be known now; ``code`` is the
+    code of the problem."""
+
+    code: Literal["network_not_allowed", "unavailable"]
+
+
+@dataclass(frozen=True)
+class Authorize:
+    """Says who calls, on every call anew: a client that was unpublished a moment ago is gone."""
+
+    recognizers: Sequence[Recognizer]
+    """The first that knows the credentials decides; the last knows all."""
+
+    def __call__(self, presented: Presented) -> Allowed | Denied | Refused:
+        """Never raises for what a caller can send."""
+        try:
+            return self._judge(presented)
+        except (InvalidProof, _NotPossessed) as error:
+            return Denied(error.detail, "DPoP", error.code)
+        except NotAuthenticated as error:
+            return Denied(error.detail)
+        except Unavailable:
+            return Refused("unavailable")
+
+    def _judge(self, presented: Presented) -> Allowed | Denied | Refused:
+        credentials = Credentials.read(presented)
+        if credentials is None:
+            return Denied(None)
+        recognize = next(one for one in self.recognizers if one.knows(credentials))
+        recognized = recognize(credentials, presented)
+        if not recognized.networks.allow(presented.source_ip):
+            return Refused("network_not_allowed")
+        return Allowed(recognized.caller)
+
+
+@dataclass(frozen=True)
+class AccessTokens:
+    """Callers with an access token, a JWT (RFC 9068) of ours or of an issuer that is trusted."""
+
+    clients: Clients
+    issuers: Mapping[str, Issuer]
+    """Whose tokens are accepted, by their ``iss``."""
+    keys: Callable[[Issuer], KeySet]
+    """The key set of an issuer; nothing is fetched before a key is asked of it."""
+    verify: tokens.Verifier
+    check_proof: CheckProof
+
+    def knows(self, credentials: Credentials) -> bool:
+        """Whatever is nothing else is an access token, or none."""
+        return True
+
+    def __call__(self, credentials: Credentials, presented: Presented) -> Recognized:
+        """The client that the token was given to."""
+        token = tokens.UnverifiedToken.read(credentials.token)
+        issuer = self.issuers.get(token.issuer)
+        if issuer is None:
+            raise NotAuthenticated(tokens.NOT_TRUSTED)
+        claims = self.verify(token, issuer, self.keys(issuer))
+        client, tenant = self._client(claims, issuer)
+        self._check_possession(credentials, presented, claims, client)
+        # What the catalog has taken away since the token was made is gone at once.
+        scopes = _scopes_of(claims, issuer) & client.scopes
+        return Recognized(Caller(tenant, client.client_id, scopes), client.networks)
+
+    def _check_possession(
+        self,
+        credentials: Credentials,
+        presented: Presented,
+        claims: Mapping[str, Any],
+        client: Client,
+    ) -> None:
+        """RFC 9449 section 7: a bound token comes with a proof of its key, and no other does."""
+        confirmation = claims.get("cnf", {})
+        if not isinstance(confirmation, dict) or confirmation.keys() - {"jkt"}:
+            # Bound to something that we cannot see, a certificate for example.
+            raise NotAuthenticated(tokens.NOT_VALID)
+        key = confirmation.get("jkt")
+        if key is None:
+            if client.needs_proof or credentials.by_proof:
+                raise _NotPossessed(UNBOUND)
+            return
+        if not credentials.by_proof:
+            raise _NotPossessed(BOUND)
+        sent = self.check_proof(
+            presented.proofs, presented.method, presented.url, credentials.token
+        )
+        if sent != key:
+            raise _NotPossessed(OTHER_KEY)
+
+    def _client(self, claims: Mapping[str, Any], issuer: Issuer) -> tuple[Client, str]:
+        unknown = NotAuthenticated(NO_CLIENT)
+        client_id = claims.get(issuer.client_claim)
+        if not isinstance(client_id, str) or not CLIENT_ID.fullmatch(client_id):
+            raise unknown
+        client = self.clients.find(client_id)
+        if client is None or not (issuer.is_ours or issuer.issuer in client.trusted_issuers):
+            raise unknown
+        if issuer.tenant_claim is None:
+            tenant = next(iter(client.tenants)) if len(client.tenants) == 1 else None
+        else:
+            tenant = claims.get(issuer.tenant_claim)
+        if not isinstance(tenant, str) or tenant not in client.tenants:
+            raise unknown
+        return client, tenant
+
+
+def _scopes_of(claims: Mapping[str, Any], issuer: Issuer) -> frozenset[str]:
+    value = claims.get(issuer.scope_claim)
+    if isinstance(value, str):
+        return frozenset(value.split(" "))
+    if isinstance(value, list):
+        return frozenset(name for name in value if isinstance(name, str))
+    return frozenset()
