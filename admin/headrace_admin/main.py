@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -31,8 +30,9 @@ from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import OPERATION_ID, RandomIds
 from headrace_admin import views
-from headrace_admin.deployment import DEFAULT_STACK, Deployment, home_folder
+from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import EXIT_CODES, Exit, Printer, finished
+from headrace_admin.target import AWS, Target
 
 _EPILOGUE = "Exit codes:\n\n" + "\n".join(
     f"- {int(code)}: {said}" for code, said in EXIT_CODES.items()
@@ -55,35 +55,6 @@ schedule = App(name="schedule", help="Watch the recurring exports.")
 for group in (catalog, client, webhook, operations, schedule, source):
     app.command(group)
 
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Target:
-    """Which deployment, and how to print."""
-
-    stack: Annotated[str, Parameter(env_var="HEADRACE_STACK")] = DEFAULT_STACK
-    """The CloudFormation stack, in the account and region of the usual AWS environment."""
-
-    local: Annotated[bool, Parameter(negative="")] = False
-    """Work on the local platform that `make up` started, whatever the AWS environment says."""
-
-    home: Annotated[Path | None, Parameter(env_var="HEADRACE_HOME", show_default=False)] = None
-    """The local platform's folder; `.local` if not named."""
-
-    json: Annotated[bool, Parameter(negative="")] = False
-    """Print one JSON document on stdout, for scripts."""
-
-    def deployment(self) -> Deployment:
-        """The deployment. Raises DeploymentNotFound."""
-        return Deployment.local(self.folder) if self.local else Deployment.on_aws(self.stack)
-
-    @property
-    def folder(self) -> Path:
-        """The local platform's folder."""
-        return (self.home or home_folder()).resolve()
-
-
-_AWS = Target()
 
 Folder = Annotated[Path, Parameter(help="The catalog's folder, or one file of it.")]
 Variables = Annotated[
@@ -132,7 +103,7 @@ def check(
     *,
     variables: Variables = (),
     offline: Annotated[bool, Parameter(negative="")] = False,
-    target: Target = _AWS,
+    target: Target = AWS,
 ) -> int:
     """Check the catalog files, against themselves and against the sources. Publishes nothing.
 
@@ -167,7 +138,7 @@ def check(
 
 @catalog.command
 def publish(
-    folder: Folder = Path("catalog"), *, variables: Variables = (), target: Target = _AWS
+    folder: Folder = Path("catalog"), *, variables: Variables = (), target: Target = AWS
 ) -> int:
     """Check the catalog files and make them the current catalog, all of it or nothing.
 
@@ -196,7 +167,7 @@ def publish(
 
 
 @catalog.command
-def show(*, version: int | None = None, target: Target = _AWS) -> int:
+def show(*, version: int | None = None, target: Target = AWS) -> int:
     """Show the current catalog, or an earlier one.
 
     Parameters
@@ -218,7 +189,7 @@ def show(*, version: int | None = None, target: Target = _AWS) -> int:
 
 
 @catalog.command
-def versions(*, target: Target = _AWS) -> int:
+def versions(*, target: Target = AWS) -> int:
     """List the versions that were ever current, newest first."""
     printer = Printer(as_json=target.json)
 
@@ -237,7 +208,7 @@ def versions(*, target: Target = _AWS) -> int:
 
 
 @client.command
-def create(client_id: str, *, target: Target = _AWS) -> int:
+def create(client_id: str, *, target: Target = AWS) -> int:
     """Issue a secret for a client of the published catalog, and print it, this once.
 
     Only its hash is kept. A client may have two secrets, so that it can change from one to the
@@ -277,7 +248,7 @@ def create(client_id: str, *, target: Target = _AWS) -> int:
 
 
 @client.command(name="list")
-def list_clients(*, target: Target = _AWS) -> int:
+def list_clients(*, target: Target = AWS) -> int:
     """List the clients of the published catalog with the ids of their secrets."""
     printer = Printer(as_json=target.json)
 
@@ -299,7 +270,7 @@ def list_clients(*, target: Target = _AWS) -> int:
 
 
 @client.command
-def revoke_secret(client_id: str, secret_id: str, *, target: Target = _AWS) -> int:
+def revoke_secret(client_id: str, secret_id: str, *, target: Target = AWS) -> int:
     """End one of a client's secrets, at once. Tokens it was used for end within the hour.
 
     Parameters
@@ -335,7 +306,7 @@ def _registered(deployment: Deployment, client_id: str, name: str) -> None:
 
 
 @webhook.command
-def secret(client_id: str, name: str, *, target: Target = _AWS) -> int:
+def secret(client_id: str, name: str, *, target: Target = AWS) -> int:
     """Issue a secret that a webhook's messages are signed with, and print it, this once.
 
     A webhook may have two secrets: then messages are signed with both, so that the receiver can
@@ -375,7 +346,7 @@ def secret(client_id: str, name: str, *, target: Target = _AWS) -> int:
 
 
 @webhook.command(name="list")
-def list_webhooks(*, target: Target = _AWS) -> int:
+def list_webhooks(*, target: Target = AWS) -> int:
     """List the webhooks of the published catalog with the ids of their secrets."""
     printer = Printer(as_json=target.json)
 
@@ -399,7 +370,7 @@ def list_webhooks(*, target: Target = _AWS) -> int:
 
 @webhook.command(name="revoke-secret")
 def revoke_webhook_secret(
-    client_id: str, name: str, secret_id: str, *, target: Target = _AWS
+    client_id: str, name: str, secret_id: str, *, target: Target = AWS
 ) -> int:
     """End one of a webhook's secrets: from the next try on nothing is signed with it.
 
@@ -462,7 +433,7 @@ def list_operations(
     client_id: ClientFilter = None,
     status: Annotated[tuple[Status, ...], Parameter(show_default=False, negative="")] = (),
     limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
-    target: Target = _AWS,
+    target: Target = AWS,
 ) -> int:
     """List operations, newest first: of all clients in the published catalog, or of some.
 
@@ -506,7 +477,7 @@ def show_operation(
     *,
     tenant: TenantFilter = None,
     client_id: ClientFilter = None,
-    target: Target = _AWS,
+    target: Target = AWS,
 ) -> int:
     """Show an operation with its jobs, a deleted one too.
 
@@ -557,7 +528,7 @@ def _standings(
 
 @schedule.command(name="list")
 def list_schedules(
-    *, tenant: TenantFilter = None, client_id: ClientFilter = None, target: Target = _AWS
+    *, tenant: TenantFilter = None, client_id: ClientFilter = None, target: Target = AWS
 ) -> int:
     """List the published schedules with their next run and their last one.
 
@@ -589,7 +560,7 @@ def list_runs(
     client_id: ClientFilter = None,
     missed: Annotated[bool, Parameter(negative="")] = False,
     limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
-    target: Target = _AWS,
+    target: Target = AWS,
 ) -> int:
     """List the runs of schedules, the latest due first: started, waiting and missed, and why.
 
@@ -698,7 +669,7 @@ def install_source(
     dry_run: DryRun = False,
     catalog: Files = None,
     variables: Variables = (),
-    target: Target = _AWS,
+    target: Target = AWS,
 ) -> int:
     """Capture the changes of exactly the tables that the catalog has of the source.
 
@@ -734,7 +705,7 @@ def uninstall_source(
     dry_run: DryRun = False,
     catalog: Files = None,
     variables: Variables = (),
-    target: Target = _AWS,
+    target: Target = AWS,
 ) -> int:
     """Remove the triggers, the functions and the log, and leave the tables as they were."""
     printer = Printer(as_json=target.json)
@@ -758,7 +729,7 @@ def source_status(
     dsn: Dsn = None,
     catalog: Files = None,
     variables: Variables = (),
-    target: Target = _AWS,
+    target: Target = AWS,
 ) -> int:
     """Show the change log: its size, its oldest rows, what holds it up, and each table."""
     printer = Printer(as_json=target.json)
@@ -784,7 +755,7 @@ def maintain_source(
     dry_run: DryRun = False,
     catalog: Files = None,
     variables: Variables = (),
-    target: Target = _AWS,
+    target: Target = AWS,
 ) -> int:
     """Make the log's next days, and drop those that are no longer kept. Waits for nobody."""
     printer = Printer(as_json=target.json)
