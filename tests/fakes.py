@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import pairwise
 
 from headrace.exports.model import (
@@ -22,7 +23,9 @@ from headrace.exports.model import (
 )
 from headrace.exports.ports import HeldSnapshot, SourceColumn
 from headrace.exports.webhooks import Delivery, Endpoint
+from headrace.identity.model import BoundCertificate, IssuedCertificate
 from headrace.kernel.errors import (
+    Conflict,
     HeadraceError,
     IncrementsUnavailable,
     NotFound,
@@ -299,3 +302,31 @@ def with_quota(configurations: FakeConfigurations, limit: int) -> FakeConfigurat
     """The same catalog with another daily quota."""
     configurations.rule = replace(configurations.rule, limit=limit)
     return configurations
+
+
+class FakeCertificates:
+    """The ``Certificates`` port in memory."""
+
+    def __init__(self, pem: str | None = None) -> None:
+        self.pem = pem
+        self.issued: dict[str, IssuedCertificate] = {}
+
+    def authority(self) -> str | None:
+        return self.pem
+
+    def set_authority(self, pem: str, now: datetime) -> None:
+        if self.pem is not None:
+            raise Conflict("There is a certificate authority already.")
+        self.pem = pem
+
+    def of_key(self, key_id: str) -> IssuedCertificate | None:
+        return self.issued.get(key_id)
+
+    def find(self, thumbprint: str) -> BoundCertificate | None:
+        found = (one for one in self.issued.values() if one.thumbprint == thumbprint)
+        return next(found, None)
+
+    def add(self, certificate: IssuedCertificate) -> None:
+        if certificate.key_id in self.issued:
+            raise Conflict("The key has a certificate already.")
+        self.issued[certificate.key_id] = certificate

@@ -21,11 +21,13 @@ from botocore.exceptions import (
 )
 
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+from headrace.adapters.dynamodb.certificates import DynamoCertificates
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
+from headrace.adapters.kms.certificate_key import KmsCertificateKey
 from headrace.adapters.kms.seal import KmsSeal
 from headrace.kernel.errors import HeadraceError, Unavailable
 
@@ -147,6 +149,18 @@ class Deployment:
     def client_secrets(self) -> DynamoClientSecrets:
         """The hashes of clients' secrets."""
         return DynamoClientSecrets(self._table("CredentialsTableName"))
+
+    def certificates(self) -> DynamoCertificates:
+        """The certificate authority's certificate, and those that it issued."""
+        return DynamoCertificates(self._table("CredentialsTableName"))
+
+    def certificate_key(self) -> KmsCertificateKey:
+        """The certificate authority's key. Raises Unavailable."""
+        return KmsCertificateKey.read(self._client("kms"), self._output("CertificateKeyArn"))
+
+    def put_object(self, bucket: str, key: str, body: bytes) -> None:
+        """Writes an object of the operator's own."""
+        self._client("s3").put_object(Bucket=bucket, Key=key, Body=body)
 
     def schedule_runs(self) -> DynamoScheduleRuns:
         """The runs of the published schedules."""

@@ -239,6 +239,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         tables = {name: Table(dynamodb, name) for name in ("catalog", "credentials")}
         deployment = Deployment(tables, [], monkeypatch)
         deployment.sign_with(deployment.new_signing_key())
+        deployment.configure(CERTIFICATE_KEY=deployment.new_signing_key("ECC_NIST_P256"))
         deployment.publish(*CLIENTS)
         for client in CLIENTS:
             deployment.give_secret(client.client_id)

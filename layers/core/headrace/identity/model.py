@@ -146,6 +146,39 @@ def secret_matches(presented: str, stored: tuple[StoredSecret, ...]) -> bool:
     return matched
 
 
+# --- Client certificates --------------------------------------------------------------------------
+
+CLIENT_CERTIFICATE = "client-certificate"
+"""What stands for the token of a call whose connection has a certificate (seed 002)."""
+
+
+@dataclass(frozen=True)
+class BoundCertificate:
+    """Whose a client certificate of ours is."""
+
+    key_id: str
+    service: str
+    not_before: datetime
+    not_after: datetime
+
+    def holds_at(self, now: datetime) -> bool:
+        """Is it valid then."""
+        return self.not_before <= now <= self.not_after
+
+
+@dataclass(frozen=True)
+class IssuedCertificate(BoundCertificate):
+    """A client certificate as we issued it."""
+
+    thumbprint: str
+    """SHA-256 of the certificate, base64url (RFC 8705 section 3.1)."""
+    serial: str
+    """Hex."""
+    key_fingerprint: str
+    """SHA-256 of its public key, hex."""
+    pem: str
+
+
 # --- Issuers --------------------------------------------------------------------------------------
 
 SIGNATURE_ALGORITHMS = frozenset({"RS256", "PS256", "ES256"})

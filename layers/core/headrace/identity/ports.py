@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from headrace.identity.model import Client, StoredSecret
+from headrace.identity.model import BoundCertificate, Client, IssuedCertificate, StoredSecret
 
 
 class Clients(Protocol):
@@ -35,6 +35,30 @@ class UsedProofs(Protocol):
 
     def first(self, use: str, until: datetime) -> bool:
         """Is this the first use; of several at once, one is. Raises Unavailable."""
+        ...
+
+
+class Certificates(Protocol):
+    """Our certificate authority's certificate, and those that it issued."""
+
+    def authority(self) -> str | None:
+        """The authority's certificate in PEM, if there is one."""
+        ...
+
+    def set_authority(self, pem: str, now: datetime) -> None:
+        """Keeps it. Raises Conflict when there is one."""
+        ...
+
+    def of_key(self, key_id: str) -> IssuedCertificate | None:
+        """The certificate of an API key; consistent."""
+        ...
+
+    def find(self, thumbprint: str) -> BoundCertificate | None:
+        """Whose the certificate is; consistent. None for every one that we did not issue."""
+        ...
+
+    def add(self, certificate: IssuedCertificate) -> None:
+        """Keeps a new one. Raises Conflict when its key has one."""
         ...
 
 

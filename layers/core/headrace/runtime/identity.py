@@ -24,7 +24,9 @@ from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
 
 if TYPE_CHECKING:
+    from headrace.adapters.dynamodb.certificates import DynamoCertificates
     from headrace.adapters.http.key_sets import HttpKeySets
+    from headrace.identity.certifying import Certify
 
 
 @cache
@@ -40,6 +42,26 @@ def clients() -> Clients:
 def client_secrets() -> DynamoClientSecrets:
     """The hashes of clients' secrets."""
     return DynamoClientSecrets(Table(client("dynamodb"), settings().credentials_table))
+
+
+@cache
+def certificates() -> "DynamoCertificates":
+    """The certificate authority's certificate, and those that it issued."""
+    from headrace.adapters.dynamodb.certificates import DynamoCertificates
+
+    return DynamoCertificates(Table(client("dynamodb"), settings().credentials_table))
+
+
+def certify() -> "Certify":
+    """POST certificate."""
+    from headrace.adapters.kms.certificate_key import KmsCertificateKey
+    from headrace.identity.certifying import Certify
+
+    return Certify(
+        certificates(),
+        lambda: KmsCertificateKey.read(client("kms"), settings().certificate_key),
+        clock(),
+    )
 
 
 @cache

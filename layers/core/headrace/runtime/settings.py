@@ -91,6 +91,11 @@ class Settings:
         return tuple(key for key in self._text("SIGNING_KEY_IDS").split(",") if key)
 
     @property
+    def certificate_key(self) -> str:
+        """KMS key of the certificate authority."""
+        return self.required("CERTIFICATE_KEY")
+
+    @property
     def trusted_issuers(self) -> str:
         """External issuers whose tokens are accepted, as JSON (docs/identity.md)."""
         return self._text("TRUSTED_ISSUERS")
