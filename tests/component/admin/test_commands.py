@@ -72,9 +72,12 @@ STACK = {
         for name in TABLES
     }
     | {"WebhookKey": {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {}}}},
+    # moto's stacks make symmetric keys only.
+    "Parameters": {"CertificateKeyArn": {"Type": "String", "Default": "none"}},
     "Outputs": {
         **{f"{name}Name": {"Value": {"Ref": name}} for name in TABLES},
         "WebhookKeyArn": {"Value": {"Fn::GetAtt": ["WebhookKey", "Arn"]}},
+        "CertificateKeyArn": {"Value": {"Ref": "CertificateKeyArn"}},
     },
 }
 
@@ -119,8 +122,12 @@ def run(
         return Ran(code, said.out, said.err)
 
     with moto.mock_aws():
+        key = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        arn = key["KeyMetadata"]["Arn"]
         boto3.client("cloudformation").create_stack(
-            StackName="headrace", TemplateBody=json.dumps(STACK)
+            StackName="headrace",
+            TemplateBody=json.dumps(STACK),
+            Parameters=[{"ParameterKey": "CertificateKeyArn", "ParameterValue": arn}],
         )
         yield run
 
@@ -300,6 +307,27 @@ def test_a_secret_is_printed_once_and_kept_as_a_hash(run: Run) -> None:
     assert secret not in json.dumps(kept["Items"])
     for command in (("client", "list"), ("client", "list", "--json"), ("catalog", "show")):
         assert secret not in run(*command).out
+
+
+def test_the_certificate_authority_is_made_once_and_shown(run: Run) -> None:
+    assert run("ca", "show").code == 3
+    boto3.client("s3").create_bucket(
+        Bucket="trust", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    created = run("ca", "create", "--truststore", "s3://trust/headrace/ca.pem")
+    assert created.code == 0, created.err
+    assert created.out.startswith("-----BEGIN CERTIFICATE-----\n")
+    kept = boto3.client("s3").get_object(Bucket="trust", Key="headrace/ca.pem")
+    assert kept["Body"].read().decode() == created.out == run("ca", "show").out
+    shown = run("ca", "show", "--json").json
+    assert shown["subject"] == "CN=Headrace headrace client certificates"
+    assert run("ca", "create").code == 4
+
+
+def test_a_truststore_is_an_object_in_s3(run: Run) -> None:
+    for place in ("trust/ca.pem", "s3://trust", "s3:///ca.pem"):
+        assert run("ca", "create", "--truststore", place).code == 2
+    assert run("ca", "show").code == 3
 
 
 def test_secrets_change_without_a_pause(run: Run) -> None:

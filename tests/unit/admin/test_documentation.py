@@ -32,12 +32,12 @@ def test_a_command_of_the_docs_parses(command: str) -> None:
     except MissingArgumentError:
         assert len(words) == 2, "only a sentence about a command may leave its arguments out"
     else:
-        assert function.__module__ == "headrace_admin.main"
+        assert function.__module__.startswith("headrace_admin.")
 
 
 def test_the_docs_show_every_command() -> None:
     text = (DOCS / "admin.md").read_text()
-    for group in ("catalog", "client", "operations", "source"):
+    for group in ("catalog", "client", "ca", "operations", "source"):
         for name in app[group]:
             if not name.startswith("-"):
                 assert f"headrace-admin {group} {name}" in text
