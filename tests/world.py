@@ -57,6 +57,8 @@ TABLES = (
     "WebhookSecretsTable",
     "OperationsTable",
     "ProofsTable",
+    "AuditTable",
+    "StatisticsTable",
 )
 
 

@@ -20,11 +20,13 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from headrace.adapters.dynamodb.audit_trail import DynamoTrail
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.certificates import DynamoCertificates
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
+from headrace.adapters.dynamodb.statistics import DynamoStatistics
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
 from headrace.adapters.kms.certificate_key import KmsCertificateKey
@@ -161,6 +163,14 @@ class Deployment:
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
         """Writes an object of the operator's own."""
         self._client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+
+    def audit_trail(self) -> DynamoTrail:
+        """The audit trail, to read: how long events are kept matters to those who write."""
+        return DynamoTrail(self._table("AuditTableName"), timedelta(0))
+
+    def statistics(self) -> DynamoStatistics:
+        """What is counted per service, to read."""
+        return DynamoStatistics(self._table("StatisticsTableName"), timedelta(0))
 
     def schedule_runs(self) -> DynamoScheduleRuns:
         """The runs of the published schedules."""

@@ -30,6 +30,7 @@ from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import OPERATION_ID, RandomIds
 from headrace_admin import views
+from headrace_admin.auditing import audit
 from headrace_admin.authority import ca
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import EXIT_CODES, Exit, Printer, finished
@@ -53,8 +54,14 @@ webhook = App(name="webhook", help="Issue and revoke the secrets that webhooks a
 operations = App(name="operations", help="Watch who takes what.")
 source = App(name="source", help="Put the change log into a PostgreSQL source, and watch it.")
 schedule = App(name="schedule", help="Watch the recurring exports.")
-for group in (catalog, client, ca, webhook, operations, schedule, source):
-    app.command(group)
+app.command(catalog)
+app.command(client)
+app.command(ca)
+app.command(webhook)
+app.command(operations)
+app.command(audit)
+app.command(schedule)
+app.command(source)
 
 
 Folder = Annotated[Path, Parameter(help="The catalog's folder, or one file of it.")]

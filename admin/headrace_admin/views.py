@@ -10,6 +10,7 @@ from rich.text import Text
 
 from headrace.adapters.postgresql.capturing import CaptureStatus, Plan
 from headrace.adapters.postgresql.change_log import NotCapturable
+from headrace.audit.model import Action, Day, Event, Failing
 from headrace.catalog import document
 from headrace.catalog.model import Catalog, Client, Publication
 from headrace.exports.model import Job, Operation
@@ -18,6 +19,7 @@ from headrace.exports.scheduling import ScheduleStanding
 from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.identity.model import StoredSecret
 from headrace.kernel.clock import rfc3339
+from headrace.kernel.view import as_json
 
 type Json = dict[str, Any]
 
@@ -484,3 +486,52 @@ def _print_grid(
 def _say(out: Console, text: str, style: str = "") -> None:
     # Names come from files and databases: none of them is markup.
     out.print(Text(text, style), soft_wrap=True)
+
+
+# --- audit ----------------------------------------------------------------------------------
+
+
+def event_json(event: Event) -> Json:
+    """An event of the trail; what it has not is left out."""
+    found = as_json(event)
+    return {name: value for name, value in found.items() if value not in (None, {})}
+
+
+def day_json(day: Day) -> Json:
+    """The counts of a day."""
+    return {
+        "day": day.day.isoformat(),
+        "counts": {str(action): count for action, count in sorted(day.counts.items())},
+    }
+
+
+def failing_json(failing: Failing) -> Json:
+    """What came to nothing."""
+    return {name: value for name, value in as_json(failing).items() if value is not None}
+
+
+def print_statistics(out: Console, days: Sequence[Day], failings: Sequence[Failing]) -> None:
+    """What a service did, for people: the days on which it did something, the newest last."""
+    busy = [day for day in days if day.counts]
+    actions = [action for action in Action if any(action in day.counts for day in busy)]
+    if busy:
+        _print_grid(
+            out,
+            ("day", *(str(action) for action in actions)),
+            [
+                (day.day.isoformat(), *(f"{day.counts.get(action, 0):,}" for action in actions))
+                for day in busy
+            ],
+        )
+    else:
+        _say(out, "nothing was done on these days")
+    if failings:
+        _say(out, "")
+        _print_grid(
+            out,
+            ("at", "what", "status", "code", "correlation id"),
+            [
+                (_when(one.at), one.what, str(one.status), one.code, one.correlation_id)
+                for one in failings
+            ],
+        )

@@ -1,5 +1,6 @@
 """POST /data/v1/fulldata/{operationId}/cancel: ends an active operation."""
 
+from headrace.audit.model import Action
 from headrace.exports.model import OperationKind
 from headrace.exports.views import OperationView
 from headrace.kernel.errors import NotFound
@@ -11,6 +12,7 @@ route = Route(
     "/data/v1/fulldata/{operationId}/cancel",
     "Cancel an operation",
     scope=Scope.JOBS_MANAGE,
+    action=Action.CANCEL,
     others={"/data/v1/incrementals/{operationId}/cancel": "cancel_incremental"},
     replies={200: OperationView},
     errors=(NotFound,),

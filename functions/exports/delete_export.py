@@ -1,5 +1,6 @@
 """DELETE /data/v1/fulldata/{operationId}: removes an operation and its files."""
 
+from headrace.audit.model import Action
 from headrace.exports.model import OperationKind
 from headrace.kernel.errors import NotFound, OperationRunning
 from headrace.runtime import wiring
@@ -10,6 +11,7 @@ route = Route(
     "/data/v1/fulldata/{operationId}",
     "Delete an operation and its files",
     scope=Scope.JOBS_MANAGE,
+    action=Action.DELETE,
     others={"/data/v1/incrementals/{operationId}": "delete_incremental"},
     replies={204: None},
     errors=(NotFound, OperationRunning),

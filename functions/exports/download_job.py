@@ -1,5 +1,6 @@
 """GET /data/v1/jobs/{jobId}: the document of a job."""
 
+from headrace.audit.model import Action
 from headrace.kernel.errors import FileExpired, FileUnavailable, JobUnfinished, NotFound
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
@@ -9,6 +10,7 @@ route = Route(
     "/data/v1/jobs/{jobId}",
     "Download the document of a job",
     scope=Scope.DATA_READ,
+    action=Action.DOWNLOAD,
     replies={303: None},
     reply_headers={303: {"Location": "A link to the document, which works for some minutes"}},
     errors=(NotFound, JobUnfinished, FileExpired, FileUnavailable),

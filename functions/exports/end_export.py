@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from headrace.runtime import wiring
+from headrace.exports.model import Status
+from headrace.runtime import auditing, wiring
 from headrace.runtime.task import Event, Task, attempt_of, failure_of
 
 wiring.prepare(wiring.end_export)
@@ -12,4 +13,7 @@ wiring.prepare(wiring.end_export)
 def handler(event: Event) -> dict[str, Any]:
     """The state it ended in."""
     failure = failure_of(event) if event.get("error") else None
-    return {"status": str(wiring.end_export()(attempt_of(event), failure))}
+    status = wiring.end_export()(attempt_of(event), failure)
+    if status is Status.FAILED:
+        auditing.note_failed_operation(event, failure)
+    return {"status": str(status)}

@@ -1,5 +1,6 @@
 """PUT /data/v1/fulldata/{operationId}/retry: runs what did not succeed again."""
 
+from headrace.audit.model import Action
 from headrace.exports.model import OperationKind
 from headrace.exports.views import OperationView, status_url
 from headrace.kernel.errors import NotFound, OperationActive, OperationNotRetryable
@@ -11,6 +12,7 @@ route = Route(
     "/data/v1/fulldata/{operationId}/retry",
     "Run the jobs that did not succeed again",
     scope=Scope.JOBS_MANAGE,
+    action=Action.RETRY,
     others={"/data/v1/incrementals/{operationId}/retry": "retry_incremental"},
     replies={202: OperationView},
     reply_headers={202: {"Location": "The operation's status", "Retry-After": "When to ask there"}},

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from headrace.audit.model import Action
 from headrace.exports.model import Compression, FileFormat
 from headrace.exports.views import OperationView, status_url
 from headrace.kernel.errors import (
@@ -49,6 +50,7 @@ route = Route(
     "/data/v1/fulldata",
     "Start a full export",
     scope=Scope.JOBS_MANAGE,
+    action=Action.EXPORT,
     body=StartFullExport,
     request_headers={
         "Idempotency-Key": "A key of your own: the same key and body start one operation only"
@@ -85,4 +87,9 @@ def handler(call: Call) -> Reply:
     )
     view = OperationView.shown(standing.operation, standing.quota, call.base_url)
     location = status_url(standing.operation, call.base_url)
-    return Reply(202, view, {"Location": location, "Retry-After": "1"})
+    return Reply(
+        202,
+        view,
+        {"Location": location, "Retry-After": "1"},
+        concerns={"operationId": standing.operation.operation_id},
+    )

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from headrace.audit.model import Action
 from headrace.exports.model import Compression, FileFormat
 from headrace.exports.views import OperationView, status_url
 from headrace.kernel.errors import (
@@ -61,6 +62,7 @@ route = Route(
     "/data/v1/incrementals",
     "Start an export of what changed",
     scope=Scope.JOBS_MANAGE,
+    action=Action.EXPORT,
     body=StartIncrementalExport,
     request_headers={
         "Idempotency-Key": "A key of your own: the same key and body start one operation only"
@@ -103,4 +105,9 @@ def handler(call: Call) -> Reply:
     )
     view = OperationView.shown(standing.operation, standing.quota, call.base_url)
     location = status_url(standing.operation, call.base_url)
-    return Reply(202, view, {"Location": location, "Retry-After": "1"})
+    return Reply(
+        202,
+        view,
+        {"Location": location, "Retry-After": "1"},
+        concerns={"operationId": standing.operation.operation_id},
+    )

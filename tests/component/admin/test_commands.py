@@ -12,6 +12,8 @@ import duckdb
 import moto
 import pytest
 
+from headrace.audit.model import Action, Event, Failing
+from headrace.audit.usecases import NoteFailing, RecordEvent
 from headrace.exports.model import (
     Compression,
     ExportRequest,
@@ -51,7 +53,14 @@ configurations:
       - {name: people, source: employees, columns: [id, name], tenant_column: tenant}
 """
 
-TABLES = ("CatalogTable", "CredentialsTable", "WebhookSecretsTable", "OperationsTable")
+TABLES = (
+    "CatalogTable",
+    "CredentialsTable",
+    "WebhookSecretsTable",
+    "OperationsTable",
+    "AuditTable",
+    "StatisticsTable",
+)
 
 STACK = {
     "Resources": {
@@ -557,3 +566,57 @@ def test_schedules_with_their_runs_and_why_some_were_missed(run: Run, tmp_path: 
     assert len(run("schedule", "runs", "--limit", "1", "--json").json["runs"]) == 1
     assert run("schedule", "runs", "nigthly").code == 3
     assert run("schedule", "runs", "--client", "bureau", "--json").json["runs"] == []
+
+
+# --- audit ----------------------------------------------------------------------------------
+
+
+def done(*days_ago: int, service: str = "bureau") -> None:
+    """Exports of a service, as an endpoint records them, and one failed call."""
+    deployment = Deployment.on_aws("headrace")
+    record = RecordEvent(deployment.audit_trail(), deployment.statistics())
+    now = datetime.now(UTC)
+    for number in days_ago:
+        moment = now - timedelta(days=number)
+        record(Event(moment, Action.EXPORT, "northwind", service, f"call-{number}"))
+    NoteFailing(deployment.statistics())(
+        Failing(now, Action.FAILURE, service, "GET /x", 404, "not_found", "call-f")
+    )
+
+
+def test_the_trail_is_exported_as_lines_of_json(run: Run, tmp_path: Path) -> None:
+    done(2, 1, 0)
+    done(5, service="integrator")
+    lines = run("audit", "export").out.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [event["correlationId"] for event in events] == ["call-5", "call-2", "call-1", "call-0"]
+    assert events[0].keys() == {"at", "action", "tenant", "service", "correlationId"}
+    assert len(run("audit", "export", "--service", "bureau").out.splitlines()) == 3
+
+    written = run("audit", "export", "--to-file", "trail.ndjson", "--json")
+    assert written.json == {"file": "trail.ndjson", "events": 4}
+    assert (tmp_path / "trail.ndjson").read_text().splitlines() == lines
+    assert run("audit", "export", "--to-file", "trail.ndjson").code == 2
+    assert (tmp_path / "trail.ndjson").read_text().splitlines() == lines
+
+
+def test_statistics_count_per_day_and_name_the_newest_errors(run: Run) -> None:
+    done(1, 0)
+    found = run("audit", "statistics", "bureau", "--json").json
+    assert len(found["days"]) == 30
+    assert [day["counts"] for day in found["days"][-2:]] == [
+        {"export": 1},
+        {"export": 1, "failure": 1},
+    ]
+    assert found["newestErrors"][0]["code"] == "not_found"
+    read = run("audit", "statistics", "bureau").out
+    assert "export" in read
+    assert "call-f" in read
+    assert "nothing was done" in run("audit", "statistics", "integrator").out
+
+
+@pytest.mark.parametrize("days", [("--from", "yesterday"), ("--from", "2020-01-01")])
+def test_days_that_cannot_be_read_are_wrong_usage(run: Run, days: tuple[str, ...]) -> None:
+    refused = run("audit", "export", *days)
+    assert refused.code == 2
+    assert "The days cannot be read" in refused.err

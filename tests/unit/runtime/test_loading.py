@@ -39,7 +39,15 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
         "EXPORT_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:export",
         "DELIVERY_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:delivery",
         **dict.fromkeys(
-            ("CATALOG_TABLE", "OPERATIONS_TABLE", "CREDENTIALS_TABLE", "PROOFS_TABLE"), "x"
+            (
+                "CATALOG_TABLE",
+                "OPERATIONS_TABLE",
+                "CREDENTIALS_TABLE",
+                "PROOFS_TABLE",
+                "AUDIT_TABLE",
+                "STATISTICS_TABLE",
+            ),
+            "x",
         ),
         **dict.fromkeys(("FILES_BUCKET", "FILES_KEY", "SIGNING_KEY_IDS"), "x"),
     }

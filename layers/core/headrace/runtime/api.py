@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl
 
+from headrace.audit.model import Action, Event, Failing
 from headrace.kernel.caller import Caller
 from headrace.kernel.errors import (
     BodyTooLarge,
@@ -152,6 +153,10 @@ class Reply:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
+    caller: Caller | None = None
+    """Who turned out to call, of a route that takes anybody; for the audit trail."""
+    concerns: Mapping[str, str] = field(default_factory=dict)
+    """The ids of what came to be by the call, by what they are ids of; for the audit trail."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ class Route:
 
     ``body`` is a JSON body that is read and checked; ``form`` only tells the shape of a form that
     the handler reads itself. ``request_headers`` and, by status, ``reply_headers`` say what a
-    header is for.
+    header is for. ``action``: what the audit trail calls it; None if it has no place there.
     """
 
     method: str
@@ -178,6 +183,7 @@ class Route:
     others: Mapping[str, str] = field(default_factory=dict)
     request_headers: Mapping[str, str] = field(default_factory=dict)
     content_types: Mapping[int, str] = field(default_factory=dict)
+    action: Action | None = None
 
     def __call__(self, function: Callable[[Call], Reply]) -> "Endpoint":
         """Makes the function the handler of this route."""
@@ -196,7 +202,9 @@ class Endpoint:
         correlation_id = str(event.get("requestContext", {}).get("requestId", ""))
         logger().set_correlation_id(correlation_id)
         try:
-            reply = self.function(self.call(event))
+            call = self.call(event)
+            reply = self.function(call)
+            self._record(call, reply, correlation_id)
         except HeadraceError as error:
             logger().info("refused", extra={"code": error.code, "route": self.route.path})
             reply = problem(error, correlation_id)
@@ -209,7 +217,54 @@ class Endpoint:
                 ),
                 correlation_id,
             )
+        if reply.status >= 400:
+            self._note(event, reply, correlation_id)
         return rendered(reply, correlation_id)
+
+    def _record(self, call: Call, reply: Reply, correlation_id: str) -> None:
+        """Raises Unavailable: then the caller does not get what nobody would know it got."""
+        caller = reply.caller or call.caller
+        if self.route.action is None or caller is None or reply.status >= 400:
+            return
+        from headrace.runtime import auditing  # noqa: PLC0415 — only where there is an action
+
+        auditing.record_event()(
+            Event(
+                at=auditing.now(),
+                action=self.route.action,
+                tenant=caller.tenant,
+                service=call.path.get("serviceId", caller.client_id),
+                correlation_id=correlation_id,
+                user=caller.user,
+                organisation=caller.organisation,
+                credential=caller.credential,
+                concerns={**_ids(call.path), **reply.concerns},
+            )
+        )
+
+    def _note(self, event: Mapping[str, Any], reply: Reply, correlation_id: str) -> None:
+        """Of programs that are known only: whoever is not must not fill the list of another."""
+        caller = reply.caller or known_caller(event.get("requestContext") or {})
+        if caller is None or caller.user is not None:
+            return
+        from headrace.runtime import auditing  # noqa: PLC0415 — only where something fails
+
+        document = reply.body if isinstance(reply.body, Mapping) else {}
+        failing = Failing(
+            at=auditing.now(),
+            action=Action.FAILURE if reply.status < 500 else Action.ERROR,
+            service=caller.client_id,
+            what=f"{self.route.method} {self.route.path}",
+            status=reply.status,
+            code=str(document.get("code") or document.get("error") or ""),
+            correlation_id=correlation_id,
+            credential=caller.credential,
+        )
+        try:
+            auditing.note_failing()(failing)
+        except Exception:
+            # The answer that there is tells more than one about its being counted would.
+            logger().exception("a failing was not counted", extra={"route": self.route.path})
 
     def call(self, event: Mapping[str, Any]) -> Call:
         """The request in the event, checked. Raises HeadraceError."""
@@ -281,6 +336,19 @@ def caller_of(context: Mapping[str, Any]) -> Caller:
         organisation=facts.get("organisation"),
         credential=facts.get("credential"),
     )
+
+
+def known_caller(context: Mapping[str, Any]) -> Caller | None:
+    """The caller, or None where the authorizer established none."""
+    try:
+        return caller_of(context)
+    except HeadraceError:
+        return None
+
+
+def _ids(path: Mapping[str, str]) -> dict[str, str]:
+    """What the path names, beside the service that has a place of its own."""
+    return {name: value for name, value in path.items() if name != "serviceId"}
 
 
 def body_of(event: Mapping[str, Any]) -> bytes:

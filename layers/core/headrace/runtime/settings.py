@@ -40,6 +40,21 @@ class Settings:
         return self.required("CREDENTIALS_TABLE")
 
     @property
+    def audit_table(self) -> str:
+        """The table of the audit trail."""
+        return self.required("AUDIT_TABLE")
+
+    @property
+    def audit_kept(self) -> timedelta:
+        """How long the deployment keeps an event of the trail."""
+        return timedelta(days=int(self._text("AUDIT_DAYS", "400")))
+
+    @property
+    def statistics_table(self) -> str:
+        """The table of what is counted per service."""
+        return self.required("STATISTICS_TABLE")
+
+    @property
     def proofs_table(self) -> str:
         """DynamoDB table of the proofs of possession that were used."""
         return self.required("PROOFS_TABLE")

@@ -129,6 +129,21 @@ class Table:
         """Changes an item under a condition. Raises ConditionFailed."""
         self.transact([self.to_update(pk, sk, update, condition, **values)])
 
+    @answer_of(_SERVICE)
+    def add(self, pk: str, sk: str, number: str) -> None:
+        """Adds one to a number of an item, which need not be there. Raises Unavailable.
+
+        No transaction, as counting at the same moment is no conflict; so a lost reply may count
+        twice.
+        """
+        self.client.update_item(
+            TableName=self.name,
+            Key=marshal({"pk": pk, "sk": sk}),
+            UpdateExpression="ADD #number :one",
+            ExpressionAttributeNames={"#number": number},
+            ExpressionAttributeValues=marshal({":one": 1}),
+        )
+
     def to_put(self, item: Item, condition: str | None = None, **values: Any) -> Item:
         """A put, for ``transact``."""
         return {"Put": {"Item": marshal(item), **self._conditions(condition, values)}}

@@ -1,0 +1,61 @@
+"""The composition root of the audit, apart from ``wiring``: every endpoint may come here."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from headrace.adapters.dynamodb.audit_trail import DynamoTrail
+from headrace.adapters.dynamodb.statistics import DynamoStatistics
+from headrace.adapters.dynamodb.table import Table
+from headrace.audit.model import Action, Failing
+from headrace.audit.usecases import NoteFailing, ReadStatistics, RecordEvent
+from headrace.exports.model import Failure
+from headrace.runtime.settings import settings
+from headrace.runtime.wiring import client, clock
+
+FAILINGS_KEPT = timedelta(days=90)
+
+
+@cache
+def statistics() -> DynamoStatistics:
+    """Counts and failings per service."""
+    return DynamoStatistics(Table(client("dynamodb"), settings().statistics_table), FAILINGS_KEPT)
+
+
+@cache
+def record_event() -> RecordEvent:
+    """What was done."""
+    trail = DynamoTrail(Table(client("dynamodb"), settings().audit_table), settings().audit_kept)
+    return RecordEvent(trail, statistics())
+
+
+@cache
+def note_failing() -> NoteFailing:
+    """What came to nothing."""
+    return NoteFailing(statistics())
+
+
+def now() -> datetime:
+    """The time of an event."""
+    return clock().now()
+
+
+def read_statistics() -> ReadStatistics:
+    """GET /services/{serviceId}/statistics and …/errors."""
+    return ReadStatistics(statistics(), clock())
+
+
+def note_failed_operation(event: Mapping[str, Any], failure: Failure | None) -> None:
+    """An operation that ended as failed, for those who run the service."""
+    note_failing()(
+        Failing(
+            at=clock().now(),
+            action=Action.ERROR,
+            service=event["client_id"],
+            what="operation",
+            status=500,
+            code=failure.code if failure else "jobs_failed",
+            correlation_id=event["operation_id"],
+        )
+    )
