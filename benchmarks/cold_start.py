@@ -47,6 +47,7 @@ def environment() -> dict[str, str]:
         "OPERATIONS_TABLE": "operations",
         "CREDENTIALS_TABLE": "credentials",
         "PROOFS_TABLE": "proofs",
+        "USERS_TABLE": "users",
         "FILES_BUCKET": "files",
         "FILES_KEY": "key",
         "SIGNING_KEY_IDS": "key",

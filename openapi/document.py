@@ -30,6 +30,10 @@ SCOPES: Mapping[Scope, str] = {
     Scope.METADATA_READ: "See which tables and fields you may export",
     Scope.DATA_READ: "Download documents and their manifests",
     Scope.JOBS_MANAGE: "Start, watch, retry, cancel and delete exports",
+    Scope.TEMPLATES_READ: "Export templates through the API (persons who log in)",
+    Scope.SERVICES_MANAGE: "Manage services and their keys (persons who log in)",
+    Scope.CONSENTS_MANAGE: "Manage consents (persons who log in)",
+    Scope.STATISTICS_READ: "Read services' statistics (persons who log in)",
 }
 
 _DESCRIPTION = """\

@@ -33,6 +33,7 @@ from headrace.exports.schedule_views import ScheduleList
 from headrace.exports.schedules import Reason, Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
 from headrace.exports.webhooks import Answer, Notice
+from headrace.identity.logging_in import LoginGiven
 from headrace.identity.oauth import TokenIssued, TokenRefused
 from headrace.identity.usecases import issuer_document
 from headrace.kernel.paging import Page
@@ -238,6 +239,7 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "configurationId": "hr-full",
         "fileFormat": "ndjson",
     },
+    "log_in": {"username": "integrator@emailaddress.com", "password": "your password"},
     "issue_token": {
         "grant_type": "client_credentials",
         "client_id": "demo-integrator",
@@ -268,6 +270,11 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ).document(),
     ("issue_token", 401): lambda: TokenRefused(
         "invalid_client", "The client is unknown, or its secret is wrong."
+    ).document(),
+    ("log_in", 200): lambda: LoginGiven(
+        "integrator@emailaddress.com",
+        "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
+        3600,
     ).document(),
     ("get_jwks", 200): lambda: {
         "keys": [

@@ -54,6 +54,16 @@ DESCRIBED: tuple[Described, ...] = (
         "No access token, or one that does not hold. Get a new one and repeat the call.",
     ),
     Described(
+        errors.LoginFailed("User name and password do not fit."),
+        "The user name or the password is wrong, or the user is disabled; which, nobody is told.",
+    ),
+    Described(
+        errors.NotAnIntegrator(
+            "This user's role may not log in through the API; ask your operator."
+        ),
+        "The password is right, and the user's role is not an integrator's. Ask your operator.",
+    ),
+    Described(
         errors.InsufficientScope(
             f"This call needs the scope {EXAMPLE_SCOPE_PREFIX}:jobs:manage; ask for it when you "
             "get the token.",
@@ -190,6 +200,11 @@ DESCRIBED: tuple[Described, ...] = (
             retry_after=52_188,
         ),
         "The day's operations are used up; `quota` and `Retry-After` say until when.",
+    ),
+    Described(
+        errors.TooManyTries("Too many tries; wait, and then try again.", retry_after=30),
+        "A password was tried too often, for this name or from this address. Wait as `Retry-After` "
+        "says: until then the right password is refused too.",
     ),
     Described(
         Throttled("Slow down and try again.", retry_after=1),

@@ -59,6 +59,7 @@ TABLES = (
     "ProofsTable",
     "AuditTable",
     "StatisticsTable",
+    "UsersTable",
 )
 
 

@@ -60,6 +60,7 @@ TABLES = (
     "OperationsTable",
     "AuditTable",
     "StatisticsTable",
+    "UsersTable",
 )
 
 STACK = {

@@ -18,9 +18,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from moto import mock_aws
 from moto.kms.utils import RSAPrivateKey
 
+from headrace.adapters.argon2id import Argon2idPasswords
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
 from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.identity.user_administration import CreateUser, PutRole, UserDirectory
+from headrace.identity.users import Permission
+from headrace.kernel.clock import SystemClock
+from headrace.kernel.ids import RandomIds
 from headrace.runtime import identity, wiring
 from headrace.runtime.settings import settings
 
@@ -28,6 +34,7 @@ REGION = "eu-west-1"
 API = f"arn:aws:execute-api:{REGION}:123456789012:abc123"
 BASE = "https://api.example.com/v1"
 FORM = "application/x-www-form-urlencoded"
+PASSWORD = "a long enough one"
 
 
 @dataclass
@@ -73,6 +80,28 @@ class Deployment:
         _, secret = identity.create_client_secret()(client_id)
         self.secrets[client_id] = secret
         return secret
+
+    @property
+    def directory(self) -> UserDirectory:
+        """Users, roles and teams."""
+        table = self.tables["users"]
+        return UserDirectory(DynamoUsers(table), DynamoRoles(table), DynamoTeams(table))
+
+    def add_user(
+        self,
+        username: str,
+        *permissions: Permission,
+        tenant: str = "acme",
+        integrator: bool = True,
+    ) -> str:
+        """Makes a user with a role that allows this, as the operator's command does, and gives
+        the password."""
+        role = f"role of {username}"
+        granted = tuple(permissions or (Permission.EXPORT_TEMPLATES,))
+        PutRole(self.directory)(tenant, role, integrator=integrator, permissions=granted)
+        create = CreateUser(self.directory, Argon2idPasswords(), SystemClock(), RandomIds())
+        create(tenant, username, role, PASSWORD)
+        return PASSWORD
 
     def new_signing_key(self, spec: str = "RSA_2048") -> str:
         """Another key in KMS."""
@@ -120,6 +149,14 @@ class Deployment:
         )
         assert reply.status == 200, reply.body
         return str(reply.json["access_token"])
+
+    def post_login(
+        self, username: str, password: str, *, source_ip: str = "203.0.113.9"
+    ) -> Response:
+        """POST /api/ver3/auth/login."""
+        event = event_of("POST", "/api/ver3/auth/login", source_ip=source_ip)
+        event["body"] = json.dumps({"username": username, "password": password})
+        return called("log_in", event)
 
     def get(self, module: str, path: str) -> Response:
         """GET one of the published documents."""
@@ -216,6 +253,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         "CATALOG_TABLE": "catalog",
         "CREDENTIALS_TABLE": "credentials",
         "PROOFS_TABLE": "proofs",
+        "USERS_TABLE": "users",
         "TRUSTED_ISSUERS": "[]",
     }.items():
         monkeypatch.setenv(name, value)
@@ -223,7 +261,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     monkeypatch.setattr(RSAPrivateKey, "sign", _sign_digest)
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
-        for name in ("catalog", "credentials", "proofs"):
+        for name in ("catalog", "credentials", "proofs", "users"):
             dynamodb.create_table(
                 TableName=name,
                 BillingMode="PAY_PER_REQUEST",
@@ -236,7 +274,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
                     {"AttributeName": "sk", "KeyType": "RANGE"},
                 ],
             )
-        tables = {name: Table(dynamodb, name) for name in ("catalog", "credentials")}
+        tables = {name: Table(dynamodb, name) for name in ("catalog", "credentials", "users")}
         deployment = Deployment(tables, [], monkeypatch)
         deployment.sign_with(deployment.new_signing_key())
         deployment.configure(CERTIFICATE_KEY=deployment.new_signing_key("ECC_NIST_P256"))

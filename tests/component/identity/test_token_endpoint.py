@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from headrace.runtime import identity
+from headrace.runtime.api import Scope
 from tests.component.identity.deployment import BASE, CLIENTS, Deployment, Response
 
 ALL = "youforce-data-api:data:read youforce-data-api:jobs:manage youforce-data-api:metadata:read"
@@ -331,7 +332,7 @@ def test_the_metadata_leads_to_the_keys_and_the_token_endpoint(deployment: Deplo
     assert reply.headers["Cache-Control"] == "public, max-age=300"
     assert reply.json["issuer"] == BASE
     assert reply.json["jwks_uri"] == f"{BASE}/.well-known/jwks.json"
-    assert sorted(reply.json["scopes_supported"]) == ALL.split()
+    assert reply.json["scopes_supported"] == [scope.full for scope in Scope]
 
 
 def test_without_a_configured_url_the_issuer_is_the_apis_own_endpoint(

@@ -10,6 +10,7 @@ from headrace.identity.authorizing import (
     Allowed,
     Authorize,
     Denied,
+    LoggedIn,
     Presented,
     Refused,
 )
@@ -17,6 +18,7 @@ from headrace.identity.dpop import CheckProof, token_hash
 from headrace.identity.keys import KeySet
 from headrace.identity.model import Client, Issuer, Networks
 from headrace.identity.tokens import Verifier
+from headrace.identity.users import Permission, Role, User
 from headrace.kernel.errors import Unavailable
 from tests.unit.identity.proofs_made import KEY, URL, Uses, a_proof, key_name
 from tests.unit.identity.tokens_made import (
@@ -27,6 +29,14 @@ from tests.unit.identity.tokens_made import (
     claims,
     key_set,
     token,
+)
+from tests.unit.identity.users_made import (
+    MANAGE_SERVICES,
+    READ_TEMPLATES,
+    FakeRoles,
+    FakeUsers,
+    a_role,
+    a_user,
 )
 
 READ = "youforce-data-api:data:read"
@@ -67,6 +77,8 @@ def authorize(
     keys: KeySet | None = None,
     issuers: Mapping[str, Issuer] | None = None,
     proofs: tuple[str, ...] = (),
+    users: tuple[User, ...] = (),
+    roles: tuple[Role, ...] = (),
 ) -> Allowed | Denied | Refused:
     headers = (authorization,) if isinstance(authorization, str) else authorization or ()
     known = {
@@ -80,6 +92,7 @@ def authorize(
         lambda _: keys or key_set(),
         Verifier(StoppedClock()),
         CheckProof(Uses(), StoppedClock()),
+        LoggedIn(FakeUsers.of(*users), FakeRoles.of(*roles), "youforce-data-api"),
     )
     return Authorize((tokens,))(Presented(headers, query, source_ip, proofs, "POST", URL))
 
@@ -286,6 +299,86 @@ def test_an_issuer_cannot_be_configured_carelessly(wrong: dict[str, Any]) -> Non
         Issuer(
             **({"issuer": "https://x.example", "audience": "a", "jwks_uri": "https://x"} | wrong)
         )
+
+
+# --- persons --------------------------------------------------------------------------------------
+
+
+def login_token(**changes: Any) -> str:
+    """What the login gave Ada."""
+    body = claims(
+        sub="id-ada@acme.example",
+        client_id="user",
+        scope=f"{MANAGE_SERVICES} {READ_TEMPLATES}",
+        user_id="id-ada@acme.example",
+        user_gen=1,
+    )
+    return "Bearer " + token(body={**body, **changes})
+
+
+BOTH = frozenset({Permission.EXPORT_TEMPLATES, Permission.MANAGE_SERVICES})
+
+
+def test_a_person_who_logged_in_calls_as_a_user_with_the_scopes_of_the_role() -> None:
+    decision = authorize(
+        login_token(), users=(a_user(),), roles=(a_role(permissions=BOTH),), source_ip="::1"
+    )
+    assert isinstance(decision, Allowed)
+    caller = decision.caller
+    assert (caller.tenant, caller.client_id) == ("acme", "user")
+    assert caller.user == "id-ada@acme.example"
+    assert caller.scopes == {MANAGE_SERVICES, READ_TEMPLATES}
+
+
+def test_what_a_role_allows_no_more_is_gone_at_once_and_what_is_new_needs_a_login() -> None:
+    def scopes(*permissions: Permission, scope: str) -> frozenset[str]:
+        role = a_role(permissions=frozenset(permissions))
+        return allowed(authorize(login_token(scope=scope), users=(a_user(),), roles=(role,)))[2]
+
+    both = f"{MANAGE_SERVICES} {READ_TEMPLATES}"
+    assert scopes(Permission.MANAGE_SERVICES, scope=both) == {MANAGE_SERVICES}
+    assert scopes(scope=both) == frozenset()
+    assert scopes(*BOTH, scope=READ_TEMPLATES) == {READ_TEMPLATES}
+
+
+@pytest.mark.parametrize(
+    ("user", "role"),
+    [
+        (a_user(is_active=False), a_role()),
+        (a_user(generation=2), a_role()),
+        (a_user(user_id="another"), a_role()),
+        (a_user(tenant="beta"), a_role()),
+        (a_user(role="gone"), a_role()),
+        (a_user(), a_role(integrator=False)),
+        (a_user(), a_role(tenant="beta")),
+    ],
+)
+def test_a_login_ends_with_the_user_the_password_and_the_role(user: User, role: Role) -> None:
+    assert authorize(login_token(), users=(a_user(),), roles=(a_role(),))
+    assert "Log in again" in denied(authorize(login_token(), users=(user,), roles=(role,)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: value} for name in ("user_id", "tenant_id") for value in ("", 7, ["x"], "x" * 9)),
+        *({"user_gen": value} for value in ("1", True, 1.0, 0, 2)),
+    ],
+)
+def test_a_login_token_of_odd_claims_is_denied(changes: dict[str, Any]) -> None:
+    denied(authorize(login_token(**changes), users=(a_user(),), roles=(a_role(),)))
+
+
+def test_a_clients_token_that_names_a_user_is_the_clients_all_the_same() -> None:
+    text = f"Bearer {token(body=claims(user_id='id-ada@acme.example', user_gen=1))}"
+    decision = authorize(text, users=(a_user(),), roles=(a_role(),))
+    assert isinstance(decision, Allowed)
+    assert (decision.caller.client_id, decision.caller.user) == ("acme-hr", None)
+
+
+def test_a_foreign_issuer_speaks_for_no_user() -> None:
+    body = {"azp": "user", "user_id": "id-ada@acme.example", "user_gen": 1}
+    denied(authorize(partner_token(**body), users=(a_user(),), roles=(a_role(),)))
 
 
 # --- possession ------------------------------------------------------------------------------

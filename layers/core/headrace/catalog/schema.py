@@ -24,6 +24,7 @@ from pydantic import (
 from headrace.catalog.model import DEFAULT_DAILY_QUOTA, SCOPES
 from headrace.catalog.suggestions import did_you_mean
 from headrace.exports.cron import Cron
+from headrace.kernel.caller import USER_CLIENT_ID
 from headrace.kernel.urls import plain_url
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -185,13 +186,22 @@ class WebhookEntry(Entry):
     )
 
 
+def _client_id(value: str) -> str:
+    if value == USER_CLIENT_ID:
+        raise ValueError(f'"{value}" stands for the persons who log in; take another id')
+    return value
+
+
 class ClientEntry(Entry):
     """A program that takes data: one integrator's, with a secret of its own.
 
     The secret is not part of the catalog; `headrace-admin client create` issues it.
     """
 
-    id: Id128 = Field(description="The client's id, as it asks for tokens with.")
+    id: Annotated[Id128, AfterValidator(_client_id)] = Field(
+        description="The client's id, as it asks for tokens with; not `user`, which stands for the "
+        "persons who log in."
+    )
     name: Annotated[str, AfterValidator(_title)] = Field(description="Whose it is.")
     tenants: Annotated[list[Id64], AfterValidator(_without_repeats)] = Field(
         min_length=1,

@@ -14,8 +14,9 @@ from headrace.identity import tokens
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet
 from headrace.identity.model import CLIENT_ID, Client, Issuer, Networks
-from headrace.identity.ports import Clients
-from headrace.kernel.caller import Caller
+from headrace.identity.ports import Clients, Roles, Users
+from headrace.identity.users import Session
+from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.errors import InvalidProof, NotAuthenticated, Unavailable
 
 _CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
@@ -147,6 +148,25 @@ class Authorize:
 
 
 @dataclass(frozen=True)
+class LoggedIn:
+    """Persons with a token that their login gave them."""
+
+    users: Users
+    roles: Roles
+    scope_prefix: str
+
+    def __call__(self, claims: Mapping[str, Any], granted: frozenset[str]) -> Caller:
+        """The user as it is now: disabled, deleted or given another role a moment ago counts.
+
+        Raises NotAuthenticated.
+        """
+        session = Session.read(claims)
+        user = self.users.find(session.tenant, session.user_id)
+        role = None if user is None else self.roles.find(user.tenant, user.role)
+        return session.caller(user, role, granted, self.scope_prefix)
+
+
+@dataclass(frozen=True)
 class AccessTokens:
     """Callers with an access token, a JWT (RFC 9068) of ours or of an issuer that is trusted."""
 
@@ -157,20 +177,24 @@ class AccessTokens:
     """The key set of an issuer; nothing is fetched before a key is asked of it."""
     verify: tokens.Verifier
     check_proof: CheckProof
+    logged_in: LoggedIn
 
     def knows(self, credentials: Credentials) -> bool:
         """Whatever is nothing else is an access token, or none."""
         return True
 
     def __call__(self, credentials: Credentials, presented: Presented) -> Recognized:
-        """The client that the token was given to."""
+        """The client that the token was given to, or the person."""
         token = tokens.UnverifiedToken.read(credentials.token)
         issuer = self.issuers.get(token.issuer)
         if issuer is None:
             raise NotAuthenticated(tokens.NOT_TRUSTED)
         claims = self.verify(token, issuer, self.keys(issuer))
+        if issuer.is_ours and claims.get(issuer.client_claim) == USER_CLIENT_ID:
+            self._check_possession(credentials, presented, claims, needs_proof=False)
+            return Recognized(self.logged_in(claims, _scopes_of(claims, issuer)), Networks())
         client, tenant = self._client(claims, issuer)
-        self._check_possession(credentials, presented, claims, client)
+        self._check_possession(credentials, presented, claims, needs_proof=client.needs_proof)
         # What the catalog has taken away since the token was made is gone at once.
         scopes = _scopes_of(claims, issuer) & client.scopes
         return Recognized(Caller(tenant, client.client_id, scopes), client.networks)
@@ -180,7 +204,8 @@ class AccessTokens:
         credentials: Credentials,
         presented: Presented,
         claims: Mapping[str, Any],
-        client: Client,
+        *,
+        needs_proof: bool,
     ) -> None:
         """RFC 9449 section 7: a bound token comes with a proof of its key, and no other does."""
         confirmation = claims.get("cnf", {})
@@ -189,7 +214,7 @@ class AccessTokens:
             raise NotAuthenticated(tokens.NOT_VALID)
         key = confirmation.get("jkt")
         if key is None:
-            if client.needs_proof or credentials.by_proof:
+            if needs_proof or credentials.by_proof:
                 raise _NotPossessed(UNBOUND)
             return
         if not credentials.by_proof:

@@ -47,6 +47,20 @@ class TokenDocument(TypedDict):
 
 
 @documented
+class LoginDocument(TypedDict):
+    """An access token for a person who logged in."""
+
+    username: str
+    """The user name in its normal form."""
+    access_token: str
+    """A signed JWT; send it as `Authorization: Bearer …`."""
+    token_type: Literal["Bearer"]
+    """How the token is presented (RFC 6750)."""
+    expires_in: int
+    """The seconds that it is valid."""
+
+
+@documented
 class TokenErrorDocument(TypedDict):
     """Why no token was given (RFC 6749 section 5.2)."""
 

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import (
@@ -240,16 +240,21 @@ class AccessToken:
     lifetime: timedelta = field(default=ACCESS_TOKEN_LIFETIME)
     key: str | None = None
     """The thumbprint of the key that the token is bound to (RFC 9449 section 6)."""
+    subject: str | None = None
+    """The person that logged in; None where a client calls for itself, and is the ``sub``."""
+    more: Mapping[str, str | int] = field(default_factory=dict)
+    """Claims that say by which credential the token was had, so that it can end with it."""
 
     def claims(self) -> dict[str, str | int | dict[str, str]]:
-        """As the payload of the JWT. ``sub`` is the client: nobody else is involved."""
+        """As the payload of the JWT."""
         issued = int(self.issued_at.timestamp())
         bound = {} if self.key is None else {"cnf": {"jkt": self.key}}
         return {
             **bound,
+            **self.more,
             "iss": self.issuer,
             "aud": self.audience,
-            "sub": self.client_id,
+            "sub": self.subject or self.client_id,
             "client_id": self.client_id,
             "tenant_id": self.tenant,
             "scope": self.scope,

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from headrace.identity.model import BoundCertificate, Client, IssuedCertificate, StoredSecret
+from headrace.identity.users import Role, Team, User
 
 
 class Clients(Protocol):
@@ -59,6 +60,105 @@ class Certificates(Protocol):
 
     def add(self, certificate: IssuedCertificate) -> None:
         """Keeps a new one. Raises Conflict when its key has one."""
+        ...
+
+
+class Users(Protocol):
+    """Persons who log in."""
+
+    def find(self, tenant: str, user_id: str) -> User | None:
+        """The user as stored now, or None."""
+        ...
+
+    def named(self, username: str) -> User | None:
+        """The user of this name in its normal form, or None; the same reads either way."""
+        ...
+
+    def listed(self, tenant: str) -> tuple[User, ...]:
+        """All of the tenant's, by their ids: oldest first."""
+        ...
+
+    def add(self, user: User) -> None:
+        """Adds one. Raises Conflict: the name is somebody's already, in this tenant or another."""
+        ...
+
+    def save(self, user: User) -> None:
+        """Writes a user that was read and changed. Raises Conflict: somebody was faster."""
+        ...
+
+    def remove(self, user: User) -> None:
+        """Forgets a user. Raises Conflict: somebody changed it just now."""
+        ...
+
+
+class Roles(Protocol):
+    """What users may do."""
+
+    def find(self, tenant: str, name: str) -> Role | None:
+        """The role as stored now, or None."""
+        ...
+
+    def listed(self, tenant: str) -> tuple[Role, ...]:
+        """All of the tenant's, by name."""
+        ...
+
+    def put(self, role: Role) -> None:
+        """Makes the role what it says, whether it was there or not."""
+        ...
+
+    def remove(self, tenant: str, name: str) -> None:
+        """Forgets one. Raises NotFound."""
+        ...
+
+
+class Teams(Protocol):
+    """Users that things are entrusted to together."""
+
+    def find(self, tenant: str, name: str) -> Team | None:
+        """The team as stored now, or None."""
+        ...
+
+    def listed(self, tenant: str) -> tuple[Team, ...]:
+        """All of the tenant's, by name."""
+        ...
+
+    def save(self, team: Team) -> None:
+        """Writes a team, a new one or one that was read and changed. Raises Conflict."""
+        ...
+
+    def remove(self, team: Team) -> None:
+        """Forgets one. Raises Conflict: somebody changed it just now."""
+        ...
+
+
+class LoginTries(Protocol):
+    """How often was tried, by name and by address (``lockout``)."""
+
+    def count(self, username: str, source_ip: str, now: datetime) -> None:
+        """Counts a try before it is known to fail; of several at once each is counted.
+
+        Raises TooManyTries: it may not be made now. Whether there is such a user plays no part.
+        """
+        ...
+
+    def forget(self, username: str) -> None:
+        """Takes back the tries of a name: one succeeded."""
+        ...
+
+
+class Passwords(Protocol):
+    """A slow hash of passwords, in the text form that carries its parameters."""
+
+    def hash(self, password: str) -> str:
+        """Hashes a password in its normal form, with a salt of its own."""
+        ...
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        """Is it the password. The same work for None, the hash of nobody, which nothing fits."""
+        ...
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Was it made with other parameters than those of today."""
         ...
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from headrace.kernel.errors import InsufficientScope
 
+USER_CLIENT_ID = "user"
+"""The client that persons who log in call as. The catalog has no client of this id."""
+
 
 @dataclass(frozen=True)
 class Caller:

@@ -12,8 +12,10 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── SyncVersionUnknown
     │   └── IncrementsUnavailable
     ├── NotAuthenticated
-    │   └── InvalidProof          of possession of a key (DPoP)
+    │   ├── InvalidProof          of possession of a key (DPoP)
+    │   └── LoginFailed           the user is unknown or disabled, or the password wrong
     ├── NotAuthorized
+    │   ├── NotAnIntegrator       a role that may not log in through the API
     │   ├── InsufficientScope
     │   └── NetworkNotAllowed
     ├── NotFound
@@ -30,6 +32,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── SyncVersionExpired
     │   └── ResyncRequired
     ├── QuotaExhausted
+    ├── TooManyTries              to log in
     ├── Fenced                    a worker's work no longer counts: another attempt owns the job
     ├── Stopped                   a worker was told to stop, as the operation was cancelled
     ├── ValueNotExportable        a value that the format cannot carry exactly, so it is refused
@@ -125,11 +128,25 @@ class InvalidProof(NotAuthenticated):
     title = "A valid DPoP proof is needed"
 
 
+class LoginFailed(NotAuthenticated):
+    """User name and password do not fit; which of them, nobody is told."""
+
+    code = "login_failed"
+    title = "The user name or the password is wrong"
+
+
 class NotAuthorized(HeadraceError):
     """The caller is known and may not do this."""
 
     code = "forbidden"
     title = "Not allowed"
+
+
+class NotAnIntegrator(NotAuthorized):
+    """The password was right, and the user's role is none that may log in through the API."""
+
+    code = "not_an_integrator"
+    title = "Not allowed to log in here"
 
 
 class InsufficientScope(NotAuthorized):
@@ -242,6 +259,13 @@ class QuotaExhausted(HeadraceError):
 
     code = "quota_exhausted"
     title = "The daily quota is used up"
+
+
+class TooManyTries(HeadraceError):
+    """A password was tried too often, for this name or from this address. ``retry_after``."""
+
+    code = "too_many_tries"
+    title = "Too many tries"
 
 
 class Fenced(HeadraceError):

@@ -29,6 +29,7 @@ from headrace.kernel.errors import (
     NotFound,
     QuotaExhausted,
     Stopped,
+    TooManyTries,
     Unavailable,
     ValidationFailed,
 )
@@ -50,6 +51,7 @@ STATUSES: Mapping[type[HeadraceError], int] = {
     CatalogChanged: 409,
     Gone: 410,
     QuotaExhausted: 429,
+    TooManyTries: 429,
     Unavailable: 503,
     Fenced: 409,
     Stopped: 409,
@@ -57,11 +59,16 @@ STATUSES: Mapping[type[HeadraceError], int] = {
 
 
 class Scope(StrEnum):
-    """The seed's scopes, without their prefix (seed 000, section 4)."""
+    """The scopes, without their prefix: those of clients (seed 000, section 4), then those that
+    the roles of users give (``identity.users.Permission``)."""
 
     METADATA_READ = "metadata:read"
     DATA_READ = "data:read"
     JOBS_MANAGE = "jobs:manage"
+    TEMPLATES_READ = "templates:read"
+    SERVICES_MANAGE = "services:manage"
+    CONSENTS_MANAGE = "consents:manage"
+    STATISTICS_READ = "statistics:read"
 
     @property
     def full(self) -> str:

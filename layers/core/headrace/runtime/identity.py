@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
+from headrace.adapters.dynamodb.users import DynamoRoles, DynamoUsers
 from headrace.adapters.kms.signing_keys import KmsSigningKeys
-from headrace.identity.authorizing import AccessTokens, Authorize
+from headrace.identity.authorizing import AccessTokens, Authorize, LoggedIn
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet, VerificationKey
 from headrace.identity.model import Issuer
@@ -24,9 +25,11 @@ from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
 
 if TYPE_CHECKING:
+    from headrace.adapters.argon2id import Argon2idPasswords
     from headrace.adapters.dynamodb.certificates import DynamoCertificates
     from headrace.adapters.http.key_sets import HttpKeySets
     from headrace.identity.certifying import Certify
+    from headrace.identity.logging_in import LogIn
 
 
 @cache
@@ -62,6 +65,28 @@ def certify() -> "Certify":
         lambda: KmsCertificateKey.read(client("kms"), settings().certificate_key),
         clock(),
     )
+
+
+@cache
+def _users_table() -> Table:
+    return Table(client("dynamodb"), settings().users_table)
+
+
+def users() -> DynamoUsers:
+    """Persons who log in."""
+    return DynamoUsers(_users_table())
+
+
+def roles() -> DynamoRoles:
+    """What they may do."""
+    return DynamoRoles(_users_table())
+
+
+@cache
+def _passwords() -> "Argon2idPasswords":
+    from headrace.adapters.argon2id import Argon2idPasswords
+
+    return Argon2idPasswords()
 
 
 @cache
@@ -134,7 +159,8 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
     """The authorizer, for the deployment that the request came to."""
     ours = Issuer(settings().base_url(request_context), settings().audience)
     issuers = {**_trusted_issuers(), ours.issuer: ours}
-    tokens = AccessTokens(clients(), issuers, keys_of, Verifier(clock()), check_proof())
+    logged_in = LoggedIn(users(), roles(), settings().scope_prefix)
+    tokens = AccessTokens(clients(), issuers, keys_of, Verifier(clock()), check_proof(), logged_in)
     return Authorize((tokens,))
 
 
@@ -142,6 +168,23 @@ def issue_token() -> IssueToken:
     """POST /connect/token."""
     return IssueToken(
         clients(), client_secrets(), signing_keys(), clock(), RandomIds(), check_proof()
+    )
+
+
+def log_in() -> "LogIn":
+    """POST /api/ver3/auth/login."""
+    from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
+    from headrace.identity.logging_in import LogIn
+
+    return LogIn(
+        users(),
+        roles(),
+        DynamoLoginTries(_users_table()),
+        _passwords(),
+        signing_keys(),
+        clock(),
+        RandomIds(),
+        settings().scope_prefix,
     )
 
 

@@ -55,6 +55,11 @@ class Settings:
         return self.required("STATISTICS_TABLE")
 
     @property
+    def users_table(self) -> str:
+        """DynamoDB table of users, roles, teams, and tries to log in."""
+        return self.required("USERS_TABLE")
+
+    @property
     def proofs_table(self) -> str:
         """DynamoDB table of the proofs of possession that were used."""
         return self.required("PROOFS_TABLE")
