@@ -48,6 +48,7 @@ def environment() -> dict[str, str]:
         "CREDENTIALS_TABLE": "credentials",
         "PROOFS_TABLE": "proofs",
         "USERS_TABLE": "users",
+        "CONSENTS_TABLE": "consents",
         "FILES_BUCKET": "files",
         "FILES_KEY": "key",
         "SIGNING_KEY_IDS": "key",

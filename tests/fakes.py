@@ -16,6 +16,7 @@ from headrace.exports.model import (
     PartPosition,
     QuotaRule,
     RowRange,
+    SharedAccounts,
     Source,
     Table,
     TableRange,
@@ -24,6 +25,7 @@ from headrace.exports.model import (
 from headrace.exports.ports import HeldSnapshot, SourceColumn
 from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.identity.model import BoundCertificate, IssuedCertificate
+from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     Conflict,
     HeadraceError,
@@ -330,3 +332,92 @@ class FakeCertificates:
         if certificate.key_id in self.issued:
             raise Conflict("The key has a certificate already.")
         self.issued[certificate.key_id] = certificate
+
+
+@dataclass
+class FakeSharing:
+    """The ``Sharing`` port: who shares is what ``begin`` and ``end`` said.
+
+    An audience is ``service#CLIENT``, ``organisation#ID``, or of an organisation's membership
+    ``broker#CLIENT``.
+    """
+
+    clock: Clock
+    services: dict[str, str] = field(default_factory=dict)
+    """``external`` or ``broker``, by client; who is not in it is no service."""
+    _consents: dict[tuple[str, str], dict[str, tuple[datetime, datetime | None]]] = field(
+        default_factory=dict
+    )
+    _ends: list[tuple[str, str, str, datetime | None]] = field(default_factory=list)
+    """Tenant, audience, party, and the moment if it was the end of its validity."""
+
+    def begin(
+        self,
+        tenant: str,
+        audience: str,
+        party: str,
+        begins: datetime | None = None,
+        ends: datetime | None = None,
+    ) -> None:
+        """The party shares from then (now) until then (for good)."""
+        self.end(tenant, audience, party)
+        with_it = self._consents.setdefault((tenant, audience), {})
+        with_it[party] = (begins or self.clock.now(), ends)
+
+    def end(self, tenant: str, audience: str, party: str) -> None:
+        """The party shares no more."""
+        before = self._consents.get((tenant, audience), {}).pop(party, None)
+        if before is not None:
+            has_ended = before[1] is not None and before[1] <= self.clock.now()
+            self._ends.append((tenant, audience, party, before[1] if has_ended else None))
+
+    def shared_by(
+        self, tenant: str, client_id: str, organisation: str | None, at: datetime
+    ) -> SharedAccounts | None:
+        """See the port."""
+        kind = self.services.get(client_id)
+        if kind is None:
+            return None
+        audience = f"service#{client_id}"
+        if kind == "broker":
+            members = self._sharing(tenant, f"broker#{client_id}", at)
+            audience = f"organisation#{organisation}" if organisation in members else "nobody"
+        version = f"{len(self._ends):08d} {at.isoformat()}"
+        return SharedAccounts(version, tuple(sorted(self._sharing(tenant, audience, at))))
+
+    def ended_since(
+        self, tenant: str, client_id: str, organisation: str | None, version: str
+    ) -> frozenset[str]:
+        """See the port."""
+        number, _, moment = version.partition(" ")
+        seen, at = int(number), datetime.fromisoformat(moment)
+        kind = self.services.get(client_id)
+        if kind is None or (kind == "broker" and organisation is None):
+            return frozenset()
+        if kind == "external":
+            return self._ended(tenant, f"service#{client_id}", seen, at)
+        ended = self._ended(tenant, f"organisation#{organisation}", seen, at)
+        if organisation in self._ended(tenant, f"broker#{client_id}", seen, at):
+            ended |= self._consents.get((tenant, f"organisation#{organisation}"), {}).keys()
+        return ended
+
+    def _sharing(self, tenant: str, audience: str, at: datetime) -> set[str]:
+        consents = self._consents.get((tenant, audience), {})
+        return {
+            party
+            for party, (begins, ends) in consents.items()
+            if begins <= at and (ends is None or at < ends)
+        }
+
+    def _ended(self, tenant: str, audience: str, seen: int, at: datetime) -> frozenset[str]:
+        recorded = {
+            party
+            for index, (*where, party, moment) in enumerate(self._ends)
+            if where == [tenant, audience] and (index >= seen if moment is None else moment > at)
+        }
+        due = {
+            party
+            for party, (_, ends) in self._consents.get((tenant, audience), {}).items()
+            if ends is not None and at < ends <= self.clock.now()
+        }
+        return frozenset(recorded | due)

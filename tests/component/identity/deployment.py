@@ -254,6 +254,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         "CREDENTIALS_TABLE": "credentials",
         "PROOFS_TABLE": "proofs",
         "USERS_TABLE": "users",
+        "CONSENTS_TABLE": "consents",
         "TRUSTED_ISSUERS": "[]",
     }.items():
         monkeypatch.setenv(name, value)

@@ -49,6 +49,7 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
                 "AUDIT_TABLE",
                 "STATISTICS_TABLE",
                 "USERS_TABLE",
+                "CONSENTS_TABLE",
             ),
             "x",
         ),

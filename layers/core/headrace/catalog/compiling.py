@@ -13,7 +13,7 @@ from headrace.catalog.declarations import (
     read_declarations,
 )
 from headrace.catalog.marked import Path
-from headrace.catalog.model import Catalog, CatalogRefused, Client, Problem, Tenant
+from headrace.catalog.model import Catalog, CatalogRefused, Client, Problem, Service, Tenant
 from headrace.catalog.ports import SourceSchemas
 from headrace.catalog.schema import ConfigurationEntry, RowsEntry, TableEntry
 from headrace.catalog.suggestions import did_you_mean
@@ -83,6 +83,7 @@ def compile_catalog(
                 trusted_issuers=tuple(c.entry.trusted_issuers),
                 webhooks=tuple(Endpoint(w.name, w.url, w.default) for w in c.entry.webhooks),
                 dpop_required=c.entry.dpop == "required",
+                service=None if c.entry.service is None else Service(c.entry.service.kind),
             )
             for c in declared.clients
         ),

@@ -9,7 +9,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.catalog.model import Catalog, Client, Service, Tenant
 from headrace.exports.model import (
     Column,
     ColumnType,
@@ -58,6 +58,7 @@ def client_to_json(client: Client) -> Json:
             {"name": one.name, "url": one.url, "default": one.default} for one in client.webhooks
         ],
         **({"dpopRequired": True} if client.dpop_required else {}),
+        **({"service": {"kind": client.service.kind}} if client.service else {}),
     }
 
 
@@ -75,6 +76,7 @@ def client_from_json(value: Json) -> Client:
             Endpoint(one["name"], one["url"], one["default"]) for one in value.get("webhooks", [])
         ),
         dpop_required=value.get("dpopRequired", False),
+        service=Service(value["service"]["kind"]) if "service" in value else None,
     )
 
 

@@ -32,6 +32,13 @@ class Tenant:
 
 
 @dataclass(frozen=True)
+class Service:
+    """What makes a client an external service (seed 002). ``kind``: ``external`` or ``broker``."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
 class Client:
     """A client: an integrator's program. ``allowed_networks``: CIDRs; empty means anywhere."""
 
@@ -45,6 +52,8 @@ class Client:
     webhooks: tuple[Endpoint, ...] = ()
     dpop_required: bool = False
     """Are its tokens taken only along with a proof of possession (RFC 9449)."""
+    service: Service | None = None
+    """If it is a service, it sees rows of accounts only with their holders' consent."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from headrace.catalog.schema import (
     ConfigurationEntry,
     RowsEntry,
     ScheduleEntry,
+    ServiceEntry,
     SourceEntry,
     TableEntry,
     TenantEntry,
@@ -133,6 +134,7 @@ data, do not count as a change.
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`tenants`", TenantEntry),
     ("`clients`", ClientEntry),
+    ("A service", ServiceEntry),
     ("A webhook", WebhookEntry),
     ("`sources`", SourceEntry),
     ("`configurations`", ConfigurationEntry),

@@ -192,6 +192,17 @@ def _client_id(value: str) -> str:
     return value
 
 
+class ServiceEntry(Entry):
+    """What makes a client an external service: it sees an account's rows with consent only."""
+
+    kind: Literal["external", "broker"] = Field(
+        default="external",
+        description="`external`: account holders share with the service itself. `broker`: they "
+        "share with organisations, which are members of the broker, and each call says on whose "
+        "behalf it is made.",
+    )
+
+
 class ClientEntry(Entry):
     """A program that takes data: one integrator's, with a secret of its own.
 
@@ -238,6 +249,11 @@ class ClientEntry(Entry):
         description="Whether its tokens are taken only along with a proof that the caller has the "
         "key they are bound to (DPoP, RFC 9449). With `optional`, those that were asked for with a "
         "proof are, and others are plain bearer tokens.",
+    )
+    service: ServiceEntry | None = Field(
+        default=None,
+        description="If it is a service that account holders subscribe to (docs/consents.md); "
+        "without it, consents do not concern it.",
     )
     webhooks: list[WebhookEntry] = Field(
         default=[], description="Where it wants to be told that an operation has ended."

@@ -130,6 +130,18 @@ class Table:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class SharedAccounts:
+    """The account holders whose rows a service may see, as they stood at one moment.
+
+    ``version``: opaque; of two that the same service read for the same organisation, the later
+    sorts after the earlier one. ``accounts``: their ids, sorted.
+    """
+
+    version: str
+    accounts: tuple[str, ...]
+
+
 class SnapshotScope(StrEnum):
     """What is read in one snapshot, of a source that keeps no versions (PostgreSQL).
 

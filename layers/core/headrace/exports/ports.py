@@ -22,6 +22,7 @@ from headrace.exports.model import (
     Progress,
     Quota,
     QuotaRule,
+    SharedAccounts,
     SliceResult,
     Snapshot,
     Source,
@@ -459,6 +460,34 @@ class DeliveryRuns(Protocol):
 
     def is_running(self, delivery: Delivery) -> bool | None:
         """Does the execution of the delivery's run go on; None if it never began."""
+        ...
+
+
+class Sharing(Protocol):
+    """Whose rows a service may see: of the account holders that share with it, or, of a data
+    broker, with the organisation on whose behalf it calls (seed 002).
+
+    Raises Unavailable.
+    """
+
+    def shared_by(
+        self, tenant: str, client_id: str, organisation: str | None, at: datetime
+    ) -> SharedAccounts | None:
+        """Who shares at that moment; None if the client is no service, and needs no consent.
+
+        Consistent. Nobody shares with a broker without an organisation, or with one whose
+        membership in the broker is not active.
+        """
+        ...
+
+    def ended_since(
+        self, tenant: str, client_id: str, organisation: str | None, version: str
+    ) -> frozenset[str]:
+        """Whose sharing has ended after that version was read, even if it began again since.
+
+        Names all that the version had and that have ended, and perhaps some that it did not have.
+        Raises ValueError for what is no version.
+        """
         ...
 
 

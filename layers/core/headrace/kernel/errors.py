@@ -26,7 +26,8 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── OperationRunning
     │   ├── OperationUnfinished
     │   ├── JobUnfinished
-    │   └── CatalogChanged
+    │   ├── CatalogChanged
+    │   └── ConsentFixed          its state does not let a consent be changed so, or by this caller
     ├── Gone
     │   ├── FileExpired
     │   ├── SyncVersionExpired
@@ -224,6 +225,13 @@ class CatalogChanged(Conflict):
 
     code = "catalog_changed"
     title = "The catalog changed meanwhile"
+
+
+class ConsentFixed(Conflict):
+    """The consent's state does not allow the change, or not to this caller. ``state`` names it."""
+
+    code = "consent_fixed"
+    title = "The consent cannot be changed so"
 
 
 class Gone(HeadraceError):

@@ -65,6 +65,11 @@ class Settings:
         return self.required("PROOFS_TABLE")
 
     @property
+    def consents_table(self) -> str:
+        """DynamoDB table of account holders, organisations and consents."""
+        return self.required("CONSENTS_TABLE")
+
+    @property
     def files_bucket(self) -> str:
         """S3 bucket of the documents."""
         return self.required("FILES_BUCKET")

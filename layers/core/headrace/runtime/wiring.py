@@ -28,7 +28,14 @@ if TYPE_CHECKING:
         StepFunctionsWorkflows,
     )
     from headrace.exports import delivering, extraction, holding, increments, scheduling
-    from headrace.exports.ports import Baselines, Changes, Configurations, Unloads, Warehouse
+    from headrace.exports.ports import (
+        Baselines,
+        Changes,
+        Configurations,
+        Sharing,
+        Unloads,
+        Warehouse,
+    )
     from headrace.exports.slots import Slots
     from headrace.exports.snapshots import Snapshots
 
@@ -92,6 +99,18 @@ def operations() -> "DynamoOperations":
 
     table = Table(client("dynamodb"), settings().operations_table)
     return DynamoOperations(table, settings().limits.lease)
+
+
+@cache
+def sharing() -> "Sharing":
+    """Whose rows a service may see."""
+    from headrace.adapters.dynamodb.services import CatalogServices
+    from headrace.adapters.dynamodb.sharing import DynamoSharing
+    from headrace.adapters.dynamodb.table import Table
+
+    consents = Table(client("dynamodb"), settings().consents_table)
+    catalog = Table(client("dynamodb"), settings().catalog_table)
+    return DynamoSharing(consents, CatalogServices(catalog), clock())
 
 
 @cache
