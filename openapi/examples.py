@@ -269,7 +269,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
         "invalid_scope", "The client may not have a scope that was asked for."
     ).document(),
     ("issue_token", 401): lambda: TokenRefused(
-        "invalid_client", "The client is unknown, or its secret is wrong."
+        "invalid_client", "The client is unknown, or its proof is wrong."
     ).document(),
     ("log_in", 200): lambda: LoginGiven(
         "integrator@emailaddress.com",

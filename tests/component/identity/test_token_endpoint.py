@@ -353,3 +353,11 @@ def test_the_scopes_prefix_is_a_setting(deployment: Deployment) -> None:
     assert all(name.startswith("acme-exports:") for name in reply.json["scope"].split())
     context = deployment.authorize(f"Bearer {reply.json['access_token']}")["context"]
     assert context["scopes"] == reply.json["scope"]
+
+
+def test_the_methods_that_are_wired_are_those_that_the_metadata_lists(
+    deployment: Deployment,
+) -> None:
+    wired = identity.authenticate_client().methods
+    listed = deployment.get("get_openid_configuration", "/.well-known/openid-configuration").json
+    assert [m.name for m in wired] == listed["token_endpoint_auth_methods_supported"]

@@ -1,18 +1,17 @@
-"""The token request and its answers, as RFC 6749 writes them (sections 2.3.1, 3.2, 4.4 and 5)."""
+"""The token request and its answers, as RFC 6749 writes them (sections 3.2, 4.4 and 5).
 
-import base64
-import binascii
-import re
+How the client proves itself is in ``client_authentication``.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl
 
 from headrace.kernel.errors import HeadraceError
 
 FORM = "application/x-www-form-urlencoded"
 MAX_REQUEST_BYTES = 16 * 1024
 _MAX_PARAMETERS = 50
-_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+=*)", re.IGNORECASE)
 
 
 class TokenRefused(HeadraceError):
@@ -68,50 +67,24 @@ class SentRequest:
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """A request for a token by client credentials: well formed, not judged yet."""
+    """What a request asks for, whoever sent it: well formed, not judged yet."""
 
-    client_id: str
-    client_secret: str = field(repr=False)  # so that it gets into no log or traceback
-    by_header: bool
     scope: str | None
     tenant: str | None
 
     @classmethod
-    def read(cls, sent: SentRequest) -> "TokenRequest":
-        """Reads the request. Raises TokenRefused.
-
-        A parameter without a value counts as not sent; unknown ones are ignored; none may stand
-        twice (RFC 6749 section 3.2). The client proves itself by HTTP Basic or by the form's
-        ``client_secret``: one of them. Nothing is read from the query, which gets into logs.
-        """
-        parameters = _form(sent)
+    def read(cls, parameters: Mapping[str, str]) -> "TokenRequest":
+        """Of the parameters of a form. Raises TokenRefused."""
         _check_grant(parameters)
-        client_id, client_secret = parameters.get("client_id"), parameters.get("client_secret")
-        by_header = sent.authorization is not None
-        if sent.authorization is not None:
-            if client_secret is not None:
-                raise TokenRefused(
-                    "invalid_request", "Send the client's secret one way: header or form."
-                )
-            named = client_id
-            client_id, client_secret = _basic(sent.authorization)
-            if named not in {None, client_id}:
-                raise TokenRefused("invalid_request", "Header and form name different clients.")
-        if client_id is None or client_secret is None:
-            raise TokenRefused("invalid_client", NOT_AUTHENTICATED, by_header=by_header)
-        return cls(
-            client_id,
-            client_secret,
-            by_header,
-            parameters.get("scope"),
-            parameters.get("tenant_id"),
-        )
+        return cls(parameters.get("scope"), parameters.get("tenant_id"))
 
 
-NOT_AUTHENTICATED = "The client is unknown, or its secret is wrong."
+def parameters_of(sent: SentRequest) -> Mapping[str, str]:
+    """The parameters of the request's form. Raises TokenRefused.
 
-
-def _form(sent: SentRequest) -> Mapping[str, str]:
+    A parameter without a value counts as not sent; unknown ones are ignored; none may stand twice
+    (RFC 6749 section 3.2). Nothing is read from the query, which gets into logs.
+    """
     if sent.content_type.partition(";")[0].strip().lower() != FORM:
         raise TokenRefused("invalid_request", f"Send the parameters as {FORM}.")
     if len(sent.body) > MAX_REQUEST_BYTES:
@@ -138,21 +111,3 @@ def _check_grant(parameters: Mapping[str, str]) -> None:
         raise TokenRefused(
             "unsupported_grant_type", "The grant supported here is client_credentials."
         )
-
-
-def _basic(authorization: str) -> tuple[str, str]:
-    """Client id and secret of an HTTP Basic header; each was form-encoded before base64."""
-    refusal = TokenRefused("invalid_client", NOT_AUTHENTICATED, by_header=True)
-    match = _BASIC.fullmatch(authorization.strip(" "))
-    if match is None:
-        raise refusal
-    try:
-        text = base64.b64decode(match[1], validate=True).decode("utf-8")
-        client_id, colon, secret = text.partition(":")
-        client_id = unquote_plus(client_id, errors="strict")
-        secret = unquote_plus(secret, errors="strict")
-    except (binascii.Error, UnicodeDecodeError):
-        raise refusal from None
-    if not (colon and client_id and secret):
-        raise refusal
-    return client_id, secret

@@ -4,27 +4,26 @@ them, make secrets. Who calls is in ``authorizing``."""
 from dataclasses import dataclass
 
 from headrace.identity import tokens
+from headrace.identity.client_authentication import METHODS, AuthenticateClient
 from headrace.identity.dpop import ALGORITHMS, CheckProof
 from headrace.identity.keys import VerificationKey
 from headrace.identity.model import (
     ACCESS_TOKEN_LIFETIME,
-    CLIENT_ID,
     AccessToken,
     Client,
     StoredSecret,
     new_secret,
     scope_tokens,
     secret_hash,
-    secret_matches,
 )
 from headrace.identity.oauth import (
-    NOT_AUTHENTICATED,
     SentRequest,
     TokenIssued,
     TokenRefused,
     TokenRequest,
+    parameters_of,
 )
-from headrace.identity.ports import Clients, ClientSecrets, Signer
+from headrace.identity.ports import ClientSecrets, Signer
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import InvalidProof
 from headrace.kernel.ids import Ids
@@ -34,8 +33,7 @@ from headrace.kernel.ids import Ids
 class IssueToken:
     """Gives a client that proves itself a token for one tenant (RFC 6749 section 4.4)."""
 
-    clients: Clients
-    secrets: ClientSecrets
+    authenticate: AuthenticateClient
     signer: Signer
     clock: Clock
     ids: Ids
@@ -51,8 +49,9 @@ class IssueToken:
             return refusal
 
     def _issued(self, sent: SentRequest, source_ip: str, issuer: str, audience: str) -> TokenIssued:
-        request = TokenRequest.read(sent)
-        client = self._authenticated(request)
+        parameters = parameters_of(sent)
+        request = TokenRequest.read(parameters)
+        client = self.authenticate(sent, parameters).client
         if not client.networks.allow(source_ip):
             # The secret was right, and RFC 6749 has no code for networks. Whoever runs the client
             # must learn what is wrong, and who stole the secret sees the same at every other call.
@@ -84,19 +83,6 @@ class IssueToken:
             return self.check_proof(sent.proofs, "POST", sent.url)
         except InvalidProof as error:
             raise TokenRefused(error.code, error.detail) from None
-
-    def _authenticated(self, request: TokenRequest) -> Client:
-        refusal = TokenRefused("invalid_client", NOT_AUTHENTICATED, by_header=request.by_header)
-        if not CLIENT_ID.fullmatch(request.client_id):
-            raise refusal
-        # Until the secret is right, the same one read and the same comparisons whether the client
-        # exists or not, so that neither the answer nor its time tells which client ids exist.
-        if not secret_matches(request.client_secret, self.secrets.of(request.client_id)):
-            raise refusal
-        client = self.clients.find(request.client_id)
-        if client is None:
-            raise refusal
-        return client
 
 
 def _tenant(client: Client, asked: str | None) -> str:
@@ -140,7 +126,7 @@ def issuer_document(issuer: str, scopes: tuple[str, ...]) -> dict[str, str | lis
         "scopes_supported": list(scopes),
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": list(METHODS),
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "service_documentation": f"{issuer}/docs",
     }

@@ -14,6 +14,11 @@ from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoUsers
 from headrace.adapters.kms.signing_keys import KmsSigningKeys
 from headrace.identity.authorizing import AccessTokens, Authorize, LoggedIn
+from headrace.identity.client_authentication import (
+    AuthenticateClient,
+    SecretInForm,
+    SecretInHeader,
+)
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet, VerificationKey
 from headrace.identity.model import Issuer
@@ -166,8 +171,16 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
 
 def issue_token() -> IssueToken:
     """POST /connect/token."""
-    return IssueToken(
-        clients(), client_secrets(), signing_keys(), clock(), RandomIds(), check_proof()
+    return IssueToken(authenticate_client(), signing_keys(), clock(), RandomIds(), check_proof())
+
+
+def authenticate_client() -> AuthenticateClient:
+    """How clients prove themselves; the request's form says by which of these."""
+    return AuthenticateClient(
+        (
+            SecretInHeader(clients(), client_secrets()),
+            SecretInForm(clients(), client_secrets()),
+        )
     )
 
 
