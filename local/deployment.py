@@ -15,11 +15,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.home import CHECKOUT, Home, LocalFailure
-from local.platform import REGION, aws_environment, endpoint, tail
+from local.platform import API_ID, REGION, STAGE, aws_environment, endpoint, tail
 
 STACK = "headrace"
-API_ID = "headrace"
-STAGE = "local"
 PACKAGES = "headrace-packages"
 """The bucket that `sam deploy` uploads the functions' packages to."""
 

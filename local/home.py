@@ -56,6 +56,11 @@ class Home:
         return self.root / "roster"
 
     @property
+    def tls(self) -> Path:
+        """The TLS front's truststore and server certificate."""
+        return self.root / "tls"
+
+    @property
     def temporary(self) -> Path:
         """TMPDIR of the platform and of the functions' processes; emptied at every start."""
         return self.root / "tmp"

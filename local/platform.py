@@ -15,6 +15,8 @@ from pathlib import Path
 from local.home import CHECKOUT, Home, LocalFailure, choose_port
 
 REGION = "eu-west-1"
+API_ID = "headrace"
+STAGE = "local"
 PYTHON = CHECKOUT / ".tools" / "platform" / "bin" / "python"
 
 
@@ -25,6 +27,11 @@ class PlatformFailed(LocalFailure):
 def endpoint(port: int) -> str:
     """The address that stands in for every AWS service."""
     return f"http://127.0.0.1:{port}"
+
+
+def tls_endpoint(port: int) -> str:
+    """The address of the API for callers with client certificates."""
+    return f"https://localhost:{port}"
 
 
 def without_aws(environ: Mapping[str, str]) -> dict[str, str]:
@@ -118,11 +125,13 @@ def start(home: Home, environ: Mapping[str, str]) -> int:
     for _ in range(3):  # somebody may take the port between our look and the platform's start
         port = choose_port(home.recall("port"))
         home.remember("port", port)
+        tls_port = choose_port(home.recall("tls-port"))
+        home.remember("tls-port", tls_port)
         with home.platform_log.open("a") as log:
             process = subprocess.Popen(
                 [PYTHON, "-m", "local.emulator"],
                 cwd=CHECKOUT,
-                env=_environment(home, environ, port),
+                env=_environment(home, environ, port, tls_port),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -140,12 +149,15 @@ def start(home: Home, environ: Mapping[str, str]) -> int:
         if "already in use" not in tail(home.platform_log):
             break
         home.forget("port")
+        home.forget("tls-port")
     raise PlatformFailed(
         f"the platform did not start; the end of {home.platform_log}:\n{tail(home.platform_log)}"
     )
 
 
-def _environment(home: Home, environ: Mapping[str, str], port: int) -> dict[str, str]:
+def _environment(
+    home: Home, environ: Mapping[str, str], port: int, tls_port: int
+) -> dict[str, str]:
     # AWS_ENDPOINT_URL must not be here: the functions would inherit it instead of their own.
     kept = without_aws(environ)
     kept.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code of the functions is kept
@@ -166,6 +178,9 @@ def _environment(home: Home, environ: Mapping[str, str], port: int) -> dict[str,
         "TMPDIR": str(home.temporary),
         "HEADRACE_PLATFORM_LOCK": str(home.platform_lock),
         "HEADRACE_EXTRACTED": str(home.extracted),
+        "HEADRACE_TLS_FOLDER": str(home.tls),
+        "HEADRACE_TLS_PORT": str(tls_port),
+        "HEADRACE_TLS_STAGE": f"/_aws/execute-api/{API_ID}/{STAGE}",
         "HEADRACE_WORKERS": environ.get("HEADRACE_WORKERS", "4"),
         "LOG_LEVEL": environ.get("HEADRACE_PLATFORM_LOG_LEVEL", "INFO"),
     }

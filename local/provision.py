@@ -12,6 +12,7 @@ from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.model import Catalog
 from headrace.catalog.usecases import PublishCatalog
+from headrace.identity.certifying import CreateAuthority
 from headrace.identity.model import secret_matches
 from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.clock import SystemClock
@@ -19,7 +20,7 @@ from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
 from local.deployment import STACK, api_url, client
 from local.home import CHECKOUT, Home, write_whole
-from local.platform import REGION, endpoint
+from local.platform import REGION, endpoint, tls_endpoint
 from local.sample.roster import DATABASE, ROLE, Roster
 from local.sample.roster import GENERATOR as ROSTER_GENERATOR
 from local.sample.warehouse import GENERATOR, build
@@ -45,12 +46,18 @@ def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> N
         },
         "api_url": api_url(port),
         "aws_endpoint_url": endpoint(port),
+        "mutual_tls": {
+            "url": tls_endpoint(home.recall("tls-port")),
+            "server_certificate": str(home.tls / "server.pem"),
+        },
         "region": REGION,
         "stack": STACK,
         "outputs": dict(deployed),
     }
     write_whole(home.outputs, json.dumps(about, indent=2) + "\n")
     deployment = Deployment.local(home.root)
+    with step("certificates") as said:
+        said.append(_trusted(home, deployment))
     with step("catalog") as said:
         catalog = _published(home, deployment, said)
     with step("clients") as said:
@@ -88,6 +95,17 @@ def _roster(home: Home, port: int) -> str:
         else:
             manager.create_secret(Name=ROSTER_SECRET, SecretString=text)
     return f"PostgreSQL at {roster.socket_folder}"
+
+
+def _trusted(home: Home, deployment: Deployment) -> str:
+    """The certificate authority made, and put into the truststore of the TLS front."""
+    certificates = deployment.certificates()
+    pem = certificates.authority()
+    if pem is None:
+        create = CreateAuthority(certificates, deployment.certificate_key, SystemClock())
+        pem = create("Headrace local platform client certificates")
+    write_whole(home.tls / "truststore.pem", pem)
+    return tls_endpoint(home.recall("tls-port"))
 
 
 def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:

@@ -13,8 +13,9 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
-from local.emulator import extracted, patches, sources
+from local.emulator import extracted, front, patches, sources
 
 
 def main() -> None:
@@ -33,6 +34,16 @@ def main() -> None:
     extracted.tidy()
     sources.install(patches.PATCHES)
     app = importlib.import_module("ministack.app")  # only now: the patches come first
+    tls = front.Front(
+        int(os.environ["HEADRACE_TLS_PORT"]),
+        int(os.environ["GATEWAY_PORT"]),
+        os.environ["HEADRACE_TLS_STAGE"],
+        Path(os.environ["HEADRACE_TLS_FOLDER"]),
+    )
+    try:
+        tls.start()
+    except OSError as error:
+        sys.exit(f"the TLS port is already in use: {error}")
 
     def save(*_: object) -> None:
         # Aside, so that the server goes on serving; what is saved when is told in the docs.
