@@ -153,6 +153,11 @@ class Settings:
         """The URL that clients use, without a slash at its end; empty if it is not configured."""
         return self._text("PUBLIC_BASE_URL").rstrip("/")
 
+    @property
+    def mutual_tls_url(self) -> str:
+        """The URL for clients with certificates; empty where there is no such domain."""
+        return self._text("MUTUAL_TLS_URL")
+
     def base_url(self, request_context: Mapping[str, Any]) -> str:
         """The URL that paths are appended to, without a slash at its end.
 
