@@ -1,6 +1,7 @@
 """POST /connect/token: an access token for a client's credentials (RFC 6749 section 4.4)."""
 
 from headrace.identity.documents import TokenDocument, TokenErrorDocument, TokenForm
+from headrace.identity.mutual_tls import certificate_of
 from headrace.identity.oauth import SentRequest, TokenRefused
 from headrace.kernel.errors import Unavailable
 from headrace.runtime import identity
@@ -35,6 +36,7 @@ def handler(call: Call) -> Reply:
         call.raw_body,
         call.every("dpop"),
         f"{call.base_url}{route.path}",
+        certificate_of(call.context),
     )
     source_ip = str(call.context.get("identity", {}).get("sourceIp", ""))
     answer = identity.issue_token()(sent, source_ip, call.base_url, settings().audience)

@@ -128,11 +128,13 @@ class Deployment:
         headers: Mapping[str, str] | None = None,
         source_ip: str = "203.0.113.9",
         encoded: bool = False,
+        certificate: str | None = None,
     ) -> Response:
         """POST /connect/token."""
         body = form if isinstance(form, str) else urlencode(form)
         sent = {"Content-Type": FORM, **(headers or {})}
         event = event_of("POST", "/connect/token", headers=sent, source_ip=source_ip)
+        _over(event, certificate)
         event["body"] = base64.b64encode(body.encode()).decode() if encoded else body
         event["isBase64Encoded"] = encoded
         return called("issue_token", event)
@@ -169,12 +171,14 @@ class Deployment:
         source_ip: str = "203.0.113.9",
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        certificate: str | None = None,
     ) -> dict[str, Any]:
         """The authorizer's answer to a call."""
         sent = dict(headers or {})
         if authorization is not None:
             sent["Authorization"] = authorization
         event = event_of("GET", "/data/v1/metadata", headers=sent, source_ip=source_ip, query=query)
+        _over(event, certificate)
         event |= {
             "type": "REQUEST",
             "methodArn": f"{API}/v1/GET/data/v1/metadata",
@@ -215,6 +219,12 @@ def event_of(
         "body": None,
         "isBase64Encoded": False,
     }
+
+
+def _over(event: dict[str, Any], certificate: str | None) -> None:
+    """Puts a client's certificate (PEM) into the event, as API Gateway does."""
+    if certificate is not None:
+        event["requestContext"]["identity"]["clientCert"] = {"clientCertPem": certificate}
 
 
 def called(module: str, event: Mapping[str, Any]) -> Response:
@@ -299,4 +309,12 @@ CLIENTS = (
         allowed_networks=("203.0.113.0/24", "2001:db8::/32"),
     ),
     Client("bound", "Bound", ("acme",), ("metadata:read",), dpop_required=True),
+    Client(
+        "by-certificate",
+        "By certificate",
+        ("acme",),
+        ("metadata:read",),
+        tls_client_auth_subject_dn="CN=exports,O=Acme",
+    ),
+    Client("certified", "Certified", ("acme",), ("metadata:read",), certificate_bound=True),
 )

@@ -17,9 +17,11 @@ from headrace.identity.authorizing import (
 from headrace.identity.dpop import CheckProof, token_hash
 from headrace.identity.keys import KeySet
 from headrace.identity.model import Client, Issuer, Networks
+from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.tokens import Verifier
 from headrace.identity.users import Permission, Role, User
 from headrace.kernel.errors import Unavailable
+from tests.unit.identity.certificates_made import a_certificate
 from tests.unit.identity.proofs_made import KEY, URL, Uses, a_proof, key_name
 from tests.unit.identity.tokens_made import (
     AUDIENCE,
@@ -79,6 +81,7 @@ def authorize(
     proofs: tuple[str, ...] = (),
     users: tuple[User, ...] = (),
     roles: tuple[Role, ...] = (),
+    certificate: str | None = None,
 ) -> Allowed | Denied | Refused:
     headers = (authorization,) if isinstance(authorization, str) else authorization or ()
     known = {
@@ -94,7 +97,8 @@ def authorize(
         CheckProof(Uses(), StoppedClock()),
         LoggedIn(FakeUsers.of(*users), FakeRoles.of(*roles), "youforce-data-api"),
     )
-    return Authorize((tokens,))(Presented(headers, query, source_ip, proofs, "POST", URL))
+    called = Presented(headers, query, source_ip, proofs, "POST", URL, certificate)
+    return Authorize((tokens,))(called)
 
 
 def allowed(decision: Allowed | Denied | Refused) -> tuple[str, str, frozenset[str]]:
@@ -444,3 +448,39 @@ def test_a_token_that_is_bound_to_what_we_cannot_see_is_denied(cnf: Any) -> None
     text = bound(cnf=cnf)
     for scheme in ("Bearer", "DPoP"):
         denied(authorize(f"{scheme} {text}", proofs=proof_of(text)))
+
+
+# --- bound to a certificate (RFC 8705) --------------------------------------------------------
+
+MINE = a_certificate(("CN", "exports"))
+OTHERS = a_certificate(("CN", "exports"))
+
+
+def bound_to(pem: str, **more: Any) -> str:
+    return f"Bearer {token(body=claims(cnf={'x5t#S256': thumbprint(pem), **more}))}"
+
+
+def test_a_token_bound_to_a_certificate_is_taken_over_its_connection() -> None:
+    assert isinstance(authorize(bound_to(MINE), certificate=MINE), Allowed)
+
+
+@pytest.mark.parametrize("certificate", [None, OTHERS, "nonsense"])
+def test_it_is_taken_over_no_other_connection(certificate: str | None) -> None:
+    answer = authorize(bound_to(MINE), certificate=certificate)
+    assert isinstance(answer, Denied)
+    assert (answer.scheme, answer.code) == ("Bearer", "invalid_token")
+
+
+def test_a_token_bound_to_what_nobody_knows_is_denied() -> None:
+    assert isinstance(authorize(bound_to(MINE, jku="x"), certificate=MINE), Denied)
+
+
+def test_a_token_bound_twice_needs_both() -> None:
+    text = bound_to(MINE, jkt=key_name(KEY))
+    assert isinstance(authorize(text, certificate=MINE), Denied)
+
+
+def test_a_client_whose_tokens_are_bound_has_no_other_tokens() -> None:
+    client = a_client(needs_certificate=True)
+    assert isinstance(authorize(f"Bearer {token()}", client, certificate=MINE), Denied)
+    assert isinstance(authorize(bound_to(MINE), client, certificate=MINE), Allowed)

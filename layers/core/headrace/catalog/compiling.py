@@ -84,6 +84,8 @@ def compile_catalog(
                 webhooks=tuple(Endpoint(w.name, w.url, w.default) for w in c.entry.webhooks),
                 dpop_required=c.entry.dpop == "required",
                 service=None if c.entry.service is None else Service(c.entry.service.kind),
+                tls_client_auth_subject_dn=c.entry.tls_client_auth_subject_dn,
+                certificate_bound=c.entry.certificate_bound == "required",
             )
             for c in declared.clients
         ),

@@ -59,6 +59,12 @@ def client_to_json(client: Client) -> Json:
         ],
         **({"dpopRequired": True} if client.dpop_required else {}),
         **({"service": {"kind": client.service.kind}} if client.service else {}),
+        **(
+            {"tlsClientAuthSubjectDn": client.tls_client_auth_subject_dn}
+            if client.tls_client_auth_subject_dn
+            else {}
+        ),
+        **({"certificateBound": True} if client.certificate_bound else {}),
     }
 
 
@@ -77,6 +83,8 @@ def client_from_json(value: Json) -> Client:
         ),
         dpop_required=value.get("dpopRequired", False),
         service=Service(value["service"]["kind"]) if "service" in value else None,
+        tls_client_auth_subject_dn=value.get("tlsClientAuthSubjectDn"),
+        certificate_bound=value.get("certificateBound", False),
     )
 
 

@@ -54,6 +54,10 @@ class Client:
     """Are its tokens taken only along with a proof of possession (RFC 9449)."""
     service: Service | None = None
     """If it is a service, it sees rows of accounts only with their holders' consent."""
+    tls_client_auth_subject_dn: str | None = None
+    """The subject of the certificate that it may authenticate with (RFC 8705)."""
+    certificate_bound: bool = False
+    """Are its tokens taken only over a connection with the certificate they are bound to."""
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,18 @@ def _webhook_url(value: str) -> str:
     return value
 
 
+def _distinguished_name(value: str) -> str:
+    from cryptography.x509 import Name  # noqa: PLC0415 — slow to import
+
+    try:
+        Name.from_rfc4514_string(value)
+    except ValueError:
+        raise ValueError(
+            f'"{value}" is no distinguished name; write it as in "CN=exports,O=Acme,C=NL"'
+        ) from None
+    return value
+
+
 def _row_value(value: object) -> str | int | bool:
     if not isinstance(value, (str, int, bool)):
         raise ValueError("must be a text, a whole number, true or false")
@@ -254,6 +266,19 @@ class ClientEntry(Entry):
         default=None,
         description="If it is a service that account holders subscribe to (docs/consents.md); "
         "without it, consents do not concern it.",
+    )
+    tls_client_auth_subject_dn: Annotated[str, AfterValidator(_distinguished_name)] | None = Field(
+        default=None,
+        description="The subject of the certificate that it authenticates with at the token "
+        "endpoint (`tls_client_auth`, RFC 8705), as RFC 4514 writes it. Its issuer must be in the "
+        "truststore. Tokens asked for so are bound to the certificate.",
+        examples=["CN=exports,O=Acme,C=NL"],
+    )
+    certificate_bound: Literal["optional", "required"] = Field(
+        default="optional",
+        description="Whether its tokens are taken only over a connection with the client "
+        "certificate that they are bound to (RFC 8705). With `required`, it asks for them over "
+        "such a connection too, whatever way it authenticates.",
     )
     webhooks: list[WebhookEntry] = Field(
         default=[], description="Where it wants to be told that an operation has ended."

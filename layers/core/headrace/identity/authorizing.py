@@ -14,6 +14,7 @@ from headrace.identity import tokens
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet
 from headrace.identity.model import CLIENT_ID, Client, Issuer, Networks
+from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.ports import Clients, Roles, Users
 from headrace.identity.users import Session
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
@@ -24,6 +25,8 @@ _CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECAS
 BOUND = "The access token is bound to a key: send it as DPoP, with a proof."
 UNBOUND = "The access token is bound to no key: ask for one with a DPoP proof."
 OTHER_KEY = "The access token is bound to another key than the proof's."
+NO_CERTIFICATE = "The access token is bound to no certificate: ask for one with yours."
+OTHER_CERTIFICATE = "The access token is bound to another certificate than the connection's."
 NO_CLIENT = "The access token names no client that is known here."
 
 
@@ -45,6 +48,8 @@ class Presented:
     method: str = ""
     url: str = ""
     """What is called, as we are called in public."""
+    certificate: str | None = None
+    """The client's certificate in PEM, as API Gateway saw and checked it; never of a header."""
 
 
 @dataclass(frozen=True)
@@ -191,10 +196,10 @@ class AccessTokens:
             raise NotAuthenticated(tokens.NOT_TRUSTED)
         claims = self.verify(token, issuer, self.keys(issuer))
         if issuer.is_ours and claims.get(issuer.client_claim) == USER_CLIENT_ID:
-            self._check_possession(credentials, presented, claims, needs_proof=False)
+            self._check_possession(credentials, presented, claims)
             return Recognized(self.logged_in(claims, _scopes_of(claims, issuer)), Networks())
         client, tenant = self._client(claims, issuer)
-        self._check_possession(credentials, presented, claims, needs_proof=client.needs_proof)
+        self._check_possession(credentials, presented, claims, client)
         # What the catalog has taken away since the token was made is gone at once.
         scopes = _scopes_of(claims, issuer) & client.scopes
         return Recognized(Caller(tenant, client.client_id, scopes), client.networks)
@@ -204,17 +209,22 @@ class AccessTokens:
         credentials: Credentials,
         presented: Presented,
         claims: Mapping[str, Any],
-        *,
-        needs_proof: bool,
+        client: Client | None = None,
     ) -> None:
-        """RFC 9449 section 7: a bound token comes with a proof of its key, and no other does."""
+        """RFC 9449 section 7: a bound token comes with a proof of its key, and no other does.
+        RFC 8705 section 3: one bound to a certificate comes over a connection with that one."""
         confirmation = claims.get("cnf", {})
-        if not isinstance(confirmation, dict) or confirmation.keys() - {"jkt"}:
-            # Bound to something that we cannot see, a certificate for example.
+        if not isinstance(confirmation, dict) or confirmation.keys() - {"jkt", "x5t#S256"}:
+            # Bound to something that we cannot see.
             raise NotAuthenticated(tokens.NOT_VALID)
+        certificate = confirmation.get("x5t#S256")
+        if certificate is None and client is not None and client.needs_certificate:
+            raise NotAuthenticated(NO_CERTIFICATE)
+        if certificate is not None and certificate != thumbprint(presented.certificate):
+            raise NotAuthenticated(OTHER_CERTIFICATE)
         key = confirmation.get("jkt")
         if key is None:
-            if needs_proof or credentials.by_proof:
+            if credentials.by_proof or (client is not None and client.needs_proof):
                 raise _NotPossessed(UNBOUND)
             return
         if not credentials.by_proof:

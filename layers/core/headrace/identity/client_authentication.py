@@ -16,9 +16,10 @@ from urllib.parse import unquote_plus
 from headrace.identity.model import CLIENT_ID, Client, secret_matches
 from headrace.identity.oauth import SentRequest, TokenRefused
 from headrace.identity.ports import Clients, ClientSecrets
+from headrace.kernel.clock import Clock
 
 NOT_AUTHENTICATED = "The client is unknown, or its proof is wrong."
-METHODS = ("client_secret_basic", "client_secret_post")
+METHODS = ("client_secret_basic", "client_secret_post", "tls_client_auth")
 """Those there are, as the metadata lists them (RFC 8414 section 2)."""
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/]+=*)", re.IGNORECASE)
 
@@ -111,6 +112,32 @@ class SecretInForm:
         client_id, secret = parameters.get("client_id", ""), parameters["client_secret"]
         client = _by_secret(self.clients, self.secrets, client_id, secret)
         if client is None:
+            raise refusal(sent)
+        return Authenticated(client, self.name)
+
+
+@dataclass(frozen=True)
+class ByCertificate:
+    """``tls_client_auth`` (RFC 8705 section 2.1): the certificate of the connection has the
+    client's subject. That its issuer is trusted, API Gateway has seen to."""
+
+    clients: Clients
+    clock: Clock
+    name = "tls_client_auth"
+
+    def used(self, sent: SentRequest, parameters: Mapping[str, str]) -> bool:
+        """There is a certificate, and no other proof: one may have both for bound tokens."""
+        others = {"client_secret", "client_assertion"} & parameters.keys()
+        return sent.certificate is not None and sent.authorization is None and not others
+
+    def __call__(self, sent: SentRequest, parameters: Mapping[str, str]) -> Authenticated:
+        """The client that the form names."""
+        from headrace.identity.certificates import has_subject  # noqa: PLC0415 — slow to import
+
+        client = self.clients.find(parameters.get("client_id", ""))
+        if client is None or client.subject_dn is None:
+            raise refusal(sent)
+        if not has_subject(sent.certificate or "", client.subject_dn, self.clock.now()):
             raise refusal(sent)
         return Authenticated(client, self.name)
 

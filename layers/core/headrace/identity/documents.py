@@ -16,8 +16,8 @@ def documented[T: type[Any]](kind: T) -> T:
 class TokenForm(TypedDict):
     """A request for a token by client credentials (RFC 6749 section 4.4.2), form-encoded.
 
-    The client proves itself by `client_id` and `client_secret` here, or by HTTP Basic: one of
-    them.
+    The client proves itself by `client_id` and `client_secret` here, by HTTP Basic, or by
+    `client_id` alone over a connection with its certificate (RFC 8705): one of them.
     """
 
     grant_type: Literal["client_credentials"]
@@ -25,7 +25,7 @@ class TokenForm(TypedDict):
     client_id: NotRequired[str]
     """Your client's id, unless HTTP Basic carries it."""
     client_secret: NotRequired[str]
-    """Your client's secret, unless HTTP Basic carries it."""
+    """Your client's secret, unless HTTP Basic carries it or a certificate stands for it."""
     scope: NotRequired[str]
     """The scopes that the token is for, separated by spaces; all that you have if left out."""
     tenant_id: NotRequired[str]
@@ -120,5 +120,7 @@ class IssuerDocument(TypedDict):
     """The grants that the token endpoint knows."""
     token_endpoint_auth_methods_supported: list[str]
     """How a client may prove itself there."""
+    tls_client_certificate_bound_access_tokens: bool
+    """Whether tokens may be bound to client certificates (RFC 8705)."""
     service_documentation: str
     """Where this API is described."""

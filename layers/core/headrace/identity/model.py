@@ -96,6 +96,10 @@ class Client:
     trusted_issuers: frozenset[str] = frozenset()
     needs_proof: bool = False
     """Are its tokens taken only along with a proof of possession (DPoP)."""
+    subject_dn: str | None = None
+    """The subject of the certificate that it may authenticate with (RFC 8705 section 2.1)."""
+    needs_certificate: bool = False
+    """Are its tokens bound to the certificate of the connection (RFC 8705 section 3)."""
 
 
 # --- Client secrets -------------------------------------------------------------------------------
@@ -244,13 +248,16 @@ class AccessToken:
     """The person that logged in; None where a client calls for itself, and is the ``sub``."""
     more: Mapping[str, str | int] = field(default_factory=dict)
     """Claims that say by which credential the token was had, so that it can end with it."""
+    certificate: str | None = None
+    """The thumbprint of the certificate that it is bound to (RFC 8705 section 3.1)."""
 
     def claims(self) -> dict[str, str | int | dict[str, str]]:
         """As the payload of the JWT."""
         issued = int(self.issued_at.timestamp())
-        bound = {} if self.key is None else {"cnf": {"jkt": self.key}}
+        named = {"jkt": self.key, "x5t#S256": self.certificate}
+        bound = {name: value for name, value in named.items() if value is not None}
         return {
-            **bound,
+            **({"cnf": bound} if bound else {}),
             **self.more,
             "iss": self.issuer,
             "aud": self.audience,

@@ -28,9 +28,9 @@ def thumbprint_of_der(der: bytes) -> str:
     return to_base64url(hashlib.sha256(der).digest())
 
 
-def thumbprint(pem: str) -> str | None:
+def thumbprint(pem: str | None) -> str | None:
     """The thumbprint of a certificate in PEM; None for what is none."""
-    match = _PEM.fullmatch(pem)
+    match = _PEM.fullmatch(pem or "")
     if match is None:
         return None
     try:

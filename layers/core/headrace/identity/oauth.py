@@ -63,6 +63,8 @@ class SentRequest:
     """Every DPoP header."""
     url: str = ""
     """What it was sent to, as we are called in public."""
+    certificate: str | None = None
+    """The client's certificate in PEM, as API Gateway saw and checked it; never of a header."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,12 @@ them, make secrets. Who calls is in ``authorizing``."""
 from dataclasses import dataclass
 
 from headrace.identity import tokens
-from headrace.identity.client_authentication import METHODS, AuthenticateClient
+from headrace.identity.client_authentication import (
+    METHODS,
+    AuthenticateClient,
+    Authenticated,
+    ByCertificate,
+)
 from headrace.identity.dpop import ALGORITHMS, CheckProof
 from headrace.identity.keys import VerificationKey
 from headrace.identity.model import (
@@ -16,6 +21,7 @@ from headrace.identity.model import (
     scope_tokens,
     secret_hash,
 )
+from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.oauth import (
     SentRequest,
     TokenIssued,
@@ -51,7 +57,8 @@ class IssueToken:
     def _issued(self, sent: SentRequest, source_ip: str, issuer: str, audience: str) -> TokenIssued:
         parameters = parameters_of(sent)
         request = TokenRequest.read(parameters)
-        client = self.authenticate(sent, parameters).client
+        authenticated = self.authenticate(sent, parameters)
+        client = authenticated.client
         if not client.networks.allow(source_ip):
             # The secret was right, and RFC 6749 has no code for networks. Whoever runs the client
             # must learn what is wrong, and who stole the secret sees the same at every other call.
@@ -59,6 +66,7 @@ class IssueToken:
         tenant = _tenant(client, request.tenant)
         scope = _scope(client, request.scope)
         key = self._key(client, sent)
+        certificate = _certificate(authenticated, sent)
         now = self.clock.now()
         token = AccessToken(
             issuer=issuer,
@@ -69,6 +77,7 @@ class IssueToken:
             issued_at=now,
             token_id=self.ids.new(now),
             key=key,
+            certificate=certificate,
         )
         key_id = self.signer.key_id()
         text = tokens.signed(token, key_id, lambda message: self.signer.sign(key_id, message))
@@ -83,6 +92,19 @@ class IssueToken:
             return self.check_proof(sent.proofs, "POST", sent.url)
         except InvalidProof as error:
             raise TokenRefused(error.code, error.detail) from None
+
+
+def _certificate(authenticated: Authenticated, sent: SentRequest) -> str | None:
+    """The certificate that the token is to be bound to (RFC 8705 section 3): that by which the
+    client authenticated, or that which all its tokens need."""
+    if authenticated.method != ByCertificate.name and not authenticated.client.needs_certificate:
+        return None
+    name = thumbprint(sent.certificate)
+    if name is None:
+        raise TokenRefused(
+            "invalid_request", "Ask for the token over a connection with your certificate."
+        )
+    return name
 
 
 def _tenant(client: Client, asked: str | None) -> str:
@@ -114,7 +136,7 @@ def key_document(keys: tuple[VerificationKey, ...]) -> dict[str, list[dict[str, 
     return {"keys": [key.jwk() for key in keys]}
 
 
-def issuer_document(issuer: str, scopes: tuple[str, ...]) -> dict[str, str | list[str]]:
+def issuer_document(issuer: str, scopes: tuple[str, ...]) -> dict[str, str | bool | list[str]]:
     """The metadata of the authorization server (RFC 8414 section 2).
 
     Only what is true: there is no authorization endpoint and no ID token, so no response type.
@@ -127,6 +149,7 @@ def issuer_document(issuer: str, scopes: tuple[str, ...]) -> dict[str, str | lis
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": list(METHODS),
+        "tls_client_certificate_bound_access_tokens": True,
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "service_documentation": f"{issuer}/docs",
     }

@@ -18,6 +18,7 @@ from typing import Any
 
 from headrace.identity.authorizing import Allowed, Authorize, Denied, Presented, Refused
 from headrace.identity.dpop import ALGORITHMS
+from headrace.identity.mutual_tls import certificate_of
 from headrace.kernel.caller import Caller
 from headrace.runtime.observability import logger
 from headrace.runtime.settings import settings
@@ -68,6 +69,7 @@ def presented(event: Mapping[str, Any]) -> Presented:
         proofs=sent("dpop"),
         method=str(event.get("httpMethod", "")),
         url=f"{settings().base_url(context)}{event.get('path', '')}",
+        certificate=certificate_of(context),
     )
 
 

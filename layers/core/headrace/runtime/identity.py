@@ -16,6 +16,7 @@ from headrace.adapters.kms.signing_keys import KmsSigningKeys
 from headrace.identity.authorizing import AccessTokens, Authorize, LoggedIn
 from headrace.identity.client_authentication import (
     AuthenticateClient,
+    ByCertificate,
     SecretInForm,
     SecretInHeader,
 )
@@ -180,6 +181,7 @@ def authenticate_client() -> AuthenticateClient:
         (
             SecretInHeader(clients(), client_secrets()),
             SecretInForm(clients(), client_secrets()),
+            ByCertificate(clients(), clock()),
         )
     )
 

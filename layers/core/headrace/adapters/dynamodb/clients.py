@@ -36,4 +36,6 @@ class CatalogClients:
             networks=Networks.of(found.allowed_networks),
             trusted_issuers=frozenset(found.trusted_issuers),
             needs_proof=found.dpop_required,
+            subject_dn=found.tls_client_auth_subject_dn,
+            needs_certificate=found.certificate_bound,
         )
