@@ -276,6 +276,7 @@ def raised(one: Declared) -> tuple[type[HeadraceError], ...]:
             errors.NotAuthenticated,
             errors.InsufficientScope,
             errors.NetworkNotAllowed,
+            errors.OrganisationNotAllowed,
             errors.Unavailable,  # the tables may be busy
         ]
     if route.query or route.body or "Idempotency-Key" in route.request_headers:

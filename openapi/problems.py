@@ -77,6 +77,11 @@ DESCRIBED: tuple[Described, ...] = (
         "The call comes from a network that your operator has not allowed this client.",
     ),
     Described(
+        errors.OrganisationNotAllowed("The caller may not act on behalf of this organisation."),
+        "The call names an organisation (`grp`) on whose behalf it may not be made: the client is "
+        "no data broker, or the organisation is no member of it, or the key is fixed to another.",
+    ),
+    Described(
         errors.NotFound("There is no such operation."),
         "There is nothing of that name for you, whether it exists for others or not.",
     ),

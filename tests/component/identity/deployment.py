@@ -272,7 +272,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     monkeypatch.setattr(RSAPrivateKey, "sign", _sign_digest)
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
-        for name in ("catalog", "credentials", "proofs", "users"):
+        for name in ("catalog", "credentials", "proofs", "users", "consents"):
             dynamodb.create_table(
                 TableName=name,
                 BillingMode="PAY_PER_REQUEST",
@@ -285,7 +285,9 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
                     {"AttributeName": "sk", "KeyType": "RANGE"},
                 ],
             )
-        tables = {name: Table(dynamodb, name) for name in ("catalog", "credentials", "users")}
+        tables = {
+            name: Table(dynamodb, name) for name in ("catalog", "credentials", "users", "consents")
+        }
         deployment = Deployment(tables, [], monkeypatch)
         deployment.sign_with(deployment.new_signing_key())
         deployment.configure(CERTIFICATE_KEY=deployment.new_signing_key("ECC_NIST_P256"))

@@ -1,6 +1,7 @@
 """Who a call is of, beyond the token itself."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from headrace.identity.dpop import CheckProof, token_hash
 from headrace.identity.keys import KeySet
 from headrace.identity.model import Client, Issuer, Networks
 from headrace.identity.mutual_tls import thumbprint
+from headrace.identity.on_behalf import OnBehalf
 from headrace.identity.tokens import Verifier
 from headrace.identity.users import Permission, Role, User
-from headrace.kernel.errors import Unavailable
+from headrace.kernel.caller import Caller
+from headrace.kernel.errors import OrganisationNotAllowed, Unavailable
 from tests.unit.identity.certificates_made import a_certificate
 from tests.unit.identity.proofs_made import KEY, URL, Uses, a_proof, key_name
 from tests.unit.identity.tokens_made import (
@@ -66,6 +69,16 @@ class Clients:
         return self.by_id.get(client_id)
 
 
+@dataclass(frozen=True)
+class Members:
+    """The ``Memberships`` port over a set of tenant, broker and organisation."""
+
+    active: frozenset[tuple[str, str, str]]
+
+    def is_member(self, tenant: str, broker: str, organisation: str) -> bool:
+        return (tenant, broker, organisation) in self.active
+
+
 def a_client(client_id: str = "acme-hr", **changes: Any) -> Client:
     values: dict[str, Any] = {"tenants": frozenset({"acme"}), "scopes": frozenset({SCOPE, READ})}
     return Client(client_id, **(values | changes))
@@ -82,6 +95,7 @@ def authorize(
     users: tuple[User, ...] = (),
     roles: tuple[Role, ...] = (),
     certificate: str | None = None,
+    members: frozenset[tuple[str, str, str]] = frozenset(),
 ) -> Allowed | Denied | Refused:
     headers = (authorization,) if isinstance(authorization, str) else authorization or ()
     known = {
@@ -98,7 +112,8 @@ def authorize(
         LoggedIn(FakeUsers.of(*users), FakeRoles.of(*roles), "youforce-data-api"),
     )
     called = Presented(headers, query, source_ip, proofs, "POST", URL, certificate)
-    return Authorize((tokens,))(called)
+    on_behalf = OnBehalf(Clients(*(clients or (a_client(),))), Members(members))
+    return Authorize((tokens,), on_behalf)(called)
 
 
 def allowed(decision: Allowed | Denied | Refused) -> tuple[str, str, frozenset[str]]:
@@ -484,3 +499,97 @@ def test_a_client_whose_tokens_are_bound_has_no_other_tokens() -> None:
     client = a_client(needs_certificate=True)
     assert isinstance(authorize(f"Bearer {token()}", client, certificate=MINE), Denied)
     assert isinstance(authorize(bound_to(MINE), client, certificate=MINE), Allowed)
+
+
+# --- data brokers ---------------------------------------------------------------------------------
+
+HUB = a_client("hub", is_broker=True)
+MEMBERS = frozenset({("acme", "hub", "clinic")})
+
+
+def called(header: str, *clients: Client) -> Allowed | Denied | Refused:
+    sent = header.replace("KEY", token(body=claims(client_id="hub")))
+    return authorize(sent, *(clients or (HUB,)), members=MEMBERS)
+
+
+@pytest.mark.parametrize("header", ["Bearer KEY; grp=clinic", "bearer  KEY;grp=clinic "])
+def test_a_broker_calls_on_behalf_of_a_member(header: str) -> None:
+    decision = called(header)
+    assert isinstance(decision, Allowed)
+    assert decision.caller.organisation == "clinic"
+
+
+@pytest.mark.abuse(69)
+def test_a_broker_that_names_nobody_calls_for_nobody() -> None:
+    decision = called("Bearer KEY")
+    assert isinstance(decision, Allowed)
+    assert decision.caller.organisation is None
+
+
+@pytest.mark.abuse(70)
+@pytest.mark.parametrize(
+    "organisation", ["lab", "Clinic", "clinic.", "'clinic", "*", "~", "x" * 128]
+)
+def test_an_organisation_that_is_no_member_is_refused_whatever_it_is(organisation: str) -> None:
+    assert called(f"Bearer KEY; grp={organisation}") == Refused("organisation_not_allowed")
+
+
+def test_a_member_of_another_broker_or_tenant_is_refused() -> None:
+    for active in (("acme", "other", "clinic"), ("beta", "hub", "clinic")):
+        decision = authorize(
+            f"Bearer {token(body=claims(client_id='hub'))}; grp=clinic",
+            HUB,
+            members=frozenset({active}),
+        )
+        assert decision == Refused("organisation_not_allowed")
+
+
+@pytest.mark.abuse(72)
+def test_an_organisation_named_by_who_is_no_broker_is_refused() -> None:
+    assert called("Bearer KEY; grp=clinic", a_client("hub")) == Refused("organisation_not_allowed")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        ";",
+        "; ",
+        "; grp",
+        "; grp=",
+        "; grp= clinic",
+        "; grp =clinic",
+        ";  grp=clinic",
+        " ; grp=clinic",
+        ";\tgrp=clinic",
+        '; grp="clinic"',
+        "; GRP=clinic",
+        "; grp=clinic;",
+        "; grp=clinic; grp=clinic",
+        "; grp=clinic, grp=lab",
+        "; org=clinic",
+        "; grp=clinic; org=x",
+        "; grp=cli nic",
+        "; grp=clinic\n",
+        "; grp=clin\u0131c",
+        "; grp=" + "x" * 129,
+        "grp=clinic",
+    ],
+)
+def test_parameters_that_are_not_the_one_there_is_make_the_token_invalid(parameters: str) -> None:
+    decision = called(f"Bearer KEY{parameters}")
+    assert isinstance(decision, Denied)
+    assert (decision.code, decision.scheme) == ("invalid_token", "Bearer")
+
+
+def test_a_key_that_is_fixed_to_an_organisation_calls_for_that_one_only() -> None:
+    on_behalf = OnBehalf(Clients(HUB), Members(MEMBERS | {("acme", "hub", "lab")}))
+    fixed = Caller("acme", "hub", frozenset(), organisation="clinic", credential="k1")
+    assert on_behalf(fixed, None) == on_behalf(fixed, "clinic") == fixed
+    with pytest.raises(OrganisationNotAllowed):
+        on_behalf(fixed, "lab")
+
+
+def test_a_key_that_is_fixed_to_who_is_no_member_any_more_is_refused() -> None:
+    fixed = Caller("acme", "hub", frozenset(), organisation="lab")
+    with pytest.raises(OrganisationNotAllowed):
+        OnBehalf(Clients(HUB), Members(MEMBERS))(fixed, None)

@@ -2,7 +2,7 @@
 
 What a call presents is read once (``Credentials``), and handed to the first recognizer that knows
 its kind: access tokens here, others beside them. What holds for all kinds (one header, none in the
-query, networks) is held here.
+query, networks, on whose behalf) is held here.
 """
 
 import re
@@ -15,12 +15,22 @@ from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet
 from headrace.identity.model import CLIENT_ID, Client, Issuer, Networks
 from headrace.identity.mutual_tls import thumbprint
+from headrace.identity.on_behalf import OnBehalf
 from headrace.identity.ports import Clients, Roles, Users
 from headrace.identity.users import Session
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
-from headrace.kernel.errors import InvalidProof, NotAuthenticated, Unavailable
+from headrace.kernel.errors import (
+    InvalidProof,
+    NotAuthenticated,
+    OrganisationNotAllowed,
+    Unavailable,
+)
 
-_CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_CREDENTIALS = re.compile(
+    r"([Bb][Ee][Aa][Rr][Ee][Rr]|[Dd][Pp][Oo][Pp]) +([A-Za-z0-9._~+/-]+=*)"
+    r"(?:; ?grp=([A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}))?"
+)
+"""With the one parameter there is, of token characters (RFC 9110 section 5.6.2), never quoted."""
 
 BOUND = "The access token is bound to a key: send it as DPoP, with a proof."
 UNBOUND = "The access token is bound to no key: ask for one with a DPoP proof."
@@ -59,6 +69,8 @@ class Credentials:
     by_proof: bool
     """By the scheme DPoP, rather than Bearer."""
     token: str = field(repr=False)
+    organisation: str | None = None
+    """On whose behalf the call is made, as it says itself (seed 002, ``grp``)."""
 
     @classmethod
     def read(cls, presented: Presented) -> "Credentials | None":
@@ -73,7 +85,7 @@ class Credentials:
         match = _CREDENTIALS.fullmatch(header)
         if match is None:
             raise NotAuthenticated(tokens.NOT_VALID)
-        return cls(match[1].lower() == "dpop", match[2])
+        return cls(match[1].lower() == "dpop", match[2], match[3])
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ class Refused:
     """The caller is known and gets no answer from here, or cannot be known now; ``code`` is the
     code of the problem."""
 
-    code: Literal["network_not_allowed", "unavailable"]
+    code: Literal["network_not_allowed", "organisation_not_allowed", "unavailable"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +141,7 @@ class Authorize:
 
     recognizers: Sequence[Recognizer]
     """The first that knows the credentials decides; the last knows all."""
+    on_behalf: OnBehalf
 
     def __call__(self, presented: Presented) -> Allowed | Denied | Refused:
         """Never raises for what a caller can send."""
@@ -138,6 +151,8 @@ class Authorize:
             return Denied(error.detail, "DPoP", error.code)
         except NotAuthenticated as error:
             return Denied(error.detail)
+        except OrganisationNotAllowed:
+            return Refused("organisation_not_allowed")
         except Unavailable:
             return Refused("unavailable")
 
@@ -149,7 +164,7 @@ class Authorize:
         recognized = recognize(credentials, presented)
         if not recognized.networks.allow(presented.source_ip):
             return Refused("network_not_allowed")
-        return Allowed(recognized.caller)
+        return Allowed(self.on_behalf(recognized.caller, credentials.organisation))
 
 
 @dataclass(frozen=True)

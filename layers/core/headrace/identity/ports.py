@@ -162,6 +162,14 @@ class Passwords(Protocol):
         ...
 
 
+class Memberships(Protocol):
+    """Which organisations are members of a data broker."""
+
+    def is_member(self, tenant: str, broker: str, organisation: str) -> bool:
+        """Is it now, and the membership active; consistent. Raises Unavailable."""
+        ...
+
+
 class Signer(Protocol):
     """The key that signs our tokens; its private half never leaves its keeper."""
 

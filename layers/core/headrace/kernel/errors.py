@@ -17,7 +17,8 @@ Only ``runtime.api`` knows the HTTP status of a class.
     ├── NotAuthorized
     │   ├── NotAnIntegrator       a role that may not log in through the API
     │   ├── InsufficientScope
-    │   └── NetworkNotAllowed
+    │   ├── NetworkNotAllowed
+    │   └── OrganisationNotAllowed
     ├── NotFound
     ├── MethodNotAllowed
     ├── Conflict
@@ -162,6 +163,13 @@ class NetworkNotAllowed(NotAuthorized):
 
     code = "network_not_allowed"
     title = "Not allowed from this network"
+
+
+class OrganisationNotAllowed(NotAuthorized):
+    """The caller is no data broker, or the organisation it calls for is no member of it now."""
+
+    code = "organisation_not_allowed"
+    title = "Not allowed on behalf of this organisation"
 
 
 class NotFound(HeadraceError):

@@ -27,6 +27,7 @@ from headrace.kernel.errors import (
     NotAuthenticated,
     NotAuthorized,
     NotFound,
+    OrganisationNotAllowed,
     QuotaExhausted,
     Stopped,
     TooManyTries,
@@ -326,11 +327,13 @@ class Endpoint:
 def caller_of(context: Mapping[str, Any]) -> Caller:
     """The caller that the authorizer established.
 
-    Raises NotAuthenticated, NetworkNotAllowed, Unavailable.
+    Raises NotAuthenticated, NetworkNotAllowed, OrganisationNotAllowed, Unavailable.
     """
     facts = context.get("authorizer") or {}
     if facts.get("refusal") == NetworkNotAllowed.code:
         raise NetworkNotAllowed("The client may not call from this network.")
+    if facts.get("refusal") == OrganisationNotAllowed.code:
+        raise OrganisationNotAllowed("The caller may not act on behalf of this organisation.")
     if facts.get("refusal") == Unavailable.code:
         raise Unavailable("The token cannot be checked now; try again.", retry_after=5)
     if not facts.get("tenant") or not facts.get("client_id"):

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
+from headrace.adapters.dynamodb.memberships import DynamoMemberships
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoUsers
@@ -23,6 +24,7 @@ from headrace.identity.client_authentication import (
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet, VerificationKey
 from headrace.identity.model import Issuer
+from headrace.identity.on_behalf import OnBehalf
 from headrace.identity.ports import Clients
 from headrace.identity.tokens import Verifier
 from headrace.identity.usecases import CreateClientSecret, IssueToken
@@ -71,6 +73,11 @@ def certify() -> "Certify":
         lambda: KmsCertificateKey.read(client("kms"), settings().certificate_key),
         clock(),
     )
+
+
+@cache
+def _memberships() -> DynamoMemberships:
+    return DynamoMemberships(Table(client("dynamodb"), settings().consents_table), clock())
 
 
 @cache
@@ -167,7 +174,7 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
     issuers = {**_trusted_issuers(), ours.issuer: ours}
     logged_in = LoggedIn(users(), roles(), settings().scope_prefix)
     tokens = AccessTokens(clients(), issuers, keys_of, Verifier(clock()), check_proof(), logged_in)
-    return Authorize((tokens,))
+    return Authorize((tokens,), OnBehalf(clients(), _memberships()))
 
 
 def issue_token() -> IssueToken:

@@ -38,4 +38,5 @@ class CatalogClients:
             needs_proof=found.dpop_required,
             subject_dn=found.tls_client_auth_subject_dn,
             needs_certificate=found.certificate_bound,
+            is_broker=found.service is not None and found.service.kind == "broker",
         )
