@@ -1,5 +1,6 @@
 """docs/dependencies.md names every dependency, and nothing that is none."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from tests.unit.docs.checkout import ROOT, shown
 
 PAGE = ROOT / "docs" / "dependencies.md"
+PROGRAMS = ROOT / "tests" / "system" / "identity" / "foreign" / "package.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -44,6 +46,8 @@ def declared() -> dict[str, set[str]]:
         for requirements in (project["dependencies"], *optional):
             for requirement in requirements:
                 found.setdefault(name_of(requirement), set()).add(shown(path))
+    for name in json.loads(PROGRAMS.read_text())["dependencies"]:
+        found.setdefault(name, set()).add(shown(PROGRAMS))
     return found
 
 
@@ -80,6 +84,17 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z_,]+\])?==[0-9][A-Za-z0-9.]*", requirement)
     ]
     assert loose == []
+
+
+def test_the_foreign_programs_are_pinned_and_their_lock_names_no_registry() -> None:
+    asked = json.loads(PROGRAMS.read_text())["dependencies"]
+    assert all(re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", version) for version in asked.values())
+    lock = json.loads(PROGRAMS.with_name("package-lock.json").read_text())
+    packages = {path: one for path, one in lock["packages"].items() if path}
+    assert {f"node_modules/{name}" for name in asked} <= packages.keys()
+    for one in packages.values():
+        assert one["integrity"].startswith("sha512-")
+        assert "resolved" not in one
 
 
 def test_the_extensions_of_duckdb_are_of_its_version() -> None:
