@@ -24,13 +24,16 @@ from headrace.adapters.dynamodb.audit_trail import DynamoTrail
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.certificates import DynamoCertificates
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
+from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.statistics import DynamoStatistics
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
 from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
 from headrace.adapters.kms.certificate_key import KmsCertificateKey
 from headrace.adapters.kms.seal import KmsSeal
+from headrace.identity.user_administration import UserDirectory
 from headrace.kernel.errors import HeadraceError, Unavailable
 
 DEFAULT_STACK = "headrace"
@@ -147,6 +150,15 @@ class Deployment:
     def catalogs(self) -> DynamoCatalogs:
         """The published catalogs."""
         return DynamoCatalogs(self._table("CatalogTableName"))
+
+    def user_directory(self) -> UserDirectory:
+        """Users, roles and teams."""
+        table = self._table("UsersTableName")
+        return UserDirectory(DynamoUsers(table), DynamoRoles(table), DynamoTeams(table))
+
+    def login_tries(self) -> DynamoLoginTries:
+        """How often was tried to log in."""
+        return DynamoLoginTries(self._table("UsersTableName"))
 
     def client_secrets(self) -> DynamoClientSecrets:
         """The hashes of clients' secrets."""

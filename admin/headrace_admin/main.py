@@ -34,6 +34,7 @@ from headrace_admin.auditing import audit
 from headrace_admin.authority import ca
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import EXIT_CODES, Exit, Printer, finished
+from headrace_admin.people import role, team, user
 from headrace_admin.target import AWS, Target
 
 _EPILOGUE = "Exit codes:\n\n" + "\n".join(
@@ -57,6 +58,9 @@ schedule = App(name="schedule", help="Watch the recurring exports.")
 app.command(catalog)
 app.command(client)
 app.command(ca)
+app.command(role)
+app.command(user)
+app.command(team)
 app.command(webhook)
 app.command(operations)
 app.command(audit)

@@ -18,6 +18,7 @@ from headrace.exports.schedules import Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
 from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.identity.model import StoredSecret
+from headrace.identity.users import Role, Team, User
 from headrace.kernel.clock import rfc3339
 from headrace.kernel.view import as_json
 
@@ -535,3 +536,71 @@ def print_statistics(out: Console, days: Sequence[Day], failings: Sequence[Faili
                 for one in failings
             ],
         )
+
+
+# --- persons --------------------------------------------------------------------------------
+
+
+def role_json(role: Role) -> Json:
+    """A role and what it allows."""
+    return {
+        "tenant": role.tenant,
+        "role": role.name,
+        "integrator": role.integrator,
+        "permissions": sorted(role.permissions),
+    }
+
+
+def print_roles(out: Console, roles: Sequence[Role]) -> None:
+    """Roles, a line each."""
+    rows = [
+        (role.name, "yes" if role.integrator else "no", ", ".join(sorted(role.permissions)))
+        for role in roles
+    ]
+    _print_grid(out, ("role", "may log in", "permissions"), rows)
+
+
+def user_json(user: User) -> Json:
+    """A user, without the password's hash."""
+    return {
+        "tenant": user.tenant,
+        "userId": user.user_id,
+        "username": user.username,
+        "role": user.role,
+        "active": user.is_active,
+        "createdAt": rfc3339(user.created_at),
+    }
+
+
+def print_users(out: Console, users: Sequence[User]) -> None:
+    """Users, a line each."""
+    rows = [
+        (
+            user.username,
+            user.role,
+            "active" if user.is_active else "disabled",
+            user.user_id,
+            _when(user.created_at),
+        )
+        for user in users
+    ]
+    _print_grid(out, ("user", "role", "state", "id", "since"), rows)
+
+
+def team_json(team: Team, members: Sequence[User]) -> Json:
+    """A team and who is in it."""
+    return {
+        "tenant": team.tenant,
+        "team": team.name,
+        "members": [{"userId": user.user_id, "username": user.username} for user in members],
+    }
+
+
+def print_teams(out: Console, teams: Sequence[tuple[Team, Sequence[User]]]) -> None:
+    """Teams, a line for each member."""
+    rows = []
+    for team, members in teams:
+        rows += [(team.name, user.username, user.user_id) for user in members]
+        if not members:
+            rows.append((team.name, "nobody", ""))
+    _print_grid(out, ("team", "member", "id"), rows)

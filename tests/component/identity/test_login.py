@@ -1,10 +1,23 @@
 """POST /api/ver3/auth/login through its handler, and what the token is good for."""
 
+import json
+import logging
 from typing import Any
 
 import jwt
+import pytest
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from tests.component.identity.deployment import Deployment, Response
+from headrace.adapters.argon2id import Argon2idPasswords
+from headrace.identity.user_administration import DeleteUser, PutRole, SetPassword
+from headrace.identity.users import Permission
+from tests.component.identity.deployment import (
+    PASSWORD,
+    Deployment,
+    Response,
+    called,
+    event_of,
+)
 
 READ_TEMPLATES = "youforce-data-api:templates:read"
 ADA = "ada@acme.example"
@@ -26,7 +39,7 @@ def who(deployment: Deployment, token: str) -> dict[str, Any]:
 
 def test_a_person_logs_in_and_calls_as_the_role_allows(deployment: Deployment) -> None:
     password = deployment.add_user(ADA)
-    reply = deployment.post_login(" Ada@ACME.example".strip(), password)
+    reply = deployment.post_login("Ada@ACME.example", password)
     assert reply.status == 200, reply.body
     assert reply.headers["Cache-Control"] == "no-store"
     assert reply.json.keys() == {"username", "access_token", "token_type", "expires_in"}
@@ -45,3 +58,136 @@ def test_a_person_logs_in_and_calls_as_the_role_allows(deployment: Deployment) -
         "scopes": READ_TEMPLATES,
         "user": user.user_id,
     }
+
+
+def test_it_takes_a_role_that_is_an_integrators(deployment: Deployment) -> None:
+    password = deployment.add_user(ADA, integrator=False)
+    assert_refused(deployment.post_login(ADA, "not the password"), 401, "login_failed")
+    assert_refused(deployment.post_login(ADA, password), 403, "not_an_integrator")
+
+
+@pytest.mark.abuse(26)
+def test_nobody_learns_who_is_a_user_here(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = deployment.add_user(ADA)
+    deployment.add_user("off@acme.example")
+    users = deployment.directory.users
+    users.save(deployment.directory.user("off@acme.example").disabled())
+    hashed: list[str] = []
+    verify = Argon2id.verify_phc_encoded
+
+    def counted(password: bytes, phc: str, secret: bytes | None = None) -> None:
+        hashed.append(phc[: phc.index(",p=1$")])
+        verify(password, phc, secret)
+
+    monkeypatch.setattr(Argon2id, "verify_phc_encoded", counted)
+    cases = [
+        (ADA, "not the password"),
+        ("nobody@acme.example", password),
+        ("off@acme.example", password),
+        ("off@acme.example", "not the password"),
+        ("\x00'; DROP", password),
+    ]
+    replies = [assert_refused(deployment.post_login(*who), 401, "login_failed") for who in cases]
+    assert len({(reply.body, str(reply.headers)) for reply in replies}) == 1
+    # And the same work: one hash each, with the same parameters.
+    assert hashed == ["$argon2id$v=19$m=19456,t=2"] * len(cases)
+
+
+@pytest.mark.abuse(27)
+@pytest.mark.parametrize("known", [True, False])
+def test_the_eleventh_try_is_refused_with_the_right_password_too(
+    deployment: Deployment, known: bool
+) -> None:
+    password = deployment.add_user(ADA)
+    username = ADA if known else "nobody@acme.example"
+    for _ in range(10):
+        assert_refused(deployment.post_login(username, "not the password"), 401, "login_failed")
+    reply = assert_refused(deployment.post_login(username, password), 429, "too_many_tries")
+    assert 0 < int(reply.headers["Retry-After"]) <= 30
+    # Another name is none the worse for it.
+    deployment.add_user("bob@acme.example")
+    assert deployment.post_login("bob@acme.example", password).status == 200
+
+
+def test_a_login_ends_with_the_password_the_user_and_the_role(deployment: Deployment) -> None:
+    password = deployment.add_user(ADA, Permission.MANAGE_SERVICES)
+    directory = deployment.directory
+
+    def token() -> str:
+        return str(deployment.post_login(ADA, password).json["access_token"])
+
+    def role(*permissions: str, integrator: bool = True) -> None:
+        put = PutRole(directory)
+        put("acme", f"role of {ADA}", integrator=integrator, permissions=permissions)
+
+    before = token()
+    assert who(deployment, before)["scopes"] == "youforce-data-api:services:manage"
+    role("export templates through the API")
+    assert who(deployment, before)["scopes"] == ""
+    role("manage services", integrator=False)
+    assert who(deployment, before) == {}
+    role("manage services")
+    SetPassword(directory, Argon2idPasswords())(ADA, password := "quite another one")
+    assert who(deployment, before) == {}
+    after = token()
+    assert who(deployment, after)
+    directory.users.save(directory.user(ADA).disabled())
+    assert who(deployment, after) == {}
+    directory.users.save(directory.user(ADA).enabled())
+    assert who(deployment, after) == {}
+    last = token()
+    DeleteUser(directory)(ADA)
+    assert who(deployment, last) == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"username": ADA},
+        {"password": PASSWORD},
+        {"username": ADA, "password": 123456789012},
+        {"username": [ADA], "password": PASSWORD},
+        {"username": ADA, "password": "x" * 1025},
+        {"username": "x" * 255, "password": PASSWORD},
+        {"username": ADA, "password": "\ud800 a lone surrogate"},
+        {"username": "\ud800@acme.example", "password": PASSWORD},
+        {"username": ADA, "password": PASSWORD, "tenant": "acme"},
+    ],
+)
+def test_a_login_that_is_none_is_said_to_be_none_and_not_repeated(
+    deployment: Deployment, body: dict[str, Any]
+) -> None:
+    event = event_of("POST", "/api/ver3/auth/login")
+    event["body"] = json.dumps(body)
+    reply = assert_refused(called("log_in", event), 422, "validation_failed")
+    assert not any(str(value) in reply.body for value in body.values())
+
+
+def test_no_log_holds_what_was_typed(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    deployment.add_user(ADA)
+    for password in (PASSWORD, "canary password", "x" * 2000):
+        deployment.post_login(ADA, password)
+    # The AWS SDK logs requests at debug level, which no deployment turns on.
+    ours = [r.__dict__ for r in caplog.records if not r.name.startswith(("boto", "urllib3"))]
+    assert "login_failed" in repr(ours)
+    assert not any(text in repr(ours) for text in ("canary", PASSWORD, ADA, "xxxx"))
+
+
+@pytest.mark.abuse(23)
+def test_a_client_gets_no_scope_of_users(deployment: Deployment) -> None:
+    for permission in Permission:
+        reply = deployment.post_token(
+            {
+                "grant_type": "client_credentials",
+                "client_id": "acme-hr",
+                "client_secret": deployment.secrets["acme-hr"],
+                "scope": f"youforce-data-api:{permission.scope}",
+            }
+        )
+        assert (reply.status, reply.json["error"]) == (400, "invalid_scope")
