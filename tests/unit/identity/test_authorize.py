@@ -25,6 +25,7 @@ from headrace.identity.users import Permission, Role, User
 from headrace.kernel.caller import Caller
 from headrace.kernel.errors import OrganisationNotAllowed, Unavailable
 from tests.unit.identity.certificates_made import a_certificate
+from tests.unit.identity.keys_made import FakeApiKeys
 from tests.unit.identity.proofs_made import KEY, URL, Uses, a_proof, key_name
 from tests.unit.identity.tokens_made import (
     AUDIENCE,
@@ -110,6 +111,7 @@ def authorize(
         Verifier(StoppedClock()),
         CheckProof(Uses(), StoppedClock()),
         LoggedIn(FakeUsers.of(*users), FakeRoles.of(*roles), "youforce-data-api"),
+        FakeApiKeys(),
     )
     called = Presented(headers, query, source_ip, proofs, "POST", URL, certificate)
     on_behalf = OnBehalf(Clients(*(clients or (a_client(),))), Members(members))

@@ -8,17 +8,27 @@ query, networks, on whose behalf) is held here.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from headrace.identity import tokens
+from headrace.identity.api_keys import (
+    REFRESH_PREFIX,
+    STATIC_PREFIX,
+    ApiKey,
+    KeyKind,
+    KeyState,
+    KeyText,
+)
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet
 from headrace.identity.model import CLIENT_ID, Client, Issuer, Networks
 from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.on_behalf import OnBehalf
-from headrace.identity.ports import Clients, Roles, Users
+from headrace.identity.ports import ApiKeys, Clients, Roles, Users
 from headrace.identity.users import Session
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
+from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     InvalidProof,
     NotAuthenticated,
@@ -37,6 +47,9 @@ UNBOUND = "The access token is bound to no key: ask for one with a DPoP proof."
 OTHER_KEY = "The access token is bound to another key than the proof's."
 NO_CERTIFICATE = "The access token is bound to no certificate: ask for one with yours."
 OTHER_CERTIFICATE = "The access token is bound to another certificate than the connection's."
+NO_KEY = "The API key is unknown, was revoked, or has expired."
+NOT_TO_CALL_WITH = "This is a refresh token: exchange it for an access token, and send that."
+KEY_MOVED_ON = "The access token has ended with the refresh token that it came with."
 NO_CLIENT = "The access token names no client that is known here."
 
 
@@ -187,6 +200,59 @@ class LoggedIn:
 
 
 @dataclass(frozen=True)
+class StaticKeys:
+    """Services with a static API key (seed 002), sent as it is."""
+
+    api_keys: ApiKeys
+    clients: Clients
+    clock: Clock
+
+    def knows(self, credentials: Credentials) -> bool:
+        """By the prefix; a refresh token is nothing to call with, and is told so here."""
+        return credentials.token.startswith((f"{STATIC_PREFIX}_", f"{REFRESH_PREFIX}_"))
+
+    def __call__(self, credentials: Credentials, presented: Presented) -> Recognized:
+        """The service that the key is of."""
+        sent = KeyText.read(credentials.token)
+        if sent is None:
+            raise NotAuthenticated(NO_KEY)
+        if sent.kind is not KeyKind.STATIC:
+            raise NotAuthenticated(NOT_TO_CALL_WITH)
+        key = self.api_keys.find(sent.key_id)
+        if key is None or not key.is_that_of(sent):
+            raise NotAuthenticated(NO_KEY)
+        client = service_of(key, self.clients, self.clock.now())
+        if credentials.by_proof or client.needs_proof:
+            raise _NotPossessed(UNBOUND)
+        if client.needs_certificate:
+            raise NotAuthenticated(NO_CERTIFICATE)
+        self.api_keys.used(key, self.clock.now())
+        return Recognized(caller_with(key, client), client.networks)
+
+
+def service_of(key: ApiKey, clients: Clients, now: datetime) -> Client:
+    """The service whose key it is, as long as the key works and the catalog has the service.
+
+    Raises NotAuthenticated.
+    """
+    client = clients.find(key.service)
+    if key.state(now) is not KeyState.ACTIVE or client is None or key.tenant not in client.tenants:
+        raise NotAuthenticated(NO_KEY)
+    return client
+
+
+def caller_with(key: ApiKey, client: Client, scopes: frozenset[str] | None = None) -> Caller:
+    """The service as a caller, with all its scopes or those of a token."""
+    return Caller(
+        tenant=key.tenant,
+        client_id=client.client_id,
+        scopes=client.scopes if scopes is None else client.scopes & scopes,
+        organisation=key.organisation,
+        credential=key.key_id,
+    )
+
+
+@dataclass(frozen=True)
 class AccessTokens:
     """Callers with an access token, a JWT (RFC 9068) of ours or of an issuer that is trusted."""
 
@@ -198,6 +264,7 @@ class AccessTokens:
     verify: tokens.Verifier
     check_proof: CheckProof
     logged_in: LoggedIn
+    api_keys: ApiKeys
 
     def knows(self, credentials: Credentials) -> bool:
         """Whatever is nothing else is an access token, or none."""
@@ -217,7 +284,18 @@ class AccessTokens:
         self._check_possession(credentials, presented, claims, client)
         # What the catalog has taken away since the token was made is gone at once.
         scopes = _scopes_of(claims, issuer) & client.scopes
+        if issuer.is_ours and "key_id" in claims:
+            return Recognized(caller_with(self._key(claims), client, scopes), client.networks)
         return Recognized(Caller(tenant, client.client_id, scopes), client.networks)
+
+    def _key(self, claims: Mapping[str, Any]) -> ApiKey:
+        """The key whose refresh token was exchanged for the token: revoked, or exchanged again
+        meanwhile, it takes the token with it (seed 002)."""
+        key = self.api_keys.find(str(claims["key_id"]))
+        if key is None or claims.get("key_generation") != key.generation:
+            raise NotAuthenticated(KEY_MOVED_ON)
+        service_of(key, self.clients, self.verify.clock.now())
+        return key
 
     def _check_possession(
         self,

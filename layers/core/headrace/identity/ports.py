@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from headrace.identity.api_keys import ApiKey
 from headrace.identity.model import BoundCertificate, Client, IssuedCertificate, StoredSecret
 from headrace.identity.users import Role, Team, User
 
@@ -60,6 +61,41 @@ class Certificates(Protocol):
 
     def add(self, certificate: IssuedCertificate) -> None:
         """Keeps a new one. Raises Conflict when its key has one."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """The keys of external services, as hashes."""
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """The key as stored now, or None; consistent, so that a revoked one ends at once."""
+        ...
+
+    def listed(self, service: str) -> tuple[ApiKey, ...]:
+        """All of the service's that are remembered, oldest first."""
+        ...
+
+    def add(self, key: ApiKey) -> None:
+        """Adds one. Raises Conflict: the service has as many as may work at once."""
+        ...
+
+    def revoke(self, key_id: str, now: datetime) -> None:
+        """Ends one at once; one that has ended stays as it is. Raises NotFound."""
+        ...
+
+    def exchange(self, before: ApiKey, after: ApiKey) -> bool:
+        """Writes the next generation, and remembers the refresh token that is spent with it.
+
+        False: the key is not as it was ``before``; somebody was faster, or it was revoked.
+        """
+        ...
+
+    def was_spent(self, key_id: str, sha256: str) -> bool:
+        """Was this once a refresh token of the key."""
+        ...
+
+    def used(self, key: ApiKey, now: datetime) -> None:
+        """Notes that it was; never fails, as it is not worth a call."""
         ...
 
 

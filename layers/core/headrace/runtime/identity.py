@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.memberships import DynamoMemberships
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoUsers
 from headrace.adapters.kms.signing_keys import KmsSigningKeys
-from headrace.identity.authorizing import AccessTokens, Authorize, LoggedIn
+from headrace.identity.authorizing import AccessTokens, Authorize, LoggedIn, StaticKeys
 from headrace.identity.client_authentication import (
     AuthenticateClient,
     ByCertificate,
@@ -103,6 +104,12 @@ def _passwords() -> "Argon2idPasswords":
 
 
 @cache
+def api_keys() -> DynamoApiKeys:
+    """The keys of external services."""
+    return DynamoApiKeys(Table(client("dynamodb"), settings().credentials_table))
+
+
+@cache
 def check_proof() -> CheckProof:
     """Checks proofs of possession."""
     table = Table(client("dynamodb"), settings().proofs_table)
@@ -173,8 +180,12 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
     ours = Issuer(settings().base_url(request_context), settings().audience)
     issuers = {**_trusted_issuers(), ours.issuer: ours}
     logged_in = LoggedIn(users(), roles(), settings().scope_prefix)
-    tokens = AccessTokens(clients(), issuers, keys_of, Verifier(clock()), check_proof(), logged_in)
-    return Authorize((tokens,), OnBehalf(clients(), _memberships()))
+    tokens = AccessTokens(
+        clients(), issuers, keys_of, Verifier(clock()), check_proof(), logged_in, api_keys()
+    )
+    return Authorize(
+        (StaticKeys(api_keys(), clients(), clock()), tokens), OnBehalf(clients(), _memberships())
+    )
 
 
 def issue_token() -> IssueToken:

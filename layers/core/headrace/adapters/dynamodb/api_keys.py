@@ -1,0 +1,189 @@
+"""The keys of external services in DynamoDB.
+
+    pk                  sk              holds
+    key#KEY_ID          key             a key (``ApiKey``); never its text
+    key#KEY_ID          spent#SHA256    a refresh token that was exchanged; ``ttl``
+    service#SERVICE     key#KEY_ID      that the service has this key
+    service#SERVICE     keys            ``active``: the ids of keys that were not revoked, with the
+                                        moments they expire at; ``version``: counts the writes
+
+"So many at once" is a condition on the one item ``keys`` that every new key is written with. What a
+key does later (an exchange, its revocation) is a condition on the key's own item.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
+from headrace.identity.api_keys import MAX_KEYS, ApiKey, KeyKind
+from headrace.kernel.clock import from_rfc3339, rfc3339
+from headrace.kernel.errors import Conflict, HeadraceError, NotFound
+
+_log = logging.getLogger(__name__)
+
+_KEY, _KEYS, _SPENT = "key", "keys", "spent#"
+_USE_NOTED = timedelta(minutes=10)
+"""How exact the last use is: a key in use is written to no more often."""
+_TRIES = 10
+_MOMENTS = ("created_at", "expires_at", "rotated_at", "last_used_at", "revoked_at")
+_TEXTS = (
+    "service",
+    "tenant",
+    "created_by",
+    "name",
+    "organisation",
+    "shown",
+    "sha256",
+    "previous_sha256",
+    "bound_to",
+)
+
+
+@dataclass(frozen=True)
+class DynamoApiKeys:
+    """The ``ApiKeys`` port."""
+
+    table: Table
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """See the port."""
+        item = self.table.get(_partition(key_id), _KEY)
+        return None if item is None else _key(key_id, item)
+
+    def listed(self, service: str) -> tuple[ApiKey, ...]:
+        """See the port; a read for each key."""
+        pointers = self.table.query(_service(service), "key#")
+        found = (self.find(item["sk"].removeprefix("key#")) for item in pointers)
+        return tuple(key for key in found if key is not None)
+
+    def add(self, key: ApiKey) -> None:
+        """See the port."""
+        item = self.table.get(_service(key.service), _KEYS) or {"version": 0, "active": {}}
+        now = rfc3339(key.created_at)
+        active = {name: ends for name, ends in item["active"].items() if ends > now}
+        if len(active) >= MAX_KEYS:
+            raise Conflict(
+                f"The service has {MAX_KEYS} keys that work already; revoke one that is not needed."
+            )
+        keys = {
+            "pk": _service(key.service),
+            "sk": _KEYS,
+            "version": item["version"] + 1,
+            "active": active | {key.key_id: rfc3339(key.expires_at)},
+        }
+        pointer = {"pk": _service(key.service), "sk": f"key#{key.key_id}"}
+        unseen = item["version"] == 0
+        try:
+            self.table.transact(
+                [
+                    self.table.to_put(keys, "attribute_not_exists(pk)")
+                    if unseen
+                    else self.table.to_put(keys, "#version = :seen", seen=item["version"]),
+                    self.table.to_put(pointer, "attribute_not_exists(pk)"),
+                    self.table.to_put(_item(key), "attribute_not_exists(pk)"),
+                ]
+            )
+        except ConditionFailed:
+            raise Conflict("Another key of the service was made just now; try again.") from None
+
+    def revoke(self, key_id: str, now: datetime) -> None:
+        """See the port. Raises Conflict: keys of the service are made and revoked all the time."""
+        for _ in range(_TRIES):
+            key = self.find(key_id)
+            if key is None:
+                raise NotFound("There is no such key.")
+            if key.revoked_at is not None or self._revoked(key, now):
+                return
+        raise Conflict("Other keys of the service are changed at this moment; try again.")
+
+    def _revoked(self, key: ApiKey, now: datetime) -> bool:
+        keys = self.table.get(_service(key.service), _KEYS) or {"version": 0, "active": {}}
+        keys["active"].pop(key.key_id, None)
+        left = keys | {"version": keys["version"] + 1}
+        try:
+            self.table.transact(
+                [
+                    self.table.to_update(
+                        _partition(key.key_id),
+                        _KEY,
+                        "SET revoked_at = :now",
+                        "attribute_exists(pk) AND attribute_not_exists(revoked_at)",
+                        now=rfc3339(now),
+                    ),
+                    self.table.to_put(left, "#version = :seen", seen=keys["version"]),
+                ]
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def exchange(self, before: ApiKey, after: ApiKey) -> bool:
+        """See the port."""
+        spent: Item = {
+            "pk": _partition(before.key_id),
+            "sk": f"{_SPENT}{before.sha256}",
+            "ttl": int(after.expires_at.timestamp()),
+        }
+        try:
+            self.table.transact(
+                [
+                    self.table.to_put(
+                        _item(after),
+                        "generation = :seen AND attribute_not_exists(revoked_at)",
+                        seen=before.generation,
+                    ),
+                    self.table.to_put(spent),
+                ]
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def was_spent(self, key_id: str, sha256: str) -> bool:
+        """See the port."""
+        return self.table.get(_partition(key_id), f"{_SPENT}{sha256}") is not None
+
+    def used(self, key: ApiKey, now: datetime) -> None:
+        """See the port."""
+        if key.last_used_at is not None and now < key.last_used_at + _USE_NOTED:
+            return
+        try:
+            self.table.update(
+                _partition(key.key_id),
+                _KEY,
+                "SET last_used_at = :now",
+                "attribute_exists(pk)",
+                now=rfc3339(now),
+            )
+        except (ConditionFailed, HeadraceError):
+            _log.warning("the use of a key was not noted", exc_info=True)
+
+
+def _item(key: ApiKey) -> Item:
+    moments = {name: getattr(key, name) for name in _MOMENTS}
+    return {
+        "pk": _partition(key.key_id),
+        "sk": _KEY,
+        "kind": str(key.kind),
+        "generation": key.generation,
+        **{name: getattr(key, name) for name in _TEXTS},
+        **{name: None if at is None else rfc3339(at) for name, at in moments.items()},
+    }
+
+
+def _key(key_id: str, item: Item) -> ApiKey:
+    values: dict[str, Any] = {name: item[name] for name in _TEXTS if name in item}
+    values |= {name: from_rfc3339(item[name]) for name in _MOMENTS if name in item}
+    return ApiKey(
+        key_id=key_id, kind=KeyKind(item["kind"]), generation=item["generation"], **values
+    )
+
+
+def _partition(key_id: str) -> str:
+    return f"key#{key_id}"
+
+
+def _service(service: str) -> str:
+    return f"service#{service}"
