@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from headrace.adapters.argon2id import Argon2idPasswords
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.catalog.model import Catalog, Client, Publication, Tenant
@@ -23,12 +24,14 @@ from headrace.catalog.usecases import PublishCatalog
 from headrace.exports.model import Configuration, Source
 from headrace.exports.schedules import Schedule
 from headrace.identity.usecases import CreateClientSecret
+from headrace.identity.user_administration import CreateUser, PutRole
+from headrace.identity.users import Permission
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
 from local.home import Home
 from local.platform import running_port
-from tests.system.deployed import Integrator, Platform
+from tests.system.deployed import Integrator, Person, Platform
 
 HOW_TO_RUN = (
     "The system tests need the deployed product: run them with `python -m local test "
@@ -259,3 +262,28 @@ def integrator(clients: Clients) -> Integrator:
 def neighbour(clients: Clients) -> Integrator:
     """A client of the other tenant, of this test only."""
     return clients.of(HARBOUR)
+
+
+@dataclass
+class People:
+    """Makes persons who log in, each with a role of its own."""
+
+    platform: Platform
+    numbers: Iterator[int] = field(default_factory=count)
+    run: str = field(default_factory=lambda: secrets.token_hex(3))
+
+    def of(self, tenant: str, *permissions: Permission, integrator: bool = True) -> Person:
+        """A person nobody was before, who may do this."""
+        directory = self.platform.deployment.user_directory()
+        name = f"person-{self.run}-{next(self.numbers)}"
+        PutRole(directory)(tenant, name, integrator=integrator, permissions=permissions)
+        create = CreateUser(directory, Argon2idPasswords(), SystemClock(), RandomIds())
+        password = secrets.token_urlsafe(18)
+        made = create(tenant, f"{name}@example.com", name, password)
+        return Person(self.platform, made.username, password, tenant, made.user_id)
+
+
+@pytest.fixture(scope="session")
+def people(platform: Platform) -> People:
+    """Persons for the tests to be."""
+    return People(platform)

@@ -473,3 +473,25 @@ class Integrator:
         assert self.is_free()
         assert self.platform.uploads(self.prefix) == []
         assert len(self.platform.objects(self.prefix)) == documents
+
+
+@dataclass
+class Person:
+    """A person who logs in."""
+
+    platform: Platform
+    username: str
+    password: str
+    tenant: str
+    user_id: str
+
+    def logs_in(self, password: str | None = None) -> httpx.Response:
+        """The answer to a login; with the person's own password if none is given."""
+        body = {"username": self.username, "password": password or self.password}
+        return self.platform.call("POST", "/api/ver3/auth/login", json=body)
+
+    def token(self) -> str:
+        """A token of a login that succeeds."""
+        reply = self.logs_in()
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["access_token"])

@@ -10,7 +10,7 @@ from headrace.adapters.argon2id import Argon2idPasswords
 from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
 from headrace.adapters.dynamodb.table import Item, Table
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
-from headrace.identity.lockout import ADDRESS_TRIES, FREE_TRIES
+from headrace.identity.lockout import FREE_TRIES
 from headrace.identity.user_administration import (
     CreateUser,
     DeleteUser,
@@ -214,7 +214,7 @@ class InterruptedTable(Table):
 
 def test_tries_that_come_at_once_are_all_counted(deployment: Deployment) -> None:
     table = deployment.tables["users"]
-    crowded = DynamoLoginTries(InterruptedTable(table.client, table.name), lambda _: None)
+    crowded = DynamoLoginTries(InterruptedTable(table.client, table.name), pause=lambda _: None)
     with pytest.raises(TooManyTries):
         crowded.count(ADA, "192.0.2.7", NOON)
     kept = [item for item in _tries(table) if item["sk"] == "name"]
@@ -222,8 +222,8 @@ def test_tries_that_come_at_once_are_all_counted(deployment: Deployment) -> None
 
 
 def test_an_address_has_so_many_tries_whatever_names_it_tries(deployment: Deployment) -> None:
-    tries = DynamoLoginTries(deployment.tables["users"], lambda _: None)
-    for number in range(ADDRESS_TRIES):
+    tries = DynamoLoginTries(deployment.tables["users"], tries_per_address=7)
+    for number in range(7):
         tries.count(f"{number}@acme.example", "2001:db8::1", NOON)
     with pytest.raises(TooManyTries) as raised:
         tries.count(ADA, "2001:db8::2", NOON)

@@ -19,9 +19,9 @@ LONGEST_WAIT = timedelta(hours=1)
 FORGOTTEN_AFTER = timedelta(hours=24)
 """A name that nobody tried for so long begins anew."""
 
-ADDRESS_TRIES = 100
 ADDRESS_WINDOW = timedelta(minutes=15)
-"""One address, whatever names it tries, has so many tries in each quarter of an hour."""
+"""One address, whatever names it tries, has so many tries in each quarter of an hour as the
+deployment says."""
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ def log_in() -> "LogIn":
     return LogIn(
         users(),
         roles(),
-        DynamoLoginTries(_users_table()),
+        DynamoLoginTries(_users_table(), settings().login_tries_per_address),
         _passwords(),
         signing_keys(),
         clock(),

@@ -70,6 +70,11 @@ class Settings:
         return self.required("CONSENTS_TABLE")
 
     @property
+    def login_tries_per_address(self) -> int:
+        """How often one address may try to log in within a window of ``identity.lockout``."""
+        return int(self._text("LOGIN_TRIES_PER_ADDRESS", "100"))
+
+    @property
     def files_bucket(self) -> str:
         """S3 bucket of the documents."""
         return self.required("FILES_BUCKET")

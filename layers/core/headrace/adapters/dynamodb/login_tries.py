@@ -18,7 +18,6 @@ from typing import NoReturn
 
 from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
 from headrace.identity.lockout import (
-    ADDRESS_TRIES,
     FORGOTTEN_AFTER,
     Tries,
     Window,
@@ -38,6 +37,7 @@ class DynamoLoginTries:
     """The ``LoginTries`` port."""
 
     table: Table
+    tries_per_address: int = 100
     pause: Callable[[float], None] = time.sleep
 
     def count(self, username: str, source_ip: str, now: datetime) -> None:
@@ -96,7 +96,7 @@ class DynamoLoginTries:
             "attribute_not_exists(tries) OR tries < :most",
             none=0,
             one=1,
-            most=ADDRESS_TRIES,
+            most=self.tries_per_address,
             ttl=int(now.timestamp()) + window.ends_in + _SLACK,
         )
 
