@@ -53,6 +53,16 @@ GROUPS: tuple[tuple[str, str, dict[int, str]], ...] = (
         },
     ),
     (
+        "Clients that prove themselves by a key",
+        "401 `invalid_client`, unless another answer is named",
+        {
+            221: "an assertion used twice",
+            222: "an assertion of another client, for another place, or of another time",
+            223: "an assertion that the client did not sign, or that is another kind of token",
+            224: "an assertion and a secret at once: 400 `invalid_request`",
+        },
+    ),
+    (
         "DPoP",
         "401 `invalid_dpop_proof`",
         dict.fromkeys((*range(31, 37), 38, 39, 40, 41, *range(44, 50)), "RFC 9449 section 4.3"),

@@ -37,6 +37,7 @@ def handler(call: Call) -> Reply:
         call.every("dpop"),
         f"{call.base_url}{route.path}",
         certificate_of(call.context),
+        issuer=call.base_url,
     )
     source_ip = str(call.context.get("identity", {}).get("sourceIp", ""))
     answer = identity.issue_token()(sent, source_ip, call.base_url, settings().audience)

@@ -8,6 +8,8 @@ import hashlib
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +57,27 @@ def run(program: str, **told: Any) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     return said
+
+
+@contextmanager
+def serving(program: str, **told: Any) -> Iterator[str]:
+    """The URL of a program that serves until the block ends."""
+    with subprocess.Popen(
+        ["node", program],
+        cwd=installed(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(told) + "\n")
+        process.stdin.flush()
+        said = process.stdout.readline()
+        assert said, f"{program} ended"
+        try:
+            yield str(json.loads(said)["url"])
+        finally:
+            process.stdin.close()
+            process.wait(timeout=10)

@@ -1,9 +1,12 @@
 """Clients that others wrote get tokens and call the API, with the wire format that they have."""
 
+import json
+
 import jwt
 import pytest
 import requests
-from requests_oauth2client import DPoPToken, OAuth2Client
+from jwskate import Jwk
+from requests_oauth2client import DPoPToken, OAuth2Client, PrivateKeyJwt
 
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator
@@ -62,3 +65,27 @@ def test_oauth4webapi_discovers_the_issuer_gets_a_token_and_calls_the_api(
     # The library writes it in small letters (RFC 6749 section 5.1: case does not matter).
     assert said["token"]["token_type"] == ("dpop" if bound else "bearer")
     assert ("cnf" in claims_of(said["token"]["access_token"])) is bound
+
+
+def test_both_prove_themselves_by_a_key_in_place_of_a_secret(clients: Clients) -> None:
+    key = Jwk.generate(alg="ES256").with_kid_thumbprint()
+    keys = json.dumps({"keys": [dict(key.public_jwk())]})
+    keyed = clients.special(NORTHWIND, "cost_centres", jwks=keys, dpop_required=True)
+    api = keyed.platform.api_url
+    for audience in (f"{api}/connect/token", api):
+        proof = PrivateKeyJwt(keyed.client_id, key, aud=audience)
+        client = OAuth2Client(
+            f"{api}/connect/token", auth=proof, dpop_bound_access_tokens=True, testing=True
+        )
+        token = client.client_credentials()
+        assert requests.get(api + PATHS[0], auth=token, timeout=30).status_code == 200
+    said = foreign_programs.run(
+        "client.mjs",
+        issuer=api,
+        client_id=keyed.client_id,
+        jwk=dict(key),
+        bound=True,
+        parameters={},
+        urls=[api + PATHS[0]],
+    )
+    assert said["statuses"] == [200]

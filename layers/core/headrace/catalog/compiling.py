@@ -1,5 +1,6 @@
 """From declarations to a catalog that can be published: against the sources as they are now."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,8 @@ def compile_catalog(
                 trusted_issuers=tuple(c.entry.trusted_issuers),
                 webhooks=tuple(Endpoint(w.name, w.url, w.default) for w in c.entry.webhooks),
                 dpop_required=c.entry.dpop == "required",
+                jwks=None if c.entry.jwks is None else json.dumps(c.entry.jwks, sort_keys=True),
+                jwks_uri=c.entry.jwks_uri,
                 service=None if c.entry.service is None else Service(c.entry.service.kind),
                 tls_client_auth_subject_dn=c.entry.tls_client_auth_subject_dn,
                 certificate_bound=c.entry.certificate_bound == "required",

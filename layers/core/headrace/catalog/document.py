@@ -58,6 +58,8 @@ def client_to_json(client: Client) -> Json:
             {"name": one.name, "url": one.url, "default": one.default} for one in client.webhooks
         ],
         **({"dpopRequired": True} if client.dpop_required else {}),
+        **({"jwks": client.jwks} if client.jwks else {}),
+        **({"jwksUri": client.jwks_uri} if client.jwks_uri else {}),
         **({"service": {"kind": client.service.kind}} if client.service else {}),
         **(
             {"tlsClientAuthSubjectDn": client.tls_client_auth_subject_dn}
@@ -82,6 +84,8 @@ def client_from_json(value: Json) -> Client:
             Endpoint(one["name"], one["url"], one["default"]) for one in value.get("webhooks", [])
         ),
         dpop_required=value.get("dpopRequired", False),
+        jwks=value.get("jwks"),
+        jwks_uri=value.get("jwksUri"),
         service=Service(value["service"]["kind"]) if "service" in value else None,
         tls_client_auth_subject_dn=value.get("tlsClientAuthSubjectDn"),
         certificate_bound=value.get("certificateBound", False),

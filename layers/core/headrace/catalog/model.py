@@ -52,6 +52,10 @@ class Client:
     webhooks: tuple[Endpoint, ...] = ()
     dpop_required: bool = False
     """Are its tokens taken only along with a proof of possession (RFC 9449)."""
+    jwks: str | None = None
+    """The public keys that it proves itself by (RFC 7523), a JWK set as JSON."""
+    jwks_uri: str | None = None
+    """Where it publishes them, in place of ``jwks``."""
     service: Service | None = None
     """If it is a service, it sees rows of accounts only with their holders' consent."""
     tls_client_auth_subject_dn: str | None = None

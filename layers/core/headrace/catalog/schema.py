@@ -25,12 +25,13 @@ from headrace.catalog.model import DEFAULT_DAILY_QUOTA, SCOPES
 from headrace.catalog.suggestions import did_you_mean
 from headrace.exports.cron import Cron
 from headrace.kernel.caller import USER_CLIENT_ID
-from headrace.kernel.urls import plain_url
+from headrace.kernel.urls import secure_url
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_PUBLIC_BYTES = 63
 """PostgreSQL's limit: what callers load into it keeps its name."""
 _MAX_SOURCE_BYTES = 255
+_MAX_KEYS = 10
 
 
 def _id_of(length: int) -> Callable[[str], str]:
@@ -106,18 +107,12 @@ def _scope(value: str) -> str:
 
 
 _MAX_URL = 2048
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def _webhook_url(value: str) -> str:
+def _called_url(value: str) -> str:
     if len(value) > _MAX_URL:
         raise ValueError(f"is {len(value)} characters long; at most {_MAX_URL} are allowed")
-    try:
-        parts = plain_url(value, ("https", "http"))
-    except ValueError as error:
-        raise ValueError(f"is no URL that can be called: {error}") from None
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("must be https: what goes by http can be read and changed on its way")
+    secure_url(value)
     return value
 
 
@@ -130,6 +125,29 @@ def _distinguished_name(value: str) -> str:
         raise ValueError(
             f'"{value}" is no distinguished name; write it as in "CN=exports,O=Acme,C=NL"'
         ) from None
+    return value
+
+
+def _key_set(value: dict[str, Any]) -> dict[str, Any]:
+    from headrace.identity.keys import (  # noqa: PLC0415 — slow to import
+        PRIVATE_MEMBERS,
+        key_from_jwk,
+    )
+
+    keys = value.get("keys")
+    if not isinstance(keys, list) or not 0 < len(keys) <= _MAX_KEYS or value.keys() != {"keys"}:
+        raise ValueError(f"must be a JWK set: `keys`, a list of 1 to {_MAX_KEYS} keys")
+    names = [key.get("kid") if isinstance(key, dict) else None for key in keys]
+    for number, key in enumerate(keys):
+        if not isinstance(key, dict) or not PRIVATE_MEMBERS.isdisjoint(key):
+            raise ValueError(f"key {number + 1} holds something private; give the public key only")
+        if key_from_jwk(key) is None:
+            raise ValueError(
+                f"key {number + 1} cannot check a signature: it must be RSA of 2048 to 8192 bits "
+                "or of the curve P-256, with a `kid`"
+            )
+    if len(set(names)) != len(names):
+        raise ValueError("two keys have one `kid`")
     return value
 
 
@@ -187,7 +205,7 @@ class WebhookEntry(Entry):
     """
 
     name: Id64 = Field(description="The name that callers send as `webhook`.")
-    url: Annotated[str, AfterValidator(_webhook_url)] = Field(
+    url: Annotated[str, AfterValidator(_called_url)] = Field(
         description="Where messages are posted, by https. On a local platform also by http, to "
         "this machine.",
         examples=["https://hooks.bureau.example/headrace"],
@@ -262,6 +280,17 @@ class ClientEntry(Entry):
         "key they are bound to (DPoP, RFC 9449). With `optional`, those that were asked for with a "
         "proof are, and others are plain bearer tokens.",
     )
+    jwks: Annotated[dict[str, Any], AfterValidator(_key_set)] | None = Field(
+        default=None,
+        description="The public keys (a JWK set) that it proves itself by at the token endpoint, "
+        "in place of a secret (`private_key_jwt`, RFC 7523): RSA or P-256, each with a `kid`.",
+    )
+    jwks_uri: Annotated[str, AfterValidator(_called_url)] | None = Field(
+        default=None,
+        description="Where it publishes those keys, by https, in place of `jwks`: then it changes "
+        "them by itself.",
+        examples=["https://client.example/jwks.json"],
+    )
     service: ServiceEntry | None = Field(
         default=None,
         description="If it is a service that account holders subscribe to (docs/consents.md); "
@@ -283,6 +312,12 @@ class ClientEntry(Entry):
     webhooks: list[WebhookEntry] = Field(
         default=[], description="Where it wants to be told that an operation has ended."
     )
+
+    @model_validator(mode="after")
+    def _has_its_keys_in_one_place(self) -> "ClientEntry":
+        if self.jwks is not None and self.jwks_uri is not None:
+            raise ValueError("has jwks and jwks_uri; give its keys in one place")
+        return self
 
     @model_validator(mode="after")
     def _tells_webhooks_apart(self) -> "ClientEntry":

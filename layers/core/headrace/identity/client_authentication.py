@@ -19,7 +19,7 @@ from headrace.identity.ports import Clients, ClientSecrets
 from headrace.kernel.clock import Clock
 
 NOT_AUTHENTICATED = "The client is unknown, or its proof is wrong."
-METHODS = ("client_secret_basic", "client_secret_post", "tls_client_auth")
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth")
 """Those there are, as the metadata lists them (RFC 8414 section 2)."""
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/]+=*)", re.IGNORECASE)
 
@@ -127,7 +127,7 @@ class ByCertificate:
 
     def used(self, sent: SentRequest, parameters: Mapping[str, str]) -> bool:
         """There is a certificate, and no other proof: one may have both for bound tokens."""
-        others = {"client_secret", "client_assertion"} & parameters.keys()
+        others = {"client_secret", "client_assertion", "client_assertion_type"} & parameters.keys()
         return sent.certificate is not None and sent.authorization is None and not others
 
     def __call__(self, sent: SentRequest, parameters: Mapping[str, str]) -> Authenticated:

@@ -16,8 +16,9 @@ def documented[T: type[Any]](kind: T) -> T:
 class TokenForm(TypedDict):
     """A request for a token by client credentials (RFC 6749 section 4.4.2), form-encoded.
 
-    The client proves itself by `client_id` and `client_secret` here, by HTTP Basic, or by
-    `client_id` alone over a connection with its certificate (RFC 8705): one of them.
+    The client proves itself by `client_id` and `client_secret` here, by HTTP Basic, by
+    `client_assertion` (RFC 7523), or by `client_id` alone over a connection with its certificate
+    (RFC 8705): one of them.
     """
 
     grant_type: Literal["client_credentials"]
@@ -25,7 +26,13 @@ class TokenForm(TypedDict):
     client_id: NotRequired[str]
     """Your client's id, unless HTTP Basic carries it."""
     client_secret: NotRequired[str]
-    """Your client's secret, unless HTTP Basic carries it or a certificate stands for it."""
+    """Your client's secret, unless HTTP Basic carries it or something else stands for it."""
+    client_assertion_type: NotRequired[
+        Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
+    ]
+    """Along with `client_assertion`."""
+    client_assertion: NotRequired[str]
+    """In place of a secret: a JWT that your client signed for this request (RFC 7523)."""
     scope: NotRequired[str]
     """The scopes that the token is for, separated by spaces; all that you have if left out."""
     tenant_id: NotRequired[str]

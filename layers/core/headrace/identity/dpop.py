@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from headrace.identity.encoding import from_base64url, object_from_json, to_base64url
-from headrace.identity.keys import VerificationKey, key_from_jwk, thumbprint
+from headrace.identity.keys import PRIVATE_MEMBERS, VerificationKey, key_from_jwk, thumbprint
 from headrace.identity.ports import UsedProofs
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import InvalidProof
@@ -29,7 +29,6 @@ MAX_AHEAD = timedelta(seconds=10)
 
 _MAX_LENGTH = 4096
 _MAX_ID = 256
-_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 
@@ -91,7 +90,7 @@ def _key(header: Mapping[str, Any]) -> tuple[str, VerificationKey]:
         raise InvalidProof(NOT_WELL_FORMED)
     if "crit" in header or "b64" in header or algorithm not in ALGORITHMS:
         raise InvalidProof(NOT_WELL_FORMED)
-    if not isinstance(jwk, dict) or not _PRIVATE.isdisjoint(jwk):
+    if not isinstance(jwk, dict) or not PRIVATE_MEMBERS.isdisjoint(jwk):
         raise InvalidProof(BAD_KEY)
     key = key_from_jwk({**jwk, "kid": "-"})
     if key is None:

@@ -32,6 +32,8 @@ MAX_RSA_BITS = 8192
 MAX_KEYS = 100
 _RSA_ALGORITHMS = frozenset({"RS256", "PS256"})
 _P256_BYTES = 32
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""The members of a JWK that a public key does not have (RFC 7518 section 6)."""
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,10 @@ class Client:
     """Are its tokens bound to the certificate of the connection (RFC 8705 section 3)."""
     is_broker: bool = False
     """Is it a data broker, which calls on behalf of organisations (seed 002)."""
+    jwks: str | None = None
+    """Its public keys, a JWK set as JSON, if it proves itself by a key (RFC 7523)."""
+    jwks_uri: str | None = None
+    """Where it publishes them, in place of ``jwks``."""
 
 
 # --- Client secrets -------------------------------------------------------------------------------

@@ -65,6 +65,8 @@ class SentRequest:
     """What it was sent to, as we are called in public."""
     certificate: str | None = None
     """The client's certificate in PEM, as API Gateway saw and checked it; never of a header."""
+    issuer: str = ""
+    """Who we are: what the URL of the token endpoint is appended to."""
 
 
 @dataclass(frozen=True)

@@ -19,3 +19,18 @@ def plain_url(url: str, schemes: tuple[str, ...] = ("https",)) -> SplitResult:
     if parts.username is not None or parts.password is not None:
         raise ValueError("it must not hold a user name or password")
     return parts
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def secure_url(url: str) -> SplitResult:
+    """The URL taken apart, if it is plain and what goes there cannot be read on its way: by https,
+    or by http to this very machine. Raises ValueError."""
+    try:
+        parts = plain_url(url, ("https", "http"))
+    except ValueError as error:
+        raise ValueError(f"is no URL that can be called: {error}") from None
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("must be https: what goes by http can be read and changed on its way")
+    return parts

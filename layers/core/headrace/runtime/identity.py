@@ -15,6 +15,7 @@ from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoUsers
 from headrace.adapters.kms.signing_keys import KmsSigningKeys
+from headrace.identity.assertions import SignedAssertion
 from headrace.identity.authorizing import AccessTokens, Authorize, LoggedIn, StaticKeys
 from headrace.identity.client_authentication import (
     AuthenticateClient,
@@ -23,13 +24,14 @@ from headrace.identity.client_authentication import (
     SecretInHeader,
 )
 from headrace.identity.dpop import CheckProof
-from headrace.identity.keys import KeySet, VerificationKey
-from headrace.identity.model import Issuer
+from headrace.identity.keys import KeySet, VerificationKey, keys_from_jwks
+from headrace.identity.model import Client, Issuer
 from headrace.identity.on_behalf import OnBehalf
 from headrace.identity.ports import Clients
 from headrace.identity.tokens import Verifier
 from headrace.identity.usecases import CreateClientSecret, IssueToken
 from headrace.kernel.ids import RandomIds
+from headrace.kernel.urls import secure_url
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
 
@@ -112,8 +114,13 @@ def api_keys() -> DynamoApiKeys:
 @cache
 def check_proof() -> CheckProof:
     """Checks proofs of possession."""
-    table = Table(client("dynamodb"), settings().proofs_table)
-    return CheckProof(DynamoUsedProofs(table), clock())
+    return CheckProof(used_proofs(), clock())
+
+
+@cache
+def used_proofs() -> DynamoUsedProofs:
+    """What was used, and can be used once only."""
+    return DynamoUsedProofs(Table(client("dynamodb"), settings().proofs_table))
 
 
 @cache
@@ -130,9 +137,9 @@ def _own_keys() -> KeySet:
 @cache
 def _foreign_keys() -> "HttpKeySets":
     from headrace.adapters.http.key_sets import HttpKeySets
-    from headrace.adapters.http.outbound import Fetcher
+    from headrace.adapters.http.outbound import Fetcher, OutboundPolicy
 
-    return HttpKeySets(Fetcher(), clock())
+    return HttpKeySets(Fetcher(OutboundPolicy.within(settings().issuer_networks)), clock())
 
 
 @cache
@@ -161,8 +168,10 @@ def _issuer(entry: Mapping[str, Any]) -> Issuer:
     required = {"issuer", "audience", "jwksUri"}
     if unknown := entry.keys() - fields.keys() - required:
         raise ValueError(f"a trusted issuer has no {', '.join(sorted(unknown))}")
-    if not str(entry["jwksUri"]).startswith("https://"):
-        raise ValueError("a trusted issuer's jwksUri must be https")
+    try:
+        secure_url(str(entry["jwksUri"]))
+    except ValueError as error:
+        raise ValueError(f"a trusted issuer's jwksUri {error}") from None
     given: dict[str, Any] = {fields[name]: entry[name] for name in fields if name in entry}
     for name in ("algorithms", "types"):
         if name in given:
@@ -172,7 +181,15 @@ def _issuer(entry: Mapping[str, Any]) -> Issuer:
 
 def keys_of(issuer: Issuer) -> KeySet:
     """The key set of an issuer."""
-    return _own_keys() if issuer.is_ours else _foreign_keys().of(issuer)
+    return _own_keys() if issuer.is_ours else _foreign_keys().at(issuer.jwks_uri)
+
+
+def keys_of_client(one: Client) -> KeySet | None:
+    """The keys that a client proves itself by, if it has any in the catalog."""
+    if one.jwks is not None:
+        listed = keys_from_jwks(json.loads(one.jwks))
+        return KeySet(lambda: listed, clock())
+    return None if one.jwks_uri is None else _foreign_keys().at(one.jwks_uri)
 
 
 def authorize(request_context: Mapping[str, Any]) -> Authorize:
@@ -199,6 +216,7 @@ def authenticate_client() -> AuthenticateClient:
         (
             SecretInHeader(clients(), client_secrets()),
             SecretInForm(clients(), client_secrets()),
+            SignedAssertion(clients(), keys_of_client, used_proofs(), clock()),
             ByCertificate(clients(), clock()),
         )
     )

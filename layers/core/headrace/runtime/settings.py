@@ -107,7 +107,16 @@ class Settings:
     @property
     def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Networks beside the Internet that webhooks may be delivered in. Raises ValueError."""
-        named = self._text("WEBHOOK_NETWORKS", "none").split(",")
+        return self._networks("WEBHOOK_NETWORKS")
+
+    @property
+    def issuer_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks beside the Internet that the keys of issuers and clients may be read in.
+        Raises ValueError."""
+        return self._networks("ISSUER_NETWORKS")
+
+    def _networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        named = self._text(name, "none").split(",")
         return tuple(ip_network(one.strip()) for one in named if one.strip() not in ("", "none"))
 
     @property

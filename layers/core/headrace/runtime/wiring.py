@@ -154,11 +154,9 @@ def deliveries() -> "DynamoDeliveries":
 
 def webhook_policy(networks: "Sequence[Network]") -> "OutboundPolicy":
     """Where webhooks may go: to the Internet and these networks; by http to loopback only."""
-    from headrace.adapters.http.outbound import OutboundPolicy, is_public_or_within
+    from headrace.adapters.http.outbound import OutboundPolicy
 
-    return OutboundPolicy(
-        allows=is_public_or_within(networks), plain=lambda address: address.is_loopback, seconds=15
-    )
+    return OutboundPolicy.within(networks, seconds=15)
 
 
 def deliver_webhook() -> "delivering.DeliverWebhook":

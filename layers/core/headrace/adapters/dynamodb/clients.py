@@ -39,4 +39,6 @@ class CatalogClients:
             subject_dn=found.tls_client_auth_subject_dn,
             needs_certificate=found.certificate_bound,
             is_broker=found.service is not None and found.service.kind == "broker",
+            jwks=found.jwks,
+            jwks_uri=found.jwks_uri,
         )

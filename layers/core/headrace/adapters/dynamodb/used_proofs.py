@@ -1,7 +1,8 @@
-"""The proofs of possession that were used, in a table of their own.
+"""The proofs of possession and the assertions that were used, in a table of their own.
 
     pk                  sk      holds
     SHA256              proof   ``until``: when the proof is too old at any rate
+    assertion-SHA256    proof   the same of a client's assertion (RFC 7523)
 
 ``ttl`` removes them: past ``until`` a proof is refused for its age.
 """

@@ -75,8 +75,7 @@ def _nowhere(address: Address) -> bool:
 class OutboundPolicy:
     """Where calls may go, and how much they may take. The defaults are production's.
 
-    ``plain``: addresses among those allowed that may be called without TLS. Tests that need a
-    server of their own hand in another policy; no setting does.
+    ``plain``: addresses among those allowed that may be called without TLS.
     """
 
     allows: Callable[[Address], bool] = is_public
@@ -84,6 +83,13 @@ class OutboundPolicy:
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
     seconds: float = 5.0
     max_bytes: int = 256 * 1024
+
+    @classmethod
+    def within(cls, networks: Sequence[Network], seconds: float = 5.0) -> "OutboundPolicy":
+        """To the Internet and these networks of the operator's; by http to loopback only."""
+        return cls(
+            is_public_or_within(networks), lambda address: address.is_loopback, seconds=seconds
+        )
 
 
 @dataclass(frozen=True)
