@@ -19,6 +19,7 @@ from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
 
 PRODUCTS: Mapping[str, str] = {
     "identity": "Access tokens, and what is needed to verify them.",
+    "consents": "Whose data you may see: accounts that share with a service or an organisation.",
     "exports": "What you may export, and exporting it.",
     "reference": "This description.",
 }
@@ -32,7 +33,7 @@ SCOPES: Mapping[Scope, str] = {
     Scope.JOBS_MANAGE: "Start, watch, retry, cancel and delete exports",
     Scope.TEMPLATES_READ: "Export templates through the API (persons who log in)",
     Scope.SERVICES_MANAGE: "Manage services and their keys (persons who log in)",
-    Scope.CONSENTS_MANAGE: "Manage consents (persons who log in)",
+    Scope.CONSENTS_MANAGE: "Manage consents (services their own; persons who log in)",
     Scope.STATISTICS_READ: "Read services' statistics (persons who log in)",
 }
 
@@ -55,6 +56,16 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "The job, as its operation's status names it",
         "schema": {"type": "string", "pattern": f"^{ids.JOB_ID.pattern}$"},
         "example": examples.JOB_ID,
+    },
+    "serviceId": {
+        "description": "The service, by its client id",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"},
+        "example": "wellness-app",
+    },
+    "account": {
+        "description": "The account, by the id that the data has of it",
+        "schema": {"type": "string", "pattern": "^[!-$&-~]{1,128}$"},
+        "example": "acc-1042",
     },
     "asset": {
         "description": "The file",

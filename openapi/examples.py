@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from headrace.consents.model import Audience, AudienceKind, Consent, State, Validity
+from headrace.consents.views import ConsentPage, ConsentView
 from headrace.exports import views
 from headrace.exports.model import (
     Baseline,
@@ -227,6 +229,15 @@ def _metadata() -> views.MetadataView:
     return views.MetadataView.of(7, _CONFIGURATION, Page.of(_CONFIGURATION.tables, 10, 1))
 
 
+def _consent() -> ConsentView:
+    audience = Audience(AudienceKind.SERVICE, "wellness-app")
+    validity = Validity(_BEGUN, datetime(2027, 12, 1, tzinfo=UTC))
+    consent = Consent(
+        "northwind-care", "acc-1042", audience, State.ACTIVE, validity, 1, _BEGUN, "wellness-app"
+    )
+    return ConsentView.of(consent, _BEGUN)
+
+
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "start_full_export": {
         "configurationId": "hr-full",
@@ -239,6 +250,7 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "configurationId": "hr-full",
         "fileFormat": "ndjson",
     },
+    "subscribe": {"account": "acc-1042", "to": "2027-12-01T00:00:00Z"},
     "log_in": {"username": "integrator@emailaddress.com", "password": "your password"},
     "issue_token": {
         "grant_type": "client_credentials",
@@ -276,6 +288,9 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
         "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
         3600,
     ).document(),
+    ("subscribe", 200): _consent,
+    ("subscribe", 201): _consent,
+    ("search_consents", 200): lambda: ConsentPage((_consent(),), None),
     ("get_jwks", 200): lambda: {
         "keys": [
             {

@@ -103,6 +103,16 @@ DESCRIBED: tuple[Described, ...] = (
         "or cancel it. The call cost nothing of the quota.",
     ),
     Described(
+        errors.Conflict("Somebody else changed it just now; look at it again."),
+        "Somebody else changed the same thing at this moment. Look at it, then try again.",
+    ),
+    Described(
+        errors.ConsentFixed(
+            "The consent is FROZEN; only your operator can change it.", state="FROZEN"
+        ),
+        "The state of the consent, `state`, does not allow the change, or not to you.",
+    ),
+    Described(
         errors.OperationNotRetryable(
             "The operation is succeeded; only a failed or cancelled one can be retried.",
             operationStatus="succeeded",
@@ -286,6 +296,7 @@ MEMBERS: Mapping[str, Schema] = {
             ]
         },
     },
+    "state": {"type": "string", "description": "The state of the consent."},
     "jobStatus": {**_OPERATION_STATUS, "description": "How the job stands."},
 }
 """The members that a problem may have beyond those of RFC 9457, and their schemas."""

@@ -9,12 +9,20 @@ import boto3
 from moto import mock_aws
 
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
-from headrace.adapters.dynamodb.consents import DynamoConsents
+from headrace.adapters.dynamodb.consents import DynamoConsents, DynamoOrganisations
 from headrace.adapters.dynamodb.services import CatalogServices
 from headrace.adapters.dynamodb.sharing import DynamoSharing
 from headrace.adapters.dynamodb.table import Table
 from headrace.catalog.model import Catalog, Client, Service, Tenant
-from headrace.consents.model import Audience, AudienceKind, Change, Consent, State, Validity
+from headrace.consents.model import (
+    Audience,
+    AudienceKind,
+    Change,
+    Consent,
+    Organisation,
+    State,
+    Validity,
+)
 from headrace.kernel.clock import Clock
 
 
@@ -63,6 +71,27 @@ class Tables:
         else:
             after = before.changed(now, "test", State.ACTIVE, validity)
         consents.save([Change(before, after)], now)
+
+    def put_in(self, tenant: str, audience: str, party: str, state: str) -> None:
+        """There is a consent in this state, from now on."""
+        kind, audience_id = audience.split("#")
+        now = self.clock.now()
+        consent = Consent(
+            tenant,
+            party,
+            Audience(AudienceKind(kind), audience_id),
+            State(state),
+            Validity(now),
+            1,
+            now,
+            "test",
+        )
+        DynamoConsents(self.consents).save([Change(None, consent)], now)
+
+    def organise(self, tenant: str, organisation: str) -> None:
+        """There is such an organisation."""
+        known = Organisation(tenant, organisation, self.clock.now(), "")
+        DynamoOrganisations(self.consents).put(known)
 
     def end(self, tenant: str, audience: str, party: str) -> None:
         """The party shares no more."""

@@ -20,6 +20,9 @@ DEFAULT_DAILY_QUOTA = 3
 SCOPES = ("metadata:read", "data:read", "jobs:manage")
 """Scopes without the deployment's prefix (seed 000, section 4)."""
 
+FURTHER_SCOPES = ("consents:manage",)
+"""Scopes that a client has only if its entry says so; this one is for services."""
+
 
 @dataclass(frozen=True)
 class Tenant:

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from headrace.catalog.model import DEFAULT_DAILY_QUOTA, SCOPES
+from headrace.catalog.model import DEFAULT_DAILY_QUOTA, FURTHER_SCOPES, SCOPES
 from headrace.catalog.suggestions import did_you_mean
 from headrace.exports.cron import Cron
 from headrace.kernel.caller import USER_CLIENT_ID
@@ -99,9 +99,10 @@ def _network(value: str) -> str:
 
 
 def _scope(value: str) -> str:
-    if value not in SCOPES:
-        hint = did_you_mean(value, SCOPES) or f"; there are {', '.join(SCOPES)}"
-        prefix = "; write it without the prefix" if value.endswith(SCOPES) else hint
+    known = (*SCOPES, *FURTHER_SCOPES)
+    if value not in known:
+        hint = did_you_mean(value, known) or f"; there are {', '.join(known)}"
+        prefix = "; write it without the prefix" if value.endswith(known) else hint
         raise ValueError(f'there is no scope "{value}"{prefix}')
     return value
 
@@ -255,6 +256,8 @@ class ClientEntry(Entry):
         min_length=1,
         description="What it may do, without the deployment's scope prefix: "
         + ", ".join(f"`{scope}`" for scope in SCOPES)
+        + "; and, for a service that subscribes accounts to itself, "
+        + ", ".join(f"`{scope}`" for scope in FURTHER_SCOPES)
         + ".",
     )
     daily_quota: int = Field(

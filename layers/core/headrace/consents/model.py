@@ -28,8 +28,9 @@ from enum import StrEnum
 
 from headrace.kernel.errors import ConsentFixed, ValidationFailed
 
-ACCOUNT_ID = re.compile(r"[!-~]{1,128}")
-"""Opaque: whatever the sources have in their account column, in printable ASCII."""
+ACCOUNT_ID = re.compile(r"[!-$&-~]{1,128}")
+"""Opaque: whatever the sources have in their account column, in printable ASCII; no percent sign,
+which paths are written with."""
 ORGANISATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 SKEW = timedelta(minutes=5)

@@ -1,0 +1,1 @@
+"""Consents: whose data a caller may see."""
