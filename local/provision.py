@@ -56,7 +56,7 @@ def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> N
     }
     write_whole(home.outputs, json.dumps(about, indent=2) + "\n")
     deployment = Deployment.local(home.root)
-    with step("certificates") as said:
+    with step("authority") as said:
         said.append(_trusted(home, deployment))
     with step("catalog") as said:
         catalog = _published(home, deployment, said)

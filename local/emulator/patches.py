@@ -552,6 +552,28 @@ _MUTUAL_TLS = (
     # WebSocket @connections""",
     ),
     Patch(
+        _STACK,
+        "an API's default endpoint is disabled by its property, or by its body as SAM writes it",
+        old="""\
+        "minimumCompressionSize": props.get("MinimumCompressionSize"),
+        "policy": props.get("Policy"),
+        "tags": {t["Key"]: t["Value"] for t in props.get("Tags", [])},
+    }
+    if props.get("Name"):
+""",
+        new="""\
+        "minimumCompressionSize": props.get("MinimumCompressionSize"),
+        "policy": props.get("Policy"),
+        "tags": {t["Key"]: t["Value"] for t in props.get("Tags", [])},
+    }
+    told = [props.get("DisableExecuteApiEndpoint", False)]
+    for server in (props.get("Body") or {}).get("servers", []):
+        told.append(server.get("x-amazon-apigateway-endpoint-configuration", {}).get("disableExecuteApiEndpoint"))
+    data["disableExecuteApiEndpoint"] = any(one in (True, "true") for one in told)
+    if props.get("Name"):
+""",  # noqa: E501
+    ),
+    Patch(
         _API,
         "the authorizer gets the certificate of the connection",
         old="""\

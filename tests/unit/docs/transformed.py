@@ -1,8 +1,11 @@
-"""Prints the resource types that CloudFormation gets to see, one a line: what SAM makes of it.
+"""Prints what CloudFormation gets to see, which is what SAM makes of the template.
+
+The resource types, one a line; or, given a logical id, that resource's properties as JSON.
 
 Run by the platform's own Python (``make install``), as the SAM transform has a pydantic of its own.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,14 +35,17 @@ def packaged(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def main(path: str) -> None:
-    """Prints each type once, sorted."""
+def main(path: str, logical_id: str | None = None) -> None:
+    """Prints each type once, sorted; or the resource."""
     template = packaged(yaml_parse(Path(path).read_text()))
     parameters = {name: one["Default"] for name, one in template["Parameters"].items()}
     resources = transform(template, parameters, _NoManagedPolicies())["Resources"]
+    if logical_id is not None:
+        print(json.dumps(resources[logical_id]["Properties"]))  # noqa: T201
+        return
     for kind in sorted({resource["Type"] for resource in resources.values()}):
         print(kind)  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

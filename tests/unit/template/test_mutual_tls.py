@@ -1,8 +1,13 @@
 """What the template makes of a custom domain with mutual TLS."""
 
+import json
+import os
+import subprocess
+
 import pytest
 
 from tests.unit.template.deployed import TEMPLATE, Deployed
+from tests.world import ROOT
 
 DOMAIN = {
     "DomainName": "data.example.com",
@@ -14,7 +19,7 @@ DOMAIN = {
 def test_without_a_domain_the_api_answers_at_its_own_endpoint() -> None:
     plain = Deployed()
     assert not plain.has("Domain") and not plain.has("DomainMapping")
-    assert "DisableExecuteApiEndpoint" not in plain.api()
+    assert plain.api()["DisableExecuteApiEndpoint"] is False
     assert plain.environment()["PUBLIC_BASE_URL"] == ""
     assert plain.environment()["MUTUAL_TLS_URL"] == ""
 
@@ -22,6 +27,27 @@ def test_without_a_domain_the_api_answers_at_its_own_endpoint() -> None:
 @pytest.mark.abuse(58)
 def test_with_a_domain_the_default_endpoint_is_disabled() -> None:
     assert Deployed(**DOMAIN).api()["DisableExecuteApiEndpoint"] is True
+
+
+def test_sam_says_so_where_api_gateway_reads_it_in_openapi_3() -> None:
+    done = subprocess.run(
+        [
+            ROOT / ".tools" / "platform" / "bin" / "python",
+            ROOT / "tests" / "unit" / "docs" / "transformed.py",
+            ROOT / "template.yaml",
+            "Api",
+        ],
+        env={**os.environ, "AWS_DEFAULT_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    body = json.loads(done.stdout)["Body"]
+    assert body["openapi"] == "3.0.1"
+    [server] = body["servers"]
+    configured = server["x-amazon-apigateway-endpoint-configuration"]
+    assert configured == {"disableExecuteApiEndpoint": {"Fn::If": ["HasDomain", True, False]}}
 
 
 def test_the_domain_wants_certificates_of_the_truststore() -> None:
