@@ -22,10 +22,10 @@ from headrace.identity.api_keys import (
 )
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet
-from headrace.identity.model import CLIENT_ID, Client, Issuer, Networks
+from headrace.identity.model import CLIENT_CERTIFICATE, CLIENT_ID, Client, Issuer, Networks
 from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.on_behalf import OnBehalf
-from headrace.identity.ports import ApiKeys, Clients, Roles, Users
+from headrace.identity.ports import ApiKeys, Certificates, Clients, Roles, Users
 from headrace.identity.users import Session
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
@@ -45,6 +45,8 @@ _CREDENTIALS = re.compile(
 BOUND = "The access token is bound to a key: send it as DPoP, with a proof."
 UNBOUND = "The access token is bound to no key: ask for one with a DPoP proof."
 OTHER_KEY = "The access token is bound to another key than the proof's."
+NOT_CONNECTED = "The connection has no client certificate: call the domain that asks for one."
+UNKNOWN_CERTIFICATE = "The client certificate is none of a key that works."
 NO_CERTIFICATE = "The access token is bound to no certificate: ask for one with yours."
 OTHER_CERTIFICATE = "The access token is bound to another certificate than the connection's."
 NO_KEY = "The API key is unknown, was revoked, or has expired."
@@ -227,6 +229,41 @@ class StaticKeys:
         if client.needs_certificate:
             raise NotAuthenticated(NO_CERTIFICATE)
         self.api_keys.used(key, self.clock.now())
+        return Recognized(caller_with(key, client), client.networks)
+
+
+@dataclass(frozen=True)
+class KeyCertificates:
+    """Services with a client certificate of ours (seed 002), which stands for an API key.
+
+    The certificate is known by its hash: what is written in it is believed of none, so that it
+    does not matter what others write into theirs.
+    """
+
+    certificates: Certificates
+    api_keys: ApiKeys
+    clients: Clients
+    clock: Clock
+
+    def knows(self, credentials: Credentials) -> bool:
+        """By the fixed value that the seed has for the token."""
+        return credentials.token == CLIENT_CERTIFICATE
+
+    def __call__(self, credentials: Credentials, presented: Presented) -> Recognized:
+        """The service whose key the certificate of the connection stands for."""
+        now, name = self.clock.now(), thumbprint(presented.certificate)
+        if presented.certificate is None:
+            raise NotAuthenticated(NOT_CONNECTED)
+        bound = None if name is None else self.certificates.find(name)
+        key = None if bound is None else self.api_keys.find(bound.key_id)
+        if bound is None or key is None or not bound.holds_at(now):
+            raise NotAuthenticated(UNKNOWN_CERTIFICATE)
+        if key.kind is not KeyKind.CERTIFICATE or key.service != bound.service:
+            raise NotAuthenticated(UNKNOWN_CERTIFICATE)
+        client = service_of(key, self.clients, now)
+        if credentials.by_proof or client.needs_proof:
+            raise _NotPossessed(UNBOUND)
+        self.api_keys.used(key, now)
         return Recognized(caller_with(key, client), client.networks)
 
 

@@ -14,8 +14,9 @@ from typing import Protocol
 from urllib.parse import unquote_plus
 
 from headrace.identity.model import CLIENT_ID, Client, secret_matches
+from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.oauth import SentRequest, TokenRefused
-from headrace.identity.ports import Clients, ClientSecrets
+from headrace.identity.ports import Certificates, Clients, ClientSecrets
 from headrace.kernel.clock import Clock
 
 NOT_AUTHENTICATED = "The client is unknown, or its proof is wrong."
@@ -119,9 +120,14 @@ class SecretInForm:
 @dataclass(frozen=True)
 class ByCertificate:
     """``tls_client_auth`` (RFC 8705 section 2.1): the certificate of the connection has the
-    client's subject. That its issuer is trusted, API Gateway has seen to."""
+    client's subject. That its issuer is trusted, API Gateway has seen to.
+
+    A certificate of ours is no such one, whatever its subject: it ends with the API key that it
+    stands for, and is sent with each call.
+    """
 
     clients: Clients
+    certificates: Certificates
     clock: Clock
     name = "tls_client_auth"
 
@@ -135,9 +141,11 @@ class ByCertificate:
         from headrace.identity.certificates import has_subject  # noqa: PLC0415 — slow to import
 
         client = self.clients.find(parameters.get("client_id", ""))
-        if client is None or client.subject_dn is None:
+        if client is None or client.subject_dn is None or sent.certificate is None:
             raise refusal(sent)
-        if not has_subject(sent.certificate or "", client.subject_dn, self.clock.now()):
+        if not has_subject(sent.certificate, client.subject_dn, self.clock.now()):
+            raise refusal(sent)
+        if self.certificates.find(thumbprint(sent.certificate) or "") is not None:
             raise refusal(sent)
         return Authenticated(client, self.name)
 

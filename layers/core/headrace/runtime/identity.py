@@ -16,7 +16,13 @@ from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoUsers
 from headrace.adapters.kms.signing_keys import KmsSigningKeys
 from headrace.identity.assertions import SignedAssertion
-from headrace.identity.authorizing import AccessTokens, Authorize, LoggedIn, StaticKeys
+from headrace.identity.authorizing import (
+    AccessTokens,
+    Authorize,
+    KeyCertificates,
+    LoggedIn,
+    StaticKeys,
+)
 from headrace.identity.client_authentication import (
     AuthenticateClient,
     ByCertificate,
@@ -200,9 +206,12 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
     tokens = AccessTokens(
         clients(), issuers, keys_of, Verifier(clock()), check_proof(), logged_in, api_keys()
     )
-    return Authorize(
-        (StaticKeys(api_keys(), clients(), clock()), tokens), OnBehalf(clients(), _memberships())
+    recognizers = (
+        StaticKeys(api_keys(), clients(), clock()),
+        KeyCertificates(certificates(), api_keys(), clients(), clock()),
+        tokens,
     )
+    return Authorize(recognizers, OnBehalf(clients(), _memberships()))
 
 
 def issue_token() -> IssueToken:
@@ -217,7 +226,7 @@ def authenticate_client() -> AuthenticateClient:
             SecretInHeader(clients(), client_secrets()),
             SecretInForm(clients(), client_secrets()),
             SignedAssertion(clients(), keys_of_client, used_proofs(), clock()),
-            ByCertificate(clients(), clock()),
+            ByCertificate(clients(), certificates(), clock()),
         )
     )
 
