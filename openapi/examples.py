@@ -38,6 +38,7 @@ from headrace.exports.webhooks import Answer, Notice
 from headrace.identity.logging_in import LoginGiven
 from headrace.identity.oauth import TokenIssued, TokenRefused
 from headrace.identity.usecases import issuer_document
+from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.paging import Page
 from headrace.kernel.view import as_json
 from headrace.runtime.api import Scope
@@ -287,6 +288,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
         "integrator@emailaddress.com",
         "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
         3600,
+        Caller("northwind-care", USER_CLIENT_ID, frozenset(SCOPES)),
     ).document(),
     ("subscribe", 200): _consent,
     ("subscribe", 201): _consent,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from headrace.audit.model import Action
 from headrace.identity.documents import LoginDocument
 from headrace.kernel.errors import (
     BodyTooLarge,
@@ -40,6 +41,7 @@ route = Route(
     "/api/ver3/auth/login",
     "Log in with a user name and a password",
     tag="identity",
+    action=Action.LOGIN,
     body=LoginRequest,
     replies={200: LoginDocument},
     errors=(
@@ -68,4 +70,4 @@ def handler(call: Call) -> Reply:
     given = identity.log_in()(
         sent.username, sent.password, source_ip, call.base_url, settings().audience
     )
-    return Reply(200, given.document())
+    return Reply(200, given.document(), caller=given.caller)

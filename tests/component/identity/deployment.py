@@ -27,7 +27,7 @@ from headrace.identity.user_administration import CreateUser, PutRole, UserDirec
 from headrace.identity.users import Permission
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
-from headrace.runtime import identity, wiring
+from headrace.runtime import auditing, identity, wiring
 from headrace.runtime.settings import settings
 
 REGION = "eu-west-1"
@@ -235,7 +235,7 @@ def called(module: str, event: Mapping[str, Any]) -> Response:
 
 def forget() -> None:
     """Empties what a process keeps, as a cold start does."""
-    for module in (identity, wiring):
+    for module in (auditing, identity, wiring):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
@@ -264,6 +264,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         "CREDENTIALS_TABLE": "credentials",
         "PROOFS_TABLE": "proofs",
         "USERS_TABLE": "users",
+        "AUDIT_TABLE": "audit",
+        "STATISTICS_TABLE": "statistics",
         "CONSENTS_TABLE": "consents",
         "TRUSTED_ISSUERS": "[]",
     }.items():
@@ -272,7 +274,15 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     monkeypatch.setattr(RSAPrivateKey, "sign", _sign_digest)
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
-        for name in ("catalog", "credentials", "proofs", "users", "consents"):
+        for name in (
+            "catalog",
+            "credentials",
+            "proofs",
+            "users",
+            "consents",
+            "audit",
+            "statistics",
+        ):
             dynamodb.create_table(
                 TableName=name,
                 BillingMode="PAY_PER_REQUEST",
@@ -286,7 +296,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
                 ],
             )
         tables = {
-            name: Table(dynamodb, name) for name in ("catalog", "credentials", "users", "consents")
+            name: Table(dynamodb, name)
+            for name in ("catalog", "credentials", "users", "consents", "audit")
         }
         deployment = Deployment(tables, [], monkeypatch)
         deployment.sign_with(deployment.new_signing_key())

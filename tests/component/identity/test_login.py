@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -9,6 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from headrace.adapters.argon2id import Argon2idPasswords
+from headrace.adapters.dynamodb.audit_trail import DynamoTrail
+from headrace.audit.model import Action
 from headrace.identity.user_administration import DeleteUser, PutRole, SetPassword
 from headrace.identity.users import Permission
 from tests.component.identity.deployment import (
@@ -177,6 +180,19 @@ def test_no_log_holds_what_was_typed(
     ours = [r.__dict__ for r in caplog.records if not r.name.startswith(("boto", "urllib3"))]
     assert "login_failed" in repr(ours)
     assert not any(text in repr(ours) for text in ("canary", PASSWORD, ADA, "xxxx"))
+
+
+def test_a_login_stands_in_the_audit_trail_by_ids_alone(deployment: Deployment) -> None:
+    password = deployment.add_user(ADA)
+    days = {datetime.now(UTC).date()}
+    deployment.post_login(ADA, "not the password")
+    deployment.post_login(ADA, password)
+    days.add(datetime.now(UTC).date())
+    trail = DynamoTrail(deployment.tables["audit"], timedelta(days=1))
+    (event,) = (event for day in days for event in trail.of(day))
+    assert (event.action, event.tenant, event.service) == (Action.LOGIN, "acme", "user")
+    assert event.user == deployment.directory.user(ADA).user_id
+    assert ADA not in repr(event)
 
 
 @pytest.mark.abuse(23)

@@ -6,7 +6,7 @@ from headrace.identity import tokens
 from headrace.identity.model import ACCESS_TOKEN_LIFETIME, AccessToken
 from headrace.identity.ports import LoginTries, Passwords, Roles, Signer, Users
 from headrace.identity.users import Role, Session, User, normal_password, normal_username
-from headrace.kernel.caller import USER_CLIENT_ID
+from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import Conflict, LoginFailed, NotAnIntegrator
 from headrace.kernel.ids import Ids
@@ -22,6 +22,8 @@ class LoginGiven:
     username: str
     access_token: str = field(repr=False)
     expires_in: int
+    caller: Caller
+    """Whose the token is, for the audit trail."""
     token_type: str = "Bearer"  # noqa: S105 - a kind, not a secret
 
     def document(self) -> dict[str, str | int]:
@@ -85,12 +87,13 @@ class LogIn:
 
     def _given(self, user: User, role: Role, issuer: str, audience: str) -> LoginGiven:
         now = self.clock.now()
+        scopes = role.scopes(self.scope_prefix)
         token = AccessToken(
             issuer=issuer,
             audience=audience,
             client_id=USER_CLIENT_ID,
             tenant=user.tenant,
-            scope=" ".join(sorted(role.scopes(self.scope_prefix))),
+            scope=" ".join(sorted(scopes)),
             issued_at=now,
             token_id=self.ids.new(now),
             subject=user.user_id,
@@ -98,4 +101,5 @@ class LogIn:
         )
         key_id = self.signer.key_id()
         text = tokens.signed(token, key_id, lambda message: self.signer.sign(key_id, message))
-        return LoginGiven(user.username, text, int(ACCESS_TOKEN_LIFETIME.total_seconds()))
+        caller = Caller(user.tenant, USER_CLIENT_ID, scopes, user=user.user_id)
+        return LoginGiven(user.username, text, int(ACCESS_TOKEN_LIFETIME.total_seconds()), caller)
