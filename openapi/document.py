@@ -67,6 +67,11 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[!-$&-~]{1,128}$"},
         "example": "acc-1042",
     },
+    "token": {
+        "description": "What the link ends with",
+        "schema": {"type": "string", "maxLength": 256},
+        "example": "1rXGS7bVQ8u0mXkqkz0hJ4m3Jc0o2bq8n0dQyq5m7hE",
+    },
     "asset": {
         "description": "The file",
         "schema": {"type": "string", "enum": list(assets.NAMES)},
@@ -116,6 +121,7 @@ _PHRASES = {
     204: "Done; there is nothing to say.",
     303: "The document is at `Location`.",
     304: "You have it already.",
+    410: "The link does not work any more.",
 }
 """What replies say that have no schema of their own to say it."""
 

@@ -24,6 +24,7 @@ from headrace.adapters.dynamodb.audit_trail import DynamoTrail
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.certificates import DynamoCertificates
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
+from headrace.adapters.dynamodb.handovers import DynamoHandovers
 from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
@@ -163,6 +164,15 @@ class Deployment:
     def client_secrets(self) -> DynamoClientSecrets:
         """The hashes of clients' secrets."""
         return DynamoClientSecrets(self._table("CredentialsTableName"))
+
+    def handovers(self) -> DynamoHandovers:
+        """The secrets that wait behind a link."""
+        return DynamoHandovers(self._table("CredentialsTableName"))
+
+    @property
+    def public_url(self) -> str:
+        """The URL that clients use. Raises DeploymentNotFound."""
+        return self._output("PublicUrl").rstrip("/")
 
     def certificates(self) -> DynamoCertificates:
         """The certificate authority's certificate, and those that it issued."""

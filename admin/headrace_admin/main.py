@@ -25,8 +25,9 @@ from headrace.exports.delivering import IssueWebhookSecret
 from headrace.exports.model import Operation, Source, Status
 from headrace.exports.schedules import RunState
 from headrace.exports.scheduling import ListSchedules, ScheduleStanding
+from headrace.identity.handing_over import HandOver
 from headrace.identity.usecases import CreateClientSecret
-from headrace.kernel.clock import SystemClock
+from headrace.kernel.clock import SystemClock, rfc3339
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import OPERATION_ID, RandomIds
 from headrace_admin import views
@@ -220,7 +221,13 @@ def versions(*, target: Target = AWS) -> int:
 
 
 @client.command
-def create(client_id: str, *, target: Target = AWS) -> int:
+def create(
+    client_id: str,
+    *,
+    link: Annotated[bool, Parameter(negative="")] = False,
+    letter: Annotated[bool, Parameter(negative="")] = False,
+    target: Target = AWS,
+) -> int:
     """Issue a secret for a client of the published catalog, and print it, this once.
 
     Only its hash is kept. A client may have two secrets, so that it can change from one to the
@@ -230,6 +237,10 @@ def create(client_id: str, *, target: Target = AWS) -> int:
     ----------
     client_id
         The client, as the published catalog names it.
+    link
+        Print a link in place of the secret: it shows the secret once, and dies after seven days.
+    letter
+        Print a text for an e-mail around the link, to send on.
     """
     printer = Printer(as_json=target.json)
 
@@ -243,6 +254,24 @@ def create(client_id: str, *, target: Target = AWS) -> int:
         stored, secret = CreateClientSecret(
             deployment.client_secrets(), SystemClock(), RandomIds()
         )(client_id)
+        if link or letter:
+            token, until = HandOver(deployment.handovers(), SystemClock())(
+                client_id, stored.secret_id, secret
+            )
+            url = f"{deployment.public_url}/credentials/{token}"
+            text = views.letter(client_id, url, until) if letter else url
+            printer.result(
+                {
+                    "clientId": client_id,
+                    "secretId": stored.secret_id,
+                    "link": url,
+                    "expiresAt": rfc3339(until),
+                    **({"letter": text} if letter else {}),
+                },
+                lambda out: out.out(text, highlight=False),
+            )
+            printer.err.print(f"The secret's id is {stored.secret_id}.")
+            return Exit.OK
 
         def human(out: Console) -> None:
             out.out(f"client_id      {client_id}", highlight=False)

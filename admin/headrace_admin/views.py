@@ -34,6 +34,16 @@ def publication_json(publication: Publication) -> Json:
     }
 
 
+def letter(client_id: str, link: str, until: datetime) -> str:
+    """A text for an e-mail that brings a link to who runs the client."""
+    return (
+        f"The secret of your client {client_id} waits for you behind this link:\n\n  {link}\n\n"
+        f"It is shown once, until {rfc3339(until)[:10]}. Have a safe place ready to keep it in "
+        "before\nyou open it. If the link does not work, somebody else may have used it: tell us "
+        "at once."
+    )
+
+
 def catalog_json(publication: Publication, catalog: Catalog) -> Json:
     """A version with all it holds."""
     return {**publication_json(publication), **document.catalog_to_json(catalog)}

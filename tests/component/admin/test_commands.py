@@ -27,7 +27,9 @@ from headrace.exports.model import (
 )
 from headrace.exports.schedules import Cursor, Reason, ScheduledRun
 from headrace.exports.webhooks import Notice
+from headrace.identity.handing_over import TakeSecret
 from headrace.identity.model import secret_matches
+from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
 from headrace_admin.main import app
@@ -87,6 +89,7 @@ STACK = {
     "Outputs": {
         **{f"{name}Name": {"Value": {"Ref": name}} for name in TABLES},
         "WebhookKeyArn": {"Value": {"Fn::GetAtt": ["WebhookKey", "Arn"]}},
+        "PublicUrl": {"Value": "https://api.example.com/v1"},
         "CertificateKeyArn": {"Value": {"Ref": "CertificateKeyArn"}},
     },
 }
@@ -338,6 +341,21 @@ def test_a_truststore_is_an_object_in_s3(run: Run) -> None:
     for place in ("trust/ca.pem", "s3://trust", "s3:///ca.pem"):
         assert run("ca", "create", "--truststore", place).code == 2
     assert run("ca", "show").code == 3
+
+
+def test_a_link_is_printed_in_place_of_the_secret(run: Run) -> None:
+    run("catalog", "publish")
+    linked = run("client", "create", "integrator", "--link")
+    [url] = linked.out.split()
+    assert url.startswith("https://api.example.com/v1/credentials/")
+    deployment = Deployment.on_aws("headrace")
+    taken = TakeSecret(deployment.handovers(), SystemClock())(url.rpartition("/")[2])
+    assert taken is not None
+    assert taken[0] == "integrator"
+    assert secret_matches(taken[1], deployment.client_secrets().of("integrator"))
+    assert taken[1] not in linked.out + linked.err
+    written = run("client", "create", "integrator", "--letter", "--json").json
+    assert written["link"] in written["letter"]
 
 
 def test_secrets_change_without_a_pause(run: Run) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from headrace.identity.api_keys import ApiKey
+from headrace.identity.handover import Handover
 from headrace.identity.model import BoundCertificate, Client, IssuedCertificate, StoredSecret
 from headrace.identity.users import Role, Team, User
 
@@ -29,6 +30,23 @@ class ClientSecrets(Protocol):
 
     def revoke(self, client_id: str, secret_id: str) -> None:
         """Ends one at once. Raises NotFound when the client has no such secret."""
+        ...
+
+
+class Handovers(Protocol):
+    """Secrets that wait behind a link, sealed."""
+
+    def add(self, handover: Handover) -> None:
+        """Keeps a new one."""
+        ...
+
+    def find(self, handover_id: str) -> Handover | None:
+        """It, read consistently; taken and expired ones too, for a while."""
+        ...
+
+    def take(self, handover_id: str, now: datetime) -> bool:
+        """Forgets what was sealed, if it was still there and had not expired; of several at once,
+        one does. Raises Unavailable."""
         ...
 
 

@@ -44,8 +44,10 @@ from headrace.runtime.wiring import client, clock
 if TYPE_CHECKING:
     from headrace.adapters.argon2id import Argon2idPasswords
     from headrace.adapters.dynamodb.certificates import DynamoCertificates
+    from headrace.adapters.dynamodb.handovers import DynamoHandovers
     from headrace.adapters.http.key_sets import HttpKeySets
     from headrace.identity.certifying import Certify
+    from headrace.identity.handing_over import FindHandover, TakeSecret
     from headrace.identity.logging_in import LogIn
 
 
@@ -115,6 +117,27 @@ def _passwords() -> "Argon2idPasswords":
 def api_keys() -> DynamoApiKeys:
     """The keys of external services."""
     return DynamoApiKeys(Table(client("dynamodb"), settings().credentials_table))
+
+
+@cache
+def _handovers() -> "DynamoHandovers":
+    from headrace.adapters.dynamodb.handovers import DynamoHandovers
+
+    return DynamoHandovers(Table(client("dynamodb"), settings().credentials_table))
+
+
+def find_handover() -> "FindHandover":
+    """GET a credential's link."""
+    from headrace.identity.handing_over import FindHandover
+
+    return FindHandover(_handovers(), clock())
+
+
+def take_secret() -> "TakeSecret":
+    """POST a credential's link."""
+    from headrace.identity.handing_over import TakeSecret
+
+    return TakeSecret(_handovers(), clock())
 
 
 @cache

@@ -45,12 +45,17 @@ const token = await withNonce(async () =>
 );
 const statuses = [];
 for (const url of told.urls) {
-  const reply = await withNonce(() =>
-    oauth.protectedResourceRequest(token.access_token, "GET", new URL(url), undefined, null, {
-      DPoP: dpop,
-      ...plain,
-    }),
-  );
-  statuses.push(reply.status);
+  try {
+    const reply = await withNonce(() =>
+      oauth.protectedResourceRequest(token.access_token, "GET", new URL(url), undefined, null, {
+        DPoP: dpop,
+        ...plain,
+      }),
+    );
+    statuses.push(reply.status);
+  } catch (error) {
+    if (!(error instanceof oauth.WWWAuthenticateChallengeError)) throw error;
+    statuses.push(error.status);
+  }
 }
 console.log(JSON.stringify({ token, statuses, retried }));
