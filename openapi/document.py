@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headrace.exports.model import Status
+from headrace.identity.model import CLIENT_ID
 from headrace.kernel import errors, ids
 from headrace.kernel.errors import HeadraceError
 from headrace.runtime.api import QueryParameter, Scope
@@ -19,6 +20,7 @@ from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
 
 PRODUCTS: Mapping[str, str] = {
     "identity": "Access tokens, and what is needed to verify them.",
+    "services": "External services that you manage: their API keys and managers.",
     "consents": "Whose data you may see: accounts that share with a service or an organisation.",
     "exports": "What you may export, and exporting it.",
     "reference": "This description.",
@@ -59,7 +61,7 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     },
     "serviceId": {
         "description": "The service, by its client id",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"},
+        "schema": {"type": "string", "pattern": f"^{CLIENT_ID.pattern}$"},
         "example": "wellness-app",
     },
     "account": {
@@ -71,6 +73,11 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "What the link ends with",
         "schema": {"type": "string", "maxLength": 256},
         "example": "1rXGS7bVQ8u0mXkqkz0hJ4m3Jc0o2bq8n0dQyq5m7hE",
+    },
+    "keyId": {
+        "description": "The API key, as the list names it",
+        "schema": {"type": "string", "pattern": f"^{ids.OPERATION_ID.pattern}$"},
+        "example": problems.OPERATION_ID,
     },
     "asset": {
         "description": "The file",

@@ -35,9 +35,14 @@ from headrace.exports.schedule_views import ScheduleList
 from headrace.exports.schedules import Reason, Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
 from headrace.exports.webhooks import Answer, Notice
+from headrace.identity.api_keys import ApiKey, KeyKind
+from headrace.identity.issuing import SPENT_BEFORE
+from headrace.identity.key_views import KeyList, ManagersView, created_key
 from headrace.identity.logging_in import LoginGiven
 from headrace.identity.oauth import TokenIssued, TokenRefused
+from headrace.identity.services import CreatedKey
 from headrace.identity.usecases import issuer_document
+from headrace.identity.users import Management
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.paging import Page
 from headrace.kernel.view import as_json
@@ -239,6 +244,20 @@ def _consent() -> ConsentView:
     return ConsentView.of(consent, _BEGUN)
 
 
+REFRESH_TOKEN = "hrr_01kaqb7m3y6c9r2t5v8x1z4d7h_" + "secret-part-of-43-characters".ljust(43, ".")
+_API_KEY = ApiKey(
+    key_id="01kaqb7m3y6c9r2t5v8x1z4d7h",
+    service="payroll-bureau",
+    tenant="northwind-care",
+    kind=KeyKind.REFRESH,
+    created_at=datetime(2026, 11, 23, 7, 15, tzinfo=UTC),
+    created_by="01kaqb7m3y6c9r2t5v8x1z4d7j",
+    expires_at=datetime(2027, 11, 23, 7, 15, tzinfo=UTC),
+    name="nightly import",
+    shown="hrr_01kaqb7m3y6c9r2t5v8x1z4d7h_dGhpcyBp",
+)
+_MANAGEMENT = Management(frozenset({"01kaqb7m3y6c9r2t5v8x1z4d7j"}), frozenset({"integration"}))
+
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "start_full_export": {
         "configurationId": "hr-full",
@@ -252,6 +271,9 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "fileFormat": "ndjson",
     },
     "subscribe": {"account": "acc-1042", "to": "2027-12-01T00:00:00Z"},
+    "exchange_refresh_token": {"refreshToken": REFRESH_TOKEN},
+    "create_key": {"kind": "refresh", "name": "nightly import"},
+    "set_managers": {"teams": ["integration"]},
     "log_in": {"username": "integrator@emailaddress.com", "password": "your password"},
     "issue_token": {
         "grant_type": "client_credentials",
@@ -284,6 +306,17 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("issue_token", 401): lambda: TokenRefused(
         "invalid_client", "The client is unknown, or its proof is wrong."
     ).document(),
+    ("exchange_refresh_token", 200): lambda: {
+        "status": "ACTIVE",
+        "authToken": "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
+        "refreshToken": REFRESH_TOKEN,
+        "expiresIn": 18000,
+    },
+    ("exchange_refresh_token", 400): lambda: TokenRefused("invalid_grant", SPENT_BEFORE).document(),
+    ("list_keys", 200): lambda: KeyList.of((_API_KEY,), _API_KEY.created_at),
+    ("create_key", 201): lambda: created_key(CreatedKey(_API_KEY, REFRESH_TOKEN)),
+    ("get_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
+    ("set_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
     ("log_in", 200): lambda: LoginGiven(
         "integrator@emailaddress.com",
         "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",

@@ -217,6 +217,11 @@ DESCRIBED: tuple[Described, ...] = (
         "The day's operations are used up; `quota` and `Retry-After` say until when.",
     ),
     Described(
+        errors.Conflict("The service has 20 keys that work already; revoke one."),
+        "It cannot be done as things stand: something was changed at the same moment, or there are "
+        "as many as there may be. The detail says what to do.",
+    ),
+    Described(
         errors.TooManyTries("Too many tries; wait, and then try again.", retry_after=30),
         "A password was tried too often, for this name or from this address. Wait as `Retry-After` "
         "says: until then the right password is refused too.",

@@ -263,9 +263,9 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         "CATALOG_TABLE": "catalog",
         "CREDENTIALS_TABLE": "credentials",
         "PROOFS_TABLE": "proofs",
-        "USERS_TABLE": "users",
         "AUDIT_TABLE": "audit",
         "STATISTICS_TABLE": "statistics",
+        "USERS_TABLE": "users",
         "CONSENTS_TABLE": "consents",
         "TRUSTED_ISSUERS": "[]",
     }.items():

@@ -14,15 +14,18 @@ def documented[T: type[Any]](kind: T) -> T:
 
 @documented
 class TokenForm(TypedDict):
-    """A request for a token by client credentials (RFC 6749 section 4.4.2), form-encoded.
+    """A request for a token, form-encoded: by client credentials (RFC 6749 section 4.4.2), or by
+    the refresh token of an API key (section 6), which needs no other proof.
 
-    The client proves itself by `client_id` and `client_secret` here, by HTTP Basic, by
+    A client proves itself by `client_id` and `client_secret` here, by HTTP Basic, by
     `client_assertion` (RFC 7523), or by `client_id` alone over a connection with its certificate
     (RFC 8705): one of them.
     """
 
-    grant_type: Literal["client_credentials"]
-    """The one grant there is."""
+    grant_type: Literal["client_credentials", "refresh_token"]
+    """By what the token is asked for."""
+    refresh_token: NotRequired[str]
+    """The refresh token that was given out last; it is of no use afterwards."""
     client_id: NotRequired[str]
     """Your client's id, unless HTTP Basic carries it."""
     client_secret: NotRequired[str]
@@ -45,12 +48,14 @@ class TokenDocument(TypedDict):
 
     access_token: str
     """A signed JWT; send it as `Authorization: Bearer …`."""
-    token_type: Literal["Bearer"]
-    """How the token is presented (RFC 6750)."""
+    token_type: Literal["Bearer", "DPoP"]
+    """How the token is presented (RFC 6750, RFC 9449)."""
     expires_in: int
     """The seconds that it is valid."""
     scope: str
     """The scopes that it carries, separated by spaces."""
+    refresh_token: NotRequired[str]
+    """The next refresh token, if one was exchanged: keep it."""
 
 
 @documented
@@ -68,12 +73,27 @@ class LoginDocument(TypedDict):
 
 
 @documented
+class ExchangedDocument(TypedDict):
+    """What a refresh token was exchanged for."""
+
+    status: Literal["ACTIVE"]
+    """The key works."""
+    authToken: str
+    """An access token, a signed JWT; send it as `Authorization: Bearer …`."""
+    refreshToken: str
+    """The next refresh token: keep it, the one before is of no use."""
+    expiresIn: int
+    """The seconds that the access token is valid."""
+
+
+@documented
 class TokenErrorDocument(TypedDict):
     """Why no token was given (RFC 6749 section 5.2)."""
 
     error: Literal[
         "invalid_request",
         "invalid_client",
+        "invalid_grant",
         "invalid_scope",
         "unauthorized_client",
         "unsupported_grant_type",

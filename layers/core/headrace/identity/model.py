@@ -100,6 +100,8 @@ class Client:
     """The subject of the certificate that it may authenticate with (RFC 8705 section 2.1)."""
     needs_certificate: bool = False
     """Are its tokens bound to the certificate of the connection (RFC 8705 section 3)."""
+    is_service: bool = False
+    """Is it an external service, with managers and API keys (seed 002)."""
     is_broker: bool = False
     """Is it a data broker, which calls on behalf of organisations (seed 002)."""
     jwks: str | None = None

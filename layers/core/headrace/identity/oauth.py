@@ -3,10 +3,11 @@
 How the client proves itself is in ``client_authentication``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+from headrace.kernel.caller import Caller
 from headrace.kernel.errors import HeadraceError
 
 FORM = "application/x-www-form-urlencoded"
@@ -37,18 +38,23 @@ class TokenRefused(HeadraceError):
 class TokenIssued:
     """A token given."""
 
-    access_token: str
+    access_token: str = field(repr=False)
     expires_in: int
     scope: str
     token_type: str = "Bearer"  # noqa: S105 - a kind, not a secret
+    refresh_token: str | None = field(default=None, repr=False)
+    caller: Caller | None = None
+    """Who was given it."""
 
     def document(self) -> dict[str, str | int]:
         """The JSON body."""
+        refresh = {} if self.refresh_token is None else {"refresh_token": self.refresh_token}
         return {
             "access_token": self.access_token,
             "token_type": self.token_type,
             "expires_in": self.expires_in,
             "scope": self.scope,
+            **refresh,
         }
 
 
@@ -67,20 +73,6 @@ class SentRequest:
     """The client's certificate in PEM, as API Gateway saw and checked it; never of a header."""
     issuer: str = ""
     """Who we are: what the URL of the token endpoint is appended to."""
-
-
-@dataclass(frozen=True)
-class TokenRequest:
-    """What a request asks for, whoever sent it: well formed, not judged yet."""
-
-    scope: str | None
-    tenant: str | None
-
-    @classmethod
-    def read(cls, parameters: Mapping[str, str]) -> "TokenRequest":
-        """Of the parameters of a form. Raises TokenRefused."""
-        _check_grant(parameters)
-        return cls(parameters.get("scope"), parameters.get("tenant_id"))
 
 
 def parameters_of(sent: SentRequest) -> Mapping[str, str]:
@@ -107,11 +99,13 @@ def parameters_of(sent: SentRequest) -> Mapping[str, str]:
     return {name: value for name, value in pairs if value}
 
 
-def _check_grant(parameters: Mapping[str, str]) -> None:
+def grant_type(parameters: Mapping[str, str], known: Sequence[str]) -> str:
+    """The grant that is asked for, one of those that are known. Raises TokenRefused."""
     grant = parameters.get("grant_type")
     if grant is None:
         raise TokenRefused("invalid_request", "grant_type is missing.")
-    if grant != "client_credentials":
+    if grant not in known:
         raise TokenRefused(
-            "unsupported_grant_type", "The grant supported here is client_credentials."
+            "unsupported_grant_type", f"The grants supported here are {' and '.join(known)}."
         )
+    return grant

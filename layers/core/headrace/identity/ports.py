@@ -6,7 +6,7 @@ from typing import Protocol
 from headrace.identity.api_keys import ApiKey
 from headrace.identity.handover import Handover
 from headrace.identity.model import BoundCertificate, Client, IssuedCertificate, StoredSecret
-from headrace.identity.users import Role, Team, User
+from headrace.identity.users import Management, Role, Team, User
 
 
 class Clients(Protocol):
@@ -182,6 +182,18 @@ class Teams(Protocol):
 
     def remove(self, team: Team) -> None:
         """Forgets one. Raises Conflict: somebody changed it just now."""
+        ...
+
+
+class Managers(Protocol):
+    """Who manages which service."""
+
+    def of(self, service: str) -> Management:
+        """As stored now; nobody, if nobody was ever named."""
+        ...
+
+    def save(self, service: str, management: Management) -> None:
+        """Writes what was read and changed. Raises Conflict: somebody was faster."""
         ...
 
 

@@ -115,6 +115,18 @@ class Team:
 
 
 @dataclass(frozen=True)
+class Management:
+    """Who manages a service: users by id, and teams by name, of the service's tenant.
+
+    ``revision`` counts the writes, so that of two at once one is refused.
+    """
+
+    users: frozenset[str] = frozenset()
+    teams: frozenset[str] = frozenset()
+    revision: int = 0
+
+
+@dataclass(frozen=True)
 class Session:
     """A login, as its access token's claims name it; nothing in it is believed for long."""
 

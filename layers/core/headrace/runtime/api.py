@@ -165,6 +165,8 @@ class Reply:
     """Who turned out to call, of a route that takes anybody; for the audit trail."""
     concerns: Mapping[str, str] = field(default_factory=dict)
     """The ids of what came to be by the call, by what they are ids of; for the audit trail."""
+    action: Action | None = None
+    """What the audit trail calls it, if that is not what it calls all of the route's."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ class Endpoint:
         auditing.record_event()(
             Event(
                 at=auditing.now(),
-                action=self.route.action,
+                action=reply.action or self.route.action,
                 tenant=caller.tenant,
                 service=call.path.get("serviceId", caller.client_id),
                 correlation_id=correlation_id,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
+from headrace.adapters.dynamodb.managers import DynamoManagers
 from headrace.adapters.dynamodb.memberships import DynamoMemberships
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
-from headrace.adapters.dynamodb.users import DynamoRoles, DynamoUsers
+from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
 from headrace.adapters.kms.signing_keys import KmsSigningKeys
 from headrace.identity.assertions import SignedAssertion
 from headrace.identity.authorizing import (
@@ -30,12 +31,19 @@ from headrace.identity.client_authentication import (
     SecretInHeader,
 )
 from headrace.identity.dpop import CheckProof
+from headrace.identity.issuing import (
+    ClientCredentials,
+    IssueToken,
+    MakeToken,
+    RefreshTokens,
+)
 from headrace.identity.keys import KeySet, VerificationKey, keys_from_jwks
 from headrace.identity.model import Client, Issuer
 from headrace.identity.on_behalf import OnBehalf
 from headrace.identity.ports import Clients
+from headrace.identity.services import CreateKey, HandOver, ManagedServices, ManageKeys
 from headrace.identity.tokens import Verifier
-from headrace.identity.usecases import CreateClientSecret, IssueToken
+from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.ids import RandomIds
 from headrace.kernel.urls import secure_url
 from headrace.runtime.settings import settings
@@ -99,6 +107,17 @@ def _users_table() -> Table:
 def users() -> DynamoUsers:
     """Persons who log in."""
     return DynamoUsers(_users_table())
+
+
+def teams() -> DynamoTeams:
+    """Users that things are entrusted to together."""
+    return DynamoTeams(_users_table())
+
+
+@cache
+def managers() -> DynamoManagers:
+    """Who manages which service."""
+    return DynamoManagers(Table(client("dynamodb"), settings().credentials_table))
 
 
 def roles() -> DynamoRoles:
@@ -239,7 +258,39 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
 
 def issue_token() -> IssueToken:
     """POST /connect/token."""
-    return IssueToken(authenticate_client(), signing_keys(), clock(), RandomIds(), check_proof())
+    make = MakeToken(signing_keys(), clock(), RandomIds(), check_proof())
+    return IssueToken(
+        {
+            "client_credentials": ClientCredentials(authenticate_client(), make),
+            "refresh_token": RefreshTokens(clients(), api_keys(), make),
+        }
+    )
+
+
+def exchange_refresh_token() -> RefreshTokens:
+    """POST /v1/auth."""
+    make = MakeToken(signing_keys(), clock(), RandomIds(), check_proof())
+    return RefreshTokens(clients(), api_keys(), make)
+
+
+def managed_services() -> ManagedServices:
+    """Which services a caller manages."""
+    return ManagedServices(clients(), managers(), teams())
+
+
+def create_key() -> CreateKey:
+    """POST /services/{serviceId}/keys."""
+    return CreateKey(managed_services(), api_keys(), clock(), RandomIds())
+
+
+def manage_keys() -> ManageKeys:
+    """The keys of a service that are there."""
+    return ManageKeys(managed_services(), api_keys(), clock())
+
+
+def hand_over() -> HandOver:
+    """The managers of a service."""
+    return HandOver(managed_services(), managers(), users(), teams())
 
 
 def authenticate_client() -> AuthenticateClient:

@@ -38,6 +38,7 @@ class CatalogClients:
             needs_proof=found.dpop_required,
             subject_dn=found.tls_client_auth_subject_dn,
             needs_certificate=found.certificate_bound,
+            is_service=found.service is not None,
             is_broker=found.service is not None and found.service.kind == "broker",
             jwks=found.jwks,
             jwks_uri=found.jwks_uri,

@@ -1,0 +1,83 @@
+"""POST /v1/auth: an API key's refresh token for an access token and the next one (seed 002)."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from headrace.audit.model import Action
+from headrace.identity.documents import ExchangedDocument, TokenErrorDocument
+from headrace.identity.issuing import Asked
+from headrace.identity.mutual_tls import certificate_of
+from headrace.identity.oauth import SentRequest, TokenRefused
+from headrace.kernel.errors import BodyTooLarge, InvalidRequest, Unavailable, ValidationFailed
+from headrace.runtime import identity
+from headrace.runtime.api import Call, Reply, Route
+from headrace.runtime.settings import settings
+from headrace.runtime.wiring import prepare
+
+
+class ExchangeRefreshToken(BaseModel):
+    """The refresh token that was given out last."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        title="ExchangeRefreshToken",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    refresh_token: Annotated[str, Field(min_length=1, max_length=256)] = Field(
+        alias="refreshToken", description="It is of no use afterwards", repr=False
+    )
+
+
+route = Route(
+    "POST",
+    "/v1/auth",
+    "Exchange a refresh token",
+    tag="identity",
+    action=Action.REFRESH,
+    body=ExchangeRefreshToken,
+    request_headers={
+        "DPoP": "A proof of a key of yours, to bind the tokens to it (RFC 9449)",
+        "Idempotency-Key": "A random key of your own: with it, the exchange can be repeated",
+    },
+    replies={200: ExchangedDocument, 400: TokenErrorDocument},
+    errors=(InvalidRequest, BodyTooLarge, ValidationFailed, Unavailable),
+)
+
+prepare(identity.exchange_refresh_token)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Answers the tokens; a refusal is written as that of the token endpoint."""
+    sent: ExchangeRefreshToken = call.body
+    asked = Asked(
+        SentRequest(
+            "",
+            None,
+            b"",
+            call.every("dpop"),
+            f"{call.base_url}{route.path}",
+            certificate_of(call.context),
+        ),
+        str(call.context.get("identity", {}).get("sourceIp", "")),
+        call.base_url,
+        settings().audience,
+        {"refresh_token": sent.refresh_token},
+        call.idempotency_key,
+    )
+    try:
+        given = identity.exchange_refresh_token()(asked)
+    except TokenRefused as refused:
+        return Reply(400, refused.document())
+    document = ExchangedDocument(
+        status="ACTIVE",
+        authToken=given.access_token,
+        refreshToken=str(given.refresh_token),
+        expiresIn=given.expires_in,
+    )
+    return Reply(200, document, caller=given.caller)
