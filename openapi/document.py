@@ -20,7 +20,6 @@ from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
 
 PRODUCTS: Mapping[str, str] = {
     "identity": "Access tokens, and what is needed to verify them.",
-    "services": "External services that you manage: their API keys and managers.",
     "consents": "Whose data you may see: accounts that share with a service or an organisation.",
     "exports": "What you may export, and exporting it.",
     "reference": "This description.",

@@ -40,7 +40,7 @@ route = Route(
     "/services/{serviceId}/keys",
     "Make an API key of a service that you manage",
     scope=Scope.SERVICES_MANAGE,
-    tag="services",
+    tag="identity",
     action=Action.GRANT,
     body=CreateApiKey,
     replies={201: CreatedKeyDocument},

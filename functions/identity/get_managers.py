@@ -11,7 +11,7 @@ route = Route(
     "/services/{serviceId}/managers",
     "Who manages a service that you manage",
     scope=Scope.SERVICES_MANAGE,
-    tag="services",
+    tag="identity",
     replies={200: ManagersView},
     errors=(NotFound,),
 )

@@ -11,7 +11,7 @@ route = Route(
     "/services/{serviceId}/keys",
     "The API keys of a service that you manage",
     scope=Scope.SERVICES_MANAGE,
-    tag="services",
+    tag="identity",
     replies={200: KeyList},
     errors=(NotFound,),
 )

@@ -11,7 +11,7 @@ route = Route(
     "/services/{serviceId}/keys/{keyId}",
     "Revoke an API key of a service that you manage",
     scope=Scope.SERVICES_MANAGE,
-    tag="services",
+    tag="identity",
     action=Action.REVOKE,
     replies={204: None},
     errors=(NotFound, Conflict),

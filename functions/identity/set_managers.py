@@ -38,7 +38,7 @@ route = Route(
     "/services/{serviceId}/managers",
     "Hand the management of a service over",
     scope=Scope.SERVICES_MANAGE,
-    tag="services",
+    tag="identity",
     action=Action.GRANT,
     body=SetManagers,
     replies={200: ManagersView},
