@@ -24,10 +24,16 @@ from headrace.adapters.dynamodb.audit_trail import DynamoTrail
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.certificates import DynamoCertificates
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
+from headrace.adapters.dynamodb.consents import (
+    DynamoAccounts,
+    DynamoConsents,
+    DynamoOrganisations,
+)
 from headrace.adapters.dynamodb.handovers import DynamoHandovers
 from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
+from headrace.adapters.dynamodb.services import CatalogServices
 from headrace.adapters.dynamodb.statistics import DynamoStatistics
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
@@ -173,6 +179,22 @@ class Deployment:
     def public_url(self) -> str:
         """The URL that clients use. Raises DeploymentNotFound."""
         return self._output("PublicUrl").rstrip("/")
+
+    def accounts(self) -> DynamoAccounts:
+        """The account holders."""
+        return DynamoAccounts(self._table("ConsentsTableName"))
+
+    def organisations(self) -> DynamoOrganisations:
+        """The organisations."""
+        return DynamoOrganisations(self._table("ConsentsTableName"))
+
+    def consents(self) -> DynamoConsents:
+        """Who shares with whom."""
+        return DynamoConsents(self._table("ConsentsTableName"))
+
+    def services(self) -> CatalogServices:
+        """The services of the published catalog."""
+        return CatalogServices(self._table("CatalogTableName"))
 
     def certificates(self) -> DynamoCertificates:
         """The certificate authority's certificate, and those that it issued."""

@@ -36,6 +36,7 @@ from headrace_admin.authority import ca
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import EXIT_CODES, Exit, Printer, finished
 from headrace_admin.people import role, team, user
+from headrace_admin.sharing import account, consent, membership, organisation
 from headrace_admin.target import AWS, Target
 
 _EPILOGUE = "Exit codes:\n\n" + "\n".join(
@@ -62,6 +63,10 @@ app.command(ca)
 app.command(role)
 app.command(user)
 app.command(team)
+app.command(account)
+app.command(organisation)
+app.command(consent)
+app.command(membership)
 app.command(webhook)
 app.command(operations)
 app.command(audit)

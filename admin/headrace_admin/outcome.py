@@ -15,7 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from headrace.catalog.model import CatalogRefused
-from headrace.kernel.errors import Conflict, HeadraceError, InvalidRequest, NotFound
+from headrace.kernel.errors import (
+    Conflict,
+    HeadraceError,
+    InvalidRequest,
+    NotFound,
+    ValidationFailed,
+)
 from headrace_admin.deployment import DeploymentNotFound, explained
 
 
@@ -37,8 +43,8 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.USAGE: "wrong usage: an option, an unknown deployment",
     Exit.NOT_FOUND: "no such version, client, secret, user, role, team, operation or source",
     Exit.CONFLICT: "somebody changed it at the same moment, a client has two secrets already, a "
-    "user's name is taken, a role is somebody's, or a source's database has no place for a change "
-    "log, or none",
+    "user's name is taken, a role is somebody's, a consent's state does not allow it, or a "
+    "source's database has no place for a change log, or none",
     Exit.UNAVAILABLE: "AWS or a source did not answer, or refused",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }
@@ -47,6 +53,7 @@ _EXITS: tuple[tuple[type[HeadraceError], Exit], ...] = (
     (CatalogRefused, Exit.REFUSED),
     (DeploymentNotFound, Exit.USAGE),
     (InvalidRequest, Exit.USAGE),
+    (ValidationFailed, Exit.USAGE),
     (NotFound, Exit.NOT_FOUND),
     (Conflict, Exit.CONFLICT),
 )

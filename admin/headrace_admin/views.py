@@ -13,6 +13,8 @@ from headrace.adapters.postgresql.change_log import NotCapturable
 from headrace.audit.model import Action, Day, Event, Failing
 from headrace.catalog import document
 from headrace.catalog.model import Catalog, Client, Publication
+from headrace.consents.model import AccountHolder, Consent, Organisation
+from headrace.consents.views import ConsentView
 from headrace.exports.model import Job, Operation
 from headrace.exports.schedules import Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
@@ -568,6 +570,61 @@ def print_roles(out: Console, roles: Sequence[Role]) -> None:
         for role in roles
     ]
     _print_grid(out, ("role", "may log in", "permissions"), rows)
+
+
+def account_json(holder: AccountHolder) -> Json:
+    """An account holder."""
+    return {
+        "tenant": holder.tenant,
+        "account": holder.account_id,
+        "registeredAt": rfc3339(holder.registered_at),
+        "registeredBy": holder.registered_by,
+    }
+
+
+def print_accounts(out: Console, holders: Sequence[AccountHolder]) -> None:
+    """Account holders, a line each."""
+    rows = [(one.account_id, one.registered_by, _when(one.registered_at)) for one in holders]
+    _print_grid(out, ("account", "registered by", "since"), rows)
+
+
+def organisation_json(organisation: Organisation) -> Json:
+    """An organisation."""
+    return {
+        "tenant": organisation.tenant,
+        "organisation": organisation.organisation_id,
+        "name": organisation.name,
+        "registeredAt": rfc3339(organisation.registered_at),
+    }
+
+
+def print_organisations(out: Console, organisations: Sequence[Organisation]) -> None:
+    """Organisations, a line each."""
+    rows = [(one.organisation_id, one.name, _when(one.registered_at)) for one in organisations]
+    _print_grid(out, ("organisation", "name", "since"), rows)
+
+
+def consent_json(consent: Consent, now: datetime) -> Json:
+    """A consent as it stands now."""
+    shown: Json = as_json(ConsentView.of(consent, now))
+    return {"tenant": consent.tenant, **shown, "changedBy": consent.changed_by}
+
+
+def print_consents(out: Console, consents: Sequence[Consent], now: datetime) -> None:
+    """Consents as they stand now, a line each."""
+    rows = [
+        (
+            one.party,
+            f"{one.audience.kind} {one.audience.audience_id}",
+            str(one.state_at(now)),
+            "yes" if one.shares_at(now) else "no",
+            _when(one.validity.begins),
+            "" if one.validity.ends is None else _when(one.validity.ends),
+            one.changed_by,
+        )
+        for one in consents
+    ]
+    _print_grid(out, ("who", "shares with", "state", "now", "from", "to", "changed by"), rows)
 
 
 def user_json(user: User) -> Json:

@@ -37,7 +37,20 @@ def test_a_command_of_the_docs_parses(command: str) -> None:
 
 def test_the_docs_show_every_command() -> None:
     text = (DOCS / "admin.md").read_text()
-    for group in ("catalog", "client", "ca", "role", "user", "team", "operations", "source"):
+    for group in (
+        "catalog",
+        "client",
+        "ca",
+        "role",
+        "user",
+        "team",
+        "account",
+        "organisation",
+        "consent",
+        "membership",
+        "operations",
+        "source",
+    ):
         for name in app[group]:
             if not name.startswith("-"):
                 assert f"headrace-admin {group} {name}" in text
