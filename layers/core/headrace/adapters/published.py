@@ -28,8 +28,8 @@ def as_published(found: Iterable[SourceColumn], table: Table) -> dict[str, Sourc
         if promised != (now.type, now.precision, now.scale, now.text_of):
             what = f"The type of {table.name}.{column.name} has changed in the source"
             raise _changed(what, table, column=column.name)
-    for row_filter in table.filters:
-        if row_filter.column not in columns:
+    for name in table.scope_columns:
+        if name not in columns:
             raise _changed(
                 f"The source lacks a column that rows of {table.name} are told by", table
             )

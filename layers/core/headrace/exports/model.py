@@ -73,6 +73,66 @@ class RowFilter:
 
 
 @dataclass(frozen=True)
+class AccountColumn:
+    """The source's column that says whose a row is; only tables of services have one.
+
+    A service gets the rows of accounts that share with it, told by the column's value as text.
+    ``with_public``: rows without an account (NULL) as well.
+    """
+
+    name: str
+    type: ColumnType
+    with_public: bool = False
+
+
+def mark_of(accounts: Sequence[str]) -> str:
+    """A name for these accounts (sorted): that of others is another one."""
+    text = json.dumps(list(accounts), separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+_MARK = "~"
+"""Between a source's version and the mark of the accounts that were read at it; no version of a
+source has it."""
+
+
+def marked(version: str, mark: str) -> str:
+    """The version that data stands at which was read at ``version``, of the accounts of ``mark``.
+
+    The same version of a source shows other rows when others share: to go on from it, one must
+    know which.
+    """
+    return f"{version}{_MARK}{mark}"
+
+
+def unmarked(version: str) -> tuple[str, str | None]:
+    """The source's version, and the mark of the accounts if there is one."""
+    source, sign, mark = version.rpartition(_MARK)
+    return (source, mark) if sign else (version, None)
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """The accounts whose rows a service gets, sorted.
+
+    ``before``: those whose rows it got at the version that an increment begins at.
+    """
+
+    accounts: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """Those that began to share since."""
+        return tuple(sorted({*self.accounts} - {*self.before}))
+
+    @property
+    def ended(self) -> tuple[str, ...]:
+        """Those that share no more."""
+        return tuple(sorted({*self.before} - {*self.accounts}))
+
+
+@dataclass(frozen=True)
 class Table:
     """A configured table. ``source`` is ``schema.table``; ``primary_key`` are public names.
 
@@ -80,6 +140,8 @@ class Table:
     apostrophe. By default they are data like all other (RFC 4180 knows no formulas).
     ``ordered``: rows come in the order of the primary key, as the source compares its values.
     ``schema_version`` rises by one with each publication that changes ``schema_hash``.
+    ``account`` says whose rows they are, where a service gets only some; ``shared``, which is not
+    part of what is published, whose it gets in one operation: where nothing says so, nobody's.
     """
 
     name: str
@@ -91,6 +153,23 @@ class Table:
     escape_formulas: bool = False
     ordered: bool = False
     schema_version: int = 1
+    account: AccountColumn | None = None
+    shared: SharedRows | None = None
+
+    @property
+    def whose(self) -> SharedRows:
+        """The accounts whose rows are meant; only where there is an account column."""
+        return self.shared or SharedRows()
+
+    def told_version(self, version: str) -> str:
+        """What a caller is told of a version of the source that the table was read at."""
+        return version if self.shared is None else marked(version, mark_of(self.shared.accounts))
+
+    @property
+    def scope_columns(self) -> frozenset[str]:
+        """The source's columns by which rows are chosen."""
+        names = {one.column for one in self.filters}
+        return frozenset(names | ({self.account.name} if self.account else set()))
 
     @property
     def read_columns(self) -> tuple[Column, ...]:
@@ -105,13 +184,16 @@ class Table:
         """SHA-256 (hex) over all that decides which rows and values callers get of it.
 
         Increments cannot go on where it has changed: rows that did not change would be missing.
+        Which accounts share is no part of it: an increment tells what changes with that.
         """
-        grant = [
+        grant: list[object] = [
             self.schema_hash,
             self.source,
             [column.source for column in self.columns],
             sorted([one.column, sorted(map(repr, one.values))] for one in self.filters),
         ]
+        if self.account is not None:
+            grant.append([self.account.name, self.account.with_public])
         text = json.dumps(grant, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -173,6 +255,8 @@ class Configuration:
     tables: tuple[Table, ...]
     snapshot: SnapshotScope = SnapshotScope.JOB
     resync: Resync = Resync.REFUSE
+    by_consent: bool = False
+    """Is it a service's: of rows that belong to accounts it gets those of accounts that share."""
 
     def table(self, name: str) -> Table:
         """The table with this public name. Raises NotFound."""

@@ -72,7 +72,7 @@ def wanted(
                     table.source, NotCapturable(table.source, "no primary key is configured")
                 )
                 continue
-            scope = {row_filter.column for row_filter in table.filters}
+            scope = {*table.scope_columns}
             columns = {*by_name.values(), *scope}
             known = tables.get(table.source)
             if known is not None and set(known.key) != set(key):

@@ -6,7 +6,9 @@ So a change that a long transaction commits late is told by the first version th
 by no other, whatever the order in which others wrote meanwhile.
 
 Per key, the log says how it stood before (was there a row, and did it pass the row filters), and
-the table itself how it stands now.
+the table itself how it stands now. Where rows are told by account, they passed if their account
+shared then, and pass if it shares now: of accounts that began or ceased to share, the table itself
+has the rows that nobody touched.
 """
 
 import logging
@@ -25,6 +27,7 @@ from headrace.adapters.postgresql.planning import listed
 from headrace.adapters.postgresql.reading import Rows, process_of, reading_engine, told_apart
 from headrace.adapters.postgresql.relations import (
     Relation,
+    account_condition,
     condition,
     key_columns,
     relation_of,
@@ -184,7 +187,7 @@ def _capture_of(connection: Connection, table: Table, relation: Relation) -> _Ca
         collations,
     )
     needed = {column.source for column in table.columns}
-    scope = {row_filter.column for row_filter in table.filters}
+    scope = table.scope_columns
     if set(key) != set(capture.key) or not needed <= {*capture.columns}:
         return f"What changes in {table.name} is recorded for other columns than are configured."
     if not scope <= {*capture.scope}:
@@ -339,7 +342,7 @@ class PostgresqlChanges:
             ]
             chunks = iter(lists[0])
             if file_format is FileFormat.JSON:
-                chunks = framed_lists(version, map(iter, lists))
+                chunks = framed_lists(table.told_version(version), map(iter, lists))
             chunks = self._to_the_end(chunks, source, before, table)
             if file_format is not FileFormat.PARQUET:
                 chunks = compressed(chunks, compression)
@@ -443,11 +446,17 @@ def _changes(
     keys = ", ".join(f"{value} AS {name}" for name, value in logged.values())
     names = ", ".join(name for name, _ in logged.values())
     joined = " AND ".join(f"r.{identifier(of)} = n.{name}" for of, (name, _) in logged.items())
+
+    def logged_as(of: str) -> str:
+        return f"(l.before)[{capture.scope.index(of) + 1}]"
+
     passed = _all(
-        condition(one, relation, f"(l.before)[{capture.scope.index(one.column) + 1}]")
-        for one in table.filters
+        [condition(one, relation, logged_as(one.column)) for one in table.filters]
+        + _of_accounts(table, relation, logged_as, before=True)
     )
-    chosen = _all(condition(one, relation, f"r.{identifier(one.column)}") for one in table.filters)
+    filtered = [condition(one, relation, f"r.{identifier(one.column)}") for one in table.filters]
+    in_the_row = partial(_of_accounts, table, relation, lambda of: f"r.{identifier(of)}")
+    chosen = _all([*filtered, *in_the_row()])
     sources = [column.source for column in table.read_columns]
     mask = mask_of(capture.columns, sources)
     none = mask_of(capture.columns, ())
@@ -461,6 +470,20 @@ def _changes(
         + f"END AS {identifier(source)}"
         for place, source in enumerate(sources)
     )
+    moved = ""
+    turned = _turned(table, relation)
+    if turned is not None:
+        # Whose account began or ceased to share, and of which the log has nothing.
+        own = ", ".join(
+            f"r.{identifier(of)}::{relation.columns[of].compared_as} AS {name}"
+            for of, (name, _) in logged.items()
+        )
+        passed_before = _all(in_the_row(before=True))
+        moved = f"""
+    UNION ALL
+    SELECT {own}, {read}, coalesce({chosen}, false), coalesce({passed_before}, false), false
+    FROM {relation.sql.removesuffix(" AS t")} AS r
+    WHERE {_all([*filtered, turned])} AND NOT EXISTS (SELECT FROM net n WHERE {joined})"""  # noqa: S608
     change = _change_name(table)
     only = f" WHERE t.{change} = {literal(kind)}" if kind is not None else ""
     order = f" ORDER BY {listed(key)}" if table.ordered else ""
@@ -482,9 +505,9 @@ def _changes(
            bool_or(op <> 'U' OR (changed & {mask}) <> {none}) AS seen
     FROM span GROUP BY {names}
 ), judged AS (
-    SELECT n.*, {read}, {_is_there(key)} AND coalesce({chosen}, false) AS is_now,
-           {_is_there(key)}::int + n.gone > 0 AND n.passed AS was
-    FROM net n LEFT JOIN {relation.sql.removesuffix(" AS t")} AS r ON {joined}
+    SELECT {names}, {read}, {_is_there(key)} AND coalesce({chosen}, false) AS is_now,
+           {_is_there(key)}::int + n.gone > 0 AND n.passed AS was, n.seen
+    FROM net n LEFT JOIN {relation.sql.removesuffix(" AS t")} AS r ON {joined}{moved}
 )
 SELECT {cells} FROM (
     SELECT CASE WHEN NOT j.is_now THEN 'deleted' WHEN j.was THEN 'updated'
@@ -497,6 +520,29 @@ SELECT {cells} FROM (
 
 def _all(conditions: Iterable[str]) -> str:
     return "(" + (" AND ".join(conditions) or "true") + ")"
+
+
+def _of_accounts(
+    table: Table, relation: Relation, named: Callable[[str], str], *, before: bool = False
+) -> list[str]:
+    """That a row belongs to an account that shares, or that shared before; as a condition if any.
+
+    ``named``: SQL of the account column.
+    """
+    if table.account is None:
+        return []
+    accounts = table.whose.before if before else table.whose.accounts
+    return [account_condition(table, relation, named(table.account.name), accounts)]
+
+
+def _turned(table: Table, relation: Relation) -> str | None:
+    """That a row of ``r`` belongs to an account that shares now or did before, not both."""
+    whose = table.whose
+    turned = sorted({*whose.begun, *whose.ended})
+    if table.account is None or not turned:
+        return None
+    source = f"r.{identifier(table.account.name)}"
+    return account_condition(table, relation, source, turned, public=False)
 
 
 def _is_there(key: Sequence[PgColumn]) -> str:

@@ -1,7 +1,9 @@
 """What the server's catalog says of tables, views and foreign tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from psycopg import sql
 
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.types import PgColumn, PgType, column_of
@@ -96,10 +98,14 @@ def key_columns(table: Table, relation: Relation) -> tuple[PgColumn, ...]:
 
 def conditions(table: Table, relation: Relation) -> list[str]:
     """The table's filters as SQL. A COPY takes no parameters, so values are literals."""
-    return [
+    found = [
         condition(row_filter, relation, identifier(row_filter.column))
         for row_filter in table.filters
     ]
+    if table.account is not None:
+        source = identifier(table.account.name)
+        found.append(account_condition(table, relation, source, table.whose.accounts))
+    return found
 
 
 def condition(row_filter: RowFilter, relation: Relation, source: str) -> str:
@@ -112,6 +118,38 @@ def condition(row_filter: RowFilter, relation: Relation, source: str) -> str:
     source = f"{source}::{kind}"
     values = ", ".join(_value(value, kind) for value in row_filter.values)
     return f"{source} IN ({values})"
+
+
+def account_condition(
+    table: Table,
+    relation: Relation,
+    source: str,
+    accounts: Sequence[str],
+    *,
+    public: bool = True,
+) -> str:
+    """That a row belongs to one of the accounts, or to none where such rows are ``public``.
+
+    ``source``: SQL of the account column, or of a text that the server wrote of it. The accounts
+    are hashed once, and each row looked up: both arms of an OR would have it look through them all
+    where their hash is larger than work_mem, so what is NULL is looked up as well.
+    """
+    if table.account is None:
+        return "true"
+    with_public = public and table.account.with_public
+    if not accounts:
+        return f"{source} IS NULL" if with_public else "false"
+    column = relation.columns[table.account.name]
+    kind = "text" if column.is_carried_as_text else column.compared_as
+    text = f'{source}::{kind}::text COLLATE "C"'
+    sought = [f"={account}" for account in accounts]
+    if with_public:
+        sought.append("-")
+        text = f"CASE WHEN {source} IS NULL THEN '-' ELSE '=' || {text} END"
+    else:
+        text = f"'=' || {text}"
+    texts = sql.Literal(sought).as_string(None)
+    return f"({text}) IN (SELECT unnest({texts}::text[]))"
 
 
 def _value(value: str | int | bool, kind: str) -> str:

@@ -28,10 +28,15 @@ updated    a row that came since, whose key was there with other values (by ``fi
 deleted    a key that was there, occurs in the deletions, and is there no longer
 =========  ================================================================================
 
-"There" is after the table's filters, at either version, so a row that leaves them is deleted. What
-is held in memory is the keys that occur in the deletions, and a fingerprint of each row that was;
-if there are more than ``keys_at_once``, they are taken in as many passes by hash. In the end the
-numbers must add up: rows before, and what was inserted and deleted, make the rows after.
+"There" is after the table's filters, at either version, so a row that leaves them is deleted. Where
+rows are told by account, those that were there are of the accounts that shared then, and those that
+are of the accounts that share now. So rows that nobody touched come and go as well: those of
+accounts that share no more are looked at as if they had been deleted, and those of accounts that
+began to as if they had come since.
+
+What is held in memory is the keys that occur in the deletions, and a fingerprint of each row that
+was; if there are more than ``keys_at_once``, they are taken in as many passes by hash. In the end
+the numbers must add up: rows before, and what was inserted and deleted, make the rows after.
 
 Increments do not span a change of the schema of what is configured. DuckLake gives columns ids: a
 column that was dropped and added again is another one, whatever its name.
@@ -47,6 +52,12 @@ from datetime import datetime
 from typing import Any
 
 from headrace.adapters.published import as_published
+from headrace.adapters.warehouse.accounts import (
+    SHARED,
+    load_accounts,
+    make_accounts,
+    of_accounts,
+)
 from headrace.adapters.warehouse.change_documents import (
     CHANGE_COLUMN,
     Change,
@@ -77,6 +88,7 @@ from headrace.exports.model import (
     ChangeWindow,
     Compression,
     FileFormat,
+    SharedRows,
     Source,
     Table,
     VersionPlace,
@@ -128,7 +140,7 @@ class DuckLakeChanges:
         if before is None or after is None or before.table_id != after.table_id:
             return "The table was created since, or another was put in its place."
         names = [column.source for column in table.columns]
-        for name in [*names, *(row_filter.column for row_filter in table.filters)]:
+        for name in [*names, *sorted(table.scope_columns)]:
             if before.columns.get(name) != after.columns.get(name):
                 return "A column of the table was added, put in another's place, or altered since."
         return None
@@ -293,6 +305,9 @@ class _Layout:
 
 # --- what is asked of the engine ------------------------------------------------------------------
 
+_BEFORE, _BEGUN, _ENDED = "accounts_before", "accounts_begun", "accounts_ended"
+"""Temporary tables of accounts: that shared at the first version, and that did only then or now."""
+
 
 @dataclass(frozen=True)
 class _Query:
@@ -331,6 +346,9 @@ class _Span:
             mark += "#"
         self._marked = tuple(identifier(f"{mark}{number}") for number in range(len(self._keys)))
         self._print = identifier(f"{mark}print")
+        self._began = self._ended = False
+        if self.table.account is not None:
+            self._load(self.table.whose)
         self._fingerprint = fingerprint(
             tuple(
                 self.columns[column.source]
@@ -348,7 +366,7 @@ class _Span:
             return
         self._prepared = None
         yield from self._touch(number)
-        was = self._rows(self._before, [])
+        was = self._rows(self._before, [], _BEFORE)
         yield from self._make(
             "was",
             f"SELECT {self._key}, {self._fingerprint} AS {self._print} FROM ({was.text}) AS t "
@@ -398,7 +416,7 @@ class _Span:
 
     def check(self) -> Iterator[bytes]:
         """Raises ResyncRequired if what was told does not add up; empty chunks while it counts."""
-        before, now = self._rows(self._before, []), self._rows(self._now, [])
+        before, now = self._rows(self._before, [], _BEFORE), self._rows(self._now, [])
         counted = yield from self._ask(
             f"SELECT (SELECT count(*) FROM ({before.text})), (SELECT count(*) FROM ({now.text}))",
             before.parameters + now.parameters,
@@ -410,6 +428,25 @@ class _Span:
                 "not unique. Start a full export, and go on from its version.",
                 tables=[{"table": self.table.name, "reason": "Its changes do not add up."}],
             )
+
+    def _load(self, whose: SharedRows) -> None:
+        connection = self.reader.connection
+        load_accounts(connection, self.table)
+        make_accounts(connection, _BEFORE, whose.before)
+        make_accounts(connection, _BEGUN, whose.begun)
+        make_accounts(connection, _ENDED, whose.ended)
+        self._began, self._ended = bool(whose.begun), bool(whose.ended)
+
+    @property
+    def _went(self) -> _Query:
+        """The keys of rows that went since, or whose account shares no more."""
+        keys = f"SELECT {self._key} FROM {self.deletions}"
+        if not self._ended:
+            return _Query(keys, [])
+        ended = self._rows(self._before, [], _ENDED, public=False)
+        return _Query(
+            f"{keys} UNION ALL SELECT {self._key} FROM ({ended.text}) AS t", ended.parameters
+        )
 
     @property
     def deletions(self) -> str:
@@ -444,14 +481,16 @@ class _Span:
             for key, marked in zip(self._keys, self._marked, strict=True)
         )
 
-    def _within(self, number: int) -> list[str]:
-        """The condition of a pass."""
-        keys = ", ".join(map(identifier, self._keys))
+    def _within(self, number: int, names: Sequence[str] | None = None) -> list[str]:
+        """The condition of a pass, on the key by its own names or by these."""
+        keys = ", ".join(names or map(identifier, self._keys))
         return [] if self.passes == 1 else [f"hash({keys}) % {self.passes} = {number}"]
 
-    def _rows(self, relation: str, conditions: list[str]) -> _Query:
-        """The rows of the table that pass its filters."""
-        conditions = list(conditions)
+    def _rows(
+        self, relation: str, conditions: list[str], whose: str = SHARED, *, public: bool = True
+    ) -> _Query:
+        """The rows of the table that pass its filters; ``whose``: of the accounts in that table."""
+        conditions = [*conditions, *of_accounts(self.table, whose, public=public)]
         parameters: list[object] = []
         for row_filter in self.table.filters:
             conditions.append(condition(row_filter, self.columns[row_filter.column]))
@@ -466,23 +505,29 @@ class _Span:
             Change.INSERTED: f"k.{self._print} IS NULL",
             Change.UPDATED: f"k.{self._print} <> {self._fingerprint}",
         }
-        rows = self._rows(self._now, [f"snapshot_id > {self.since}", *self._within(number)])
+        since = f"snapshot_id > {self.since}"
+        if self._began:
+            (begun,) = of_accounts(self.table, _BEGUN, public=False)
+            since = f"({since} OR {begun})"
+        rows = self._rows(self._now, [since, *self._within(number)])
         text = f"({rows.text}) AS t LEFT JOIN was AS k ON {self._same_key} WHERE {differs[change]}"
         return _Query(text, rows.parameters)
 
     def _touch(self, number: int) -> Iterator[bytes]:
-        """The keys that occur in the deletions, more than once perhaps."""
-        touched = f"SELECT {self._key} FROM {self.deletions}"
+        """The keys that occur in what went, more than once perhaps."""
+        went = self._went
         most = self.keys_at_once
         if most is not None and self.passes == 1:
-            yield from self._make("touched", f"{touched} LIMIT {most + 1}", [])
+            yield from self._make(
+                "touched", f"SELECT * FROM ({went.text}) LIMIT {most + 1}", went.parameters
+            )
             row = yield from self._ask("SELECT count(*) FROM touched", [])
             if row[0] <= most:
                 return
-            row = yield from self._ask(f"SELECT count(*) FROM {self.deletions}", [])
+            row = yield from self._ask(f"SELECT count(*) FROM ({went.text})", went.parameters)
             self.passes = math.ceil(row[0] / most)
-        where = "".join(f" WHERE {one}" for one in self._within(number))
-        yield from self._make("touched", touched + where, [])
+        where = "".join(f" WHERE {one}" for one in self._within(number, self._marked))
+        yield from self._make("touched", f"SELECT * FROM ({went.text}){where}", went.parameters)
 
     def _check_unique(self) -> Iterator[bytes]:
         row = yield from self._ask(
@@ -546,7 +591,7 @@ class _ChangeStream:
                 yield from self._copied(None)
             case FileFormat.JSON:
                 lists = (self._copied(change) for change in Change)
-                framed = framed_lists(self._version, lists)
+                framed = framed_lists(self._span.table.told_version(self._version), lists)
                 yield from compressed(framed, self._compression)
             case _:
                 yield from compressed(self._copied(None), self._compression)

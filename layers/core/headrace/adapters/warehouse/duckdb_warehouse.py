@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from headrace.adapters.published import as_published
 from headrace.adapters.warehouse import sources
+from headrace.adapters.warehouse.accounts import load_accounts, of_accounts
 from headrace.adapters.warehouse.engine import Limits, identifier
 from headrace.adapters.warehouse.sources import (
     LAST_POSITION,
@@ -123,6 +124,7 @@ class DuckdbWarehouse:
         with opened(source, version, self.limits) as reader:
             for table in tables:
                 columns = _columns(reader, table)
+                load_accounts(reader.connection, table)
                 query = _query("count(*)", reader.scans(table.source, None), table, columns)
                 row = reader.connection.execute(query.text, query.parameters).fetchone()
                 counts.append(int(row[0]) if row else 0)
@@ -149,6 +151,7 @@ class DuckdbWarehouse:
             max_ranges = 1  # positions are not in the order of the key
         with opened(source, version, self.limits) as reader:
             columns = _columns(reader, table)
+            load_accounts(reader.connection, table)
             buckets = _count_by_position(reader, table, columns)
             rows = sum(bucket.rows for bucket in buckets)
             if not rows:
@@ -194,9 +197,12 @@ class DuckdbWarehouse:
                 (pipe.path,),
                 # Only without can the engine bound a row group by its bytes.
                 ordered=table.ordered or file_format is not FileFormat.PARQUET,
+                # Rows are looked up among accounts, which must not be done the other way round.
+                joins=table.account is not None,
             ) as reader,
         ):
             columns = _columns(reader, table)
+            load_accounts(reader.connection, table)
             scans = reader.scans(table.source, row_range)
             query = _query(
                 select_list(fields_of(table, columns), file_format), scans, table, columns
@@ -258,7 +264,10 @@ def _columns(reader: OpenSource, table: Table) -> dict[str, SourceColumn]:
 def _query(
     select: str, scans: tuple[Scan, ...], table: Table, columns: dict[str, SourceColumn]
 ) -> _Query:
-    """SELECT from all scans, one behind the other, with the table's filters on each."""
+    """SELECT from all scans, one behind the other, with the table's filters on each.
+
+    Where rows are told by account, the accounts must have been loaded.
+    """
     texts: list[str] = []
     parameters: list[object] = []
     for scan in scans:
@@ -266,6 +275,7 @@ def _query(
         for row_filter in table.filters:
             conditions.append(condition(row_filter, columns[row_filter.column]))
             parameters.extend(row_filter.values)
+        conditions += of_accounts(table)
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         # All pieces are SQL of ours: names quoted, values bound.
         texts.append(f"SELECT {select} FROM {scan.relation} AS t{where}")  # noqa: S608
