@@ -18,6 +18,7 @@ from headrace.adapters.dynamodb.source_slots import DynamoSourceSlots
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
 from headrace.adapters.kms.seal import KmsSeal
+from headrace.adapters.s3.account_lists import S3AccountLists
 from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.exports import extraction, usecases
@@ -33,6 +34,7 @@ from headrace.exports.model import (
     SyncStanding,
 )
 from headrace.exports.outbox import SweepDeliveries
+from headrace.exports.row_access import RowAccess
 from headrace.exports.slots import Slots
 from headrace.exports.snapshots import Snapshots
 from headrace.exports.webhooks import Delivery
@@ -44,6 +46,7 @@ from tests.fakes import (
     FakeConfigurations,
     FakeCourier,
     FakeDeliveryRuns,
+    FakeSharing,
     FakeWarehouse,
     FakeWorkflows,
 )
@@ -117,8 +120,16 @@ class World:
         self.webhook_secrets = DynamoWebhookSecrets(secrets, seal)
         self.baselines = DynamoBaselines(table)
         self.export = usecases.Export(self.configurations, self.operations, self.clock)
+        self.sharing = FakeSharing(self.clock)
+        lists = S3AccountLists(self.clients["s3"], BUCKET, self.key_id)
+        self.access = RowAccess(self.sharing, lists, self.clock)
         self.extraction = extraction.Extraction(
-            self.configurations, self.operations, self.files, self.clock, self.limits
+            self.configurations,
+            self.operations,
+            self.files,
+            self.clock,
+            self.limits,
+            self.access,
         )
         self.slots = Slots(DynamoSourceSlots(table), self.clock, pause=self.pass_time)
         self.snapshots = Snapshots(self.operations, self.clock, pause=self.pass_time)
@@ -191,7 +202,9 @@ class World:
 
     def link(self, job_id: str, **changes: Any) -> str:
         """The link to a job's document."""
-        return usecases.DownloadJob(self.export, self.files)(a_caller(**changes), job_id)
+        return usecases.DownloadJob(self.export, self.files, self.access)(
+            a_caller(**changes), job_id
+        )
 
     def used(self) -> int:
         """How much of today's quota is used."""

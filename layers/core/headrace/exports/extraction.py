@@ -30,6 +30,7 @@ from headrace.exports.model import (
     Progress,
     Resync,
     RowRange,
+    SharingSnapshot,
     SliceResult,
     SnapshotScope,
     Source,
@@ -59,11 +60,13 @@ from headrace.exports.ports import (
     Warehouse,
     Workflows,
 )
+from headrace.exports.row_access import WITHDRAWN, RowAccess
 from headrace.exports.slots import Slots
 from headrace.exports.snapshots import Snapshots
 from headrace.exports.usecases import discard_all, discard_unfinished, discard_work
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
+    ConsentWithdrawn,
     Fenced,
     HeadraceError,
     IncrementsUnavailable,
@@ -96,6 +99,7 @@ class Extraction:
     files: Files
     clock: Clock
     limits: Limits
+    access: RowAccess
 
     def operation(self, attempt: Attempt) -> Operation:
         """The operation, if this attempt of it is active. Raises Fenced."""
@@ -129,11 +133,12 @@ class Extraction:
         return source, configuration.table(job.table)
 
     def reading(self, operation: Operation, job: Job) -> tuple[Source, str, Table]:
-        """Where the job's rows are read, at which version, and as which table.
+        """Where the job's rows are read, at which version, and as which table: of whom, too.
 
-        Raises Fenced if they were to be unloaded and are not.
+        Raises Fenced if they were to be unloaded and are not; SyncVersionExpired, ResyncRequired.
         """
         source, table = self.table(operation, job)
+        table = self.access.granted(operation, table)
         if not source.unloads:
             return source, operation.sync_version or "", table
         if job.staging is None:
@@ -183,11 +188,19 @@ class PlanExport:
         """Raises Fenced, Unavailable."""
         operation = self.extraction.operation(attempt)
         if operation.status is Status.SCHEDULED:
+            # Who shares is looked up before the source: rows that were written since are theirs.
+            sharing = self._sharing(operation)
             operation = self.extraction.operations.plan(
-                operation, self._version(operation), self.extraction.clock.now()
+                operation, self._version(operation), self.extraction.clock.now(), sharing
             )
         jobs = [job.job_id for job in operation.jobs if job.status is not Status.SUCCEEDED]
         return PlannedExport(tuple(jobs), operation.held)
+
+    def _sharing(self, operation: Operation) -> SharingSnapshot | None:
+        """Whose rows are read, of a service."""
+        _, configuration = self.extraction.configuration(operation)
+        kms_key = self.extraction.configurations.kms_key(operation.tenant)
+        return self.extraction.access.fixed(operation, configuration, kms_key)
 
     def _version(self, operation: Operation) -> str | None:
         """None: that of the snapshot which is yet to be held."""
@@ -336,12 +349,13 @@ class PlanJob:
                 operation.request.configuration_id,
                 operation.request.entity,
                 since,
+                operation.organisation,
             )
             snapshot = operation.snapshot.name if operation.snapshot else None
             version = operation.sync_version or ""
             try:
                 reason = regranted(baseline, table) or self.changes.resync_reason(
-                    source, since, version, table, snapshot
+                    source, operation.request.source_since, version, table, snapshot
                 )
             except IncrementsUnavailable as error:
                 if configuration.resync is Resync.REFUSE:
@@ -540,7 +554,7 @@ class ExportRange:
             if job.content is Content.CHANGES:
                 return self.changes.stream_changes(
                     source,
-                    request.since or "",
+                    request.source_since,
                     version,
                     table,
                     request.file_format,
@@ -645,6 +659,9 @@ class EndExport:
         extraction, moment = self.extraction, self.extraction.clock.now()
         operation = extraction.operation(attempt)
         status = Status.FAILED if failure else operation.outcome()
+        if status is Status.SUCCEEDED and extraction.access.is_withdrawn(operation):
+            # Its files are handed out to nobody: no data of the client's stands at its version.
+            status, failure = Status.FAILED, Failure(ConsentWithdrawn.code, WITHDRAWN)
         if status is Status.FAILED and failure is None:
             failed = [job for job in operation.jobs if job.status is not Status.SUCCEEDED]
             failure = Failure(
@@ -672,13 +689,14 @@ class EndExport:
         return Baseline(
             configuration_id=operation.request.configuration_id,
             entity=operation.request.entity,
-            version=operation.sync_version,
+            version=operation.told_version or operation.sync_version,
             grants={
                 name: configuration.table(name).grant_hash for name in operation.request.tables
             },
             reached_at=self.extraction.clock.now(),
             operation_id=operation.operation_id,
             kind=operation.kind,
+            organisation=operation.organisation,
         )
 
 

@@ -5,7 +5,7 @@ it before it had any. With each is kept what was granted then: no increment span
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from headrace.exports.model import (
@@ -19,6 +19,8 @@ from headrace.exports.model import (
     SyncStanding,
     Table,
     VersionPlace,
+    mark_of,
+    marked,
 )
 from headrace.exports.ports import Baselines, Changes
 from headrace.exports.usecases import Export, Standing, Starter, chosen, idempotency_of
@@ -84,13 +86,19 @@ class GetSyncVersion:
         tables = chosen(configuration, entity)
         name = configuration.configuration_id
         # Looked up first: what is told as the latest is then never older than the baseline.
-        baseline = increments.baselines.latest(caller.tenant, caller.client_id, name, entity)
+        baseline = increments.baselines.latest(
+            caller.tenant, caller.client_id, name, entity, caller.organisation
+        )
         window = increments.window(version, configuration, tables, None)
+        if configuration.by_consent:
+            # A service that has no data yet has nobody's rows.
+            window = replace(window, latest=marked(window.latest, mark_of(())))
         if baseline is None:
             told = Baseline(
                 configuration_id=name,
                 entity=entity,
                 version=window.latest,
+                organisation=caller.organisation,
                 grants={table.name: table.grant_hash for table in tables},
                 reached_at=export.clock.now(),
             )
@@ -136,7 +144,7 @@ class StartIncrement:
         )
         self._check(caller, version, configuration, tables, request)
         asked = [since, configuration_id, file_format, compression, entity, webhook]
-        key = idempotency_of(idempotency_key, asked)
+        key = idempotency_of(caller, idempotency_key, asked)
         return self.start(caller, version, request, {}, key)
 
     def _check(
@@ -147,12 +155,17 @@ class StartIncrement:
         tables: Sequence[Table],
         request: ExportRequest,
     ) -> None:
-        since = request.since or ""
         baseline = self.increments.baselines.find(
-            caller.tenant, caller.client_id, request.configuration_id, request.entity, since
+            caller.tenant,
+            caller.client_id,
+            request.configuration_id,
+            request.entity,
+            request.since or "",
+            caller.organisation,
         )
         if baseline is None:
             _unknown()
+        since = request.source_since
         window = self.increments.window(catalog_version, configuration, tables, since)
         match window.place:
             case VersionPlace.EXPIRED:

@@ -115,11 +115,13 @@ def unmarked(version: str) -> tuple[str, str | None]:
 class SharedRows:
     """The accounts whose rows a service gets, sorted.
 
-    ``before``: those whose rows it got at the version that an increment begins at.
+    ``before``: those whose rows it got at the version that an increment begins at. ``mark``: that
+    of the accounts, which need not be there where no row is told by account.
     """
 
     accounts: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
+    mark: str = ""
 
     @property
     def begun(self) -> tuple[str, ...]:
@@ -163,7 +165,7 @@ class Table:
 
     def told_version(self, version: str) -> str:
         """What a caller is told of a version of the source that the table was read at."""
-        return version if self.shared is None else marked(version, mark_of(self.shared.accounts))
+        return version if self.shared is None else marked(version, self.shared.mark)
 
     @property
     def scope_columns(self) -> frozenset[str]:
@@ -433,6 +435,11 @@ class ExportRequest:
     def kind(self) -> OperationKind:
         """What is exported."""
         return OperationKind.FULL if self.since is None else OperationKind.INCREMENTAL
+
+    @property
+    def source_since(self) -> str:
+        """The source's version that an increment begins at."""
+        return unmarked(self.since or "")[0]
 
     def file_name(self, table: str) -> str:
         """The name under which a document is downloaded."""
@@ -717,6 +724,16 @@ class Job:
 
 
 @dataclass(frozen=True)
+class SharingSnapshot:
+    """Whose rows an operation of a service reads: a version of who shares (``SharedAccounts``), and
+    the mark of the accounts, by which the list of them is kept.
+    """
+
+    version: str
+    mark: str
+
+
+@dataclass(frozen=True)
 class Occasion:
     """What an operation was started for that nobody called for: a schedule, and its due time."""
 
@@ -729,7 +746,8 @@ class Operation:
     """One request for data, and all that is known of it. ``jobs`` are in the tables' order.
 
     ``held``: all its tables are read in one snapshot, which is ``snapshot`` as soon as a worker
-    holds it; then ``sync_version`` is what it shows, and None before.
+    holds it; then ``sync_version`` is what it shows, and None before. ``organisation``: on whose
+    behalf a data broker has started it. ``sharing``: whose rows it reads, of a service.
     """
 
     operation_id: str
@@ -753,6 +771,8 @@ class Operation:
     seconds_left: int | None = None
     occasion: Occasion | None = None
     deliveries: tuple[Delivery, ...] = ()
+    organisation: str | None = None
+    sharing: SharingSnapshot | None = None
 
     @property
     def kind(self) -> OperationKind:
@@ -821,7 +841,14 @@ class Operation:
     def offered_version(self) -> str | None:
         """The version that a caller may take its data to stand at: only once all of it is there."""
         succeeded = self.status in (Status.SUCCEEDED, Status.EXPIRED)
-        return self.sync_version if succeeded and self._all_succeeded else None
+        return self.told_version if succeeded and self._all_succeeded else None
+
+    @property
+    def told_version(self) -> str | None:
+        """The version that its tables are read at, as callers know it."""
+        if self.sync_version is None or self.sharing is None:
+            return self.sync_version
+        return marked(self.sync_version, self.sharing.mark)
 
     @property
     def _all_succeeded(self) -> bool:
@@ -844,7 +871,7 @@ class Operation:
             status=str(status),
             configuration_id=self.request.configuration_id,
             entity=self.request.entity,
-            sync_version=self.sync_version if status is Status.SUCCEEDED else None,
+            sync_version=self.told_version if status is Status.SUCCEEDED else None,
             error_code=failure.code if failure else None,
             error_detail=failure.detail if failure else None,
             ended_at=moment,
@@ -899,6 +926,7 @@ def new_operation(
     created_at: datetime,
     expected_rows: Mapping[str, int] | None = None,
     occasion: Occasion | None = None,
+    organisation: str | None = None,
 ) -> Operation:
     """A scheduled operation with one scheduled job per table; how many rows, if it is known."""
     expected = expected_rows or {}
@@ -916,6 +944,7 @@ def new_operation(
         created_at=created_at,
         jobs=jobs,
         occasion=occasion,
+        organisation=organisation,
     )
 
 
@@ -925,7 +954,7 @@ class Baseline:
 
     ``grants``: what was granted of each table then (``Table.grant_hash``). ``operation_id`` and
     ``kind`` are those of the operation that brought the data there; without one, the client was
-    told of the version before it had any.
+    told of the version before it had any. ``organisation``: on whose behalf a data broker has it.
     """
 
     configuration_id: str
@@ -935,6 +964,7 @@ class Baseline:
     reached_at: datetime
     operation_id: str | None = None
     kind: OperationKind | None = None
+    organisation: str | None = None
 
     def agreed(self, other: "Baseline") -> "Baseline":
         """Both in one, of the same version: only what was granted alike is known of it.

@@ -23,6 +23,7 @@ from headrace.exports.model import (
     Quota,
     QuotaRule,
     SharedAccounts,
+    SharingSnapshot,
     SliceResult,
     Snapshot,
     Source,
@@ -99,26 +100,40 @@ class Operations(Protocol):
         ...
 
     def page(
-        self, tenant: str, client_id: str, size: int, before: str | None
+        self,
+        tenant: str,
+        client_id: str,
+        size: int,
+        before: str | None,
+        organisation: str | None = None,
     ) -> tuple[Operation, ...]:
-        """Up to ``size`` operations without jobs, newest first, older than id ``before``."""
+        """Up to ``size`` operations without jobs, newest first, older than id ``before``.
+
+        Those that were started on behalf of this organisation, or of none.
+        """
         ...
 
     def quota(self, tenant: str, client_id: str, rule: QuotaRule, moment: datetime) -> Quota:
         """How the quota stands."""
         ...
 
-    def plan(self, operation: Operation, sync_version: str | None, moment: datetime) -> Operation:
+    def plan(
+        self,
+        operation: Operation,
+        sync_version: str | None,
+        moment: datetime,
+        sharing: SharingSnapshot | None = None,
+    ) -> Operation:
         """scheduled → running, at this version; None: at that of a snapshot that is to be held.
 
-        Raises Fenced.
+        ``sharing``: whose rows are read, of a service. Raises Fenced.
         """
         ...
 
     def reset(self, operation: Operation, moment: datetime) -> Operation:
         """failed or cancelled → scheduled, under a new attempt, with the lock taken.
 
-        Jobs that succeeded keep their files as long as the version stays.
+        Jobs that succeeded keep their files as long as the version stays, and who shares.
         Raises OperationActive, OperationNotRetryable.
         """
         ...
@@ -185,10 +200,17 @@ class Operations(Protocol):
 
 
 class Baselines(Protocol):
-    """The versions that a client's data has come to, by configuration and entity."""
+    """The versions that a client's data has come to, by configuration and entity; and, of a data
+    broker, by the organisation on whose behalf it has the data.
+    """
 
     def latest(
-        self, tenant: str, client_id: str, configuration_id: str, entity: str | None
+        self,
+        tenant: str,
+        client_id: str,
+        configuration_id: str,
+        entity: str | None,
+        organisation: str | None = None,
     ) -> Baseline | None:
         """What the data stands at; of an entity, by itself or with all of the configuration."""
         ...
@@ -200,6 +222,7 @@ class Baselines(Protocol):
         configuration_id: str,
         entity: str | None,
         version: str,
+        organisation: str | None = None,
     ) -> Baseline | None:
         """What was recorded of this version, if it is one that the data has come to.
 
@@ -460,6 +483,23 @@ class DeliveryRuns(Protocol):
 
     def is_running(self, delivery: Delivery) -> bool | None:
         """Does the execution of the delivery's run go on; None if it never began."""
+        ...
+
+
+class AccountLists(Protocol):
+    """Lists of accounts, kept by their marks (``model.mark_of``), of each client by itself.
+
+    A list stays for 30 days after it was last kept. Raises Unavailable, FileUnavailable.
+    """
+
+    def keep(
+        self, tenant: str, client_id: str, accounts: Sequence[str], kms_key: str | None
+    ) -> str:
+        """Keeps the sorted accounts, encrypted; their mark."""
+        ...
+
+    def of(self, tenant: str, client_id: str, mark: str) -> tuple[str, ...]:
+        """The accounts. Raises SyncVersionExpired if the list is kept no longer."""
         ...
 
 

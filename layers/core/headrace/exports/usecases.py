@@ -31,6 +31,7 @@ from headrace.exports.ports import (
     Operations,
     Workflows,
 )
+from headrace.exports.row_access import RowAccess
 from headrace.exports.views import QuotaView
 from headrace.exports.webhooks import Notice
 from headrace.kernel.caller import Caller
@@ -74,7 +75,7 @@ class Export:
         if not OPERATION_ID.fullmatch(operation_id):
             raise NotFound("There is no such operation.")
         found = self.operations.get(caller.tenant, caller.client_id, operation_id)
-        if kind not in (None, found.kind):
+        if kind not in (None, found.kind) or found.organisation != caller.organisation:
             raise NotFound("There is no such operation.")
         return found.seen_at(self.clock.now())
 
@@ -143,6 +144,7 @@ class Starter:
             created_at=moment,
             expected_rows=expected_rows,
             occasion=self.occasion,
+            organisation=caller.organisation,
         )
         try:
             started = export.operations.start(operation, rule, idempotency)
@@ -153,10 +155,17 @@ class Starter:
         return export.standing(caller, started)
 
 
-def idempotency_of(key: str | None, asked: Sequence[str | None]) -> IdempotencyKey | None:
-    """A caller's key, if it sent one, with the digest of what it asked for."""
+def idempotency_of(
+    caller: Caller, key: str | None, asked: Sequence[str | None]
+) -> IdempotencyKey | None:
+    """A caller's key, if it sent one, with the digest of what it asked for.
+
+    What a data broker does for one organisation is nothing to another.
+    """
     if not key:
         return None
+    if caller.organisation is not None:
+        key = f"{caller.organisation} {key}"
     return IdempotencyKey(key, hashlib.sha256(json.dumps(asked).encode()).hexdigest())
 
 
@@ -204,8 +213,9 @@ class StartExport:
             caller,
             version,
             request,
-            {table.name: table.row_estimate for table in tables},
-            idempotency_of(idempotency_key, asked),
+            # How many rows there are of everybody is nothing that a service is told.
+            {} if configuration.by_consent else {one.name: one.row_estimate for one in tables},
+            idempotency_of(caller, idempotency_key, asked),
         )
 
 
@@ -235,10 +245,11 @@ class ListExports:
 
         A cursor is an operation of the caller's own, deleted or not, and says nothing to others.
         """
-        own = before is None or self.export.operations.find(caller.tenant, caller.client_id, before)
-        if not own:
+        operations, tenant, client_id = self.export.operations, caller.tenant, caller.client_id
+        last = operations.find(tenant, client_id, before) if before is not None else None
+        if before is not None and (last is None or last.organisation != caller.organisation):
             raise InvalidRequest("The cursor is not one that a page gave out; start without one.")
-        found = self.export.operations.page(caller.tenant, caller.client_id, size + 1, before)
+        found = operations.page(tenant, client_id, size + 1, before, caller.organisation)
         moment = self.export.clock.now()
         page = tuple(operation.seen_at(moment) for operation in found[:size])
         return page, len(found) > size, self.export.quota(caller)
@@ -363,11 +374,15 @@ class DownloadJob:
 
     export: Export
     files: Files
+    access: RowAccess
 
     def __call__(self, caller: Caller, job_id: str) -> str:
-        """The URL. Raises NotFound, JobUnfinished, FileExpired, FileUnavailable."""
+        """The URL.
+
+        Raises NotFound, JobUnfinished, FileExpired, FileUnavailable, ConsentWithdrawn.
+        """
         try:
-            operation, job = self._granted(caller, job_id)
+            operation, job, configuration = self._granted(caller, job_id)
         except NotFound:
             # The same words, whatever of it is not there or not the caller's (any more).
             raise NotFound("There is no such job.") from None
@@ -379,17 +394,19 @@ class DownloadJob:
                 jobStatus=str(job.status),
                 retry_after=2 if job.status.active else None,
             )
+        self.access.check(operation, configuration)
         return self.files.link(job.key)
 
-    def _granted(self, caller: Caller, job_id: str) -> tuple[Operation, Job]:
+    def _granted(self, caller: Caller, job_id: str) -> tuple[Operation, Job, Configuration]:
         match = JOB_ID.fullmatch(job_id)
         if match is None:
             raise NotFound("There is no such job.")
         operation = self.export.operation(caller, match[1])
         job = operation.job(job_id)
         # What the configuration no longer grants is not handed out, whenever it was made.
-        granted(self.export.configurations, operation).table(job.table)
-        return operation, job
+        configuration = granted(self.export.configurations, operation)
+        configuration.table(job.table)
+        return operation, job, configuration
 
 
 def granted(configurations: Configurations, operation: Operation) -> Configuration:
@@ -408,11 +425,12 @@ class GetManifest:
     """Every document of an ended operation, with what is needed to verify and resume it."""
 
     export: Export
+    access: RowAccess
 
     def __call__(
         self, caller: Caller, operation_id: str, kind: OperationKind | None = None
     ) -> tuple[Operation, tuple[DocumentRecord, ...]]:
-        """Raises NotFound, OperationUnfinished, FileExpired."""
+        """Raises NotFound, OperationUnfinished, FileExpired, ConsentWithdrawn."""
         operation = self.export.operation(caller, operation_id, kind)
         if operation.status.active:
             raise OperationUnfinished(
@@ -422,7 +440,9 @@ class GetManifest:
             )
         if operation.status is Status.EXPIRED:
             raise FileExpired("The files of this operation have expired; start a new export.")
-        names = {table.name for table in granted(self.export.configurations, operation).tables}
+        configuration = granted(self.export.configurations, operation)
+        self.access.check(operation, configuration)
+        names = {table.name for table in configuration.tables}
         documents = tuple(
             DocumentRecord(job, self.export.operations.slices(operation, job))
             for job in operation.jobs

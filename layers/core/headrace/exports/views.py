@@ -267,7 +267,7 @@ def _summary(operation: Operation, base_url: str) -> dict[str, object]:
         "schedule": operation.occasion.schedule if operation.occasion else None,
         "since_sync_version": operation.request.since,
         "sync_version": (
-            operation.sync_version
+            operation.told_version
             if operation.kind is OperationKind.FULL
             else operation.offered_version
         ),

@@ -18,7 +18,8 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── NotAnIntegrator       a role that may not log in through the API
     │   ├── InsufficientScope
     │   ├── NetworkNotAllowed
-    │   └── OrganisationNotAllowed
+    │   ├── OrganisationNotAllowed
+    │   └── ConsentWithdrawn      somebody whose rows are in a file shares them no more
     ├── NotFound
     ├── MethodNotAllowed
     ├── Conflict
@@ -156,6 +157,13 @@ class InsufficientScope(NotAuthorized):
 
     code = "insufficient_scope"
     title = "The token lacks a scope"
+
+
+class ConsentWithdrawn(NotAuthorized):
+    """Somebody whose rows are in the files shares them no more with the caller."""
+
+    code = "consent_withdrawn"
+    title = "A consent was withdrawn"
 
 
 class NetworkNotAllowed(NotAuthorized):

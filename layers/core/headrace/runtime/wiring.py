@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from headrace.exports import delivering, extraction, holding, increments, scheduling
     from headrace.exports.ports import (
+        AccountLists,
         Baselines,
         Changes,
         Configurations,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         Unloads,
         Warehouse,
     )
+    from headrace.exports.row_access import RowAccess
     from headrace.exports.slots import Slots
     from headrace.exports.snapshots import Snapshots
 
@@ -121,6 +123,19 @@ def files() -> "S3Files":
     return S3Files(
         client("s3"), settings().files_bucket, settings().files_key, settings().link_lifetime
     )
+
+
+@cache
+def _account_lists() -> "AccountLists":
+    from headrace.adapters.s3.account_lists import S3AccountLists
+
+    return S3AccountLists(client("s3"), settings().files_bucket, settings().files_key)
+
+
+def _access() -> "RowAccess":
+    from headrace.exports.row_access import RowAccess
+
+    return RowAccess(sharing(), _account_lists(), clock())
 
 
 @cache
@@ -279,18 +294,20 @@ def delete_export() -> usecases.DeleteExport:
 
 def download_job() -> usecases.DownloadJob:
     """GET job."""
-    return usecases.DownloadJob(export(), files())
+    return usecases.DownloadJob(export(), files(), _access())
 
 
 def get_manifest() -> usecases.GetManifest:
     """GET manifest."""
-    return usecases.GetManifest(export())
+    return usecases.GetManifest(export(), _access())
 
 
 def _extraction() -> "extraction.Extraction":
     from headrace.exports.extraction import Extraction
 
-    return Extraction(configurations(), operations(), files(), clock(), settings().limits)
+    return Extraction(
+        configurations(), operations(), files(), clock(), settings().limits, _access()
+    )
 
 
 def _slots() -> "Slots":

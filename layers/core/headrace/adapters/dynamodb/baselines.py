@@ -5,8 +5,10 @@
     TENANT#CLIENT       baseline#CONFIGURATION#ENTITY#V#G       one of them, by the SHA-256 of its
                                                                 version and of what was granted
 
-ENTITY is empty where all of the configuration is meant. Items of ended operations are written with
-the end itself (``DynamoOperations.end``): no version is recorded that the data did not come to.
+ENTITY is empty where all of the configuration is meant. What a data broker has on behalf of an
+organisation is ``baseline@ORGANISATION#CONFIGURATION#…``. Items of ended operations are written
+with the end itself (``DynamoOperations.end``): no version is recorded that the data did not come
+to.
 """
 
 import hashlib
@@ -30,14 +32,22 @@ def _pk(tenant: str, client_id: str) -> str:
     return f"{tenant}#{client_id}"
 
 
-def _sk(configuration_id: str, entity: str | None, version: str | None = None) -> str:
-    sk = f"baseline#{configuration_id}#{quote(entity or '', safe='')}"
+def _sk(
+    organisation: str | None,
+    configuration_id: str,
+    entity: str | None,
+    version: str | None = None,
+) -> str:
+    owner = "" if organisation is None else f"@{quote(organisation, safe='')}"
+    sk = f"baseline{owner}#{configuration_id}#{quote(entity or '', safe='')}"
     return sk if version is None else f"{sk}#{hashlib.sha256(version.encode()).hexdigest()}#"
 
 
 def _own_sk(baseline: Baseline) -> str:
     grants = json.dumps(dict(baseline.grants), sort_keys=True)
-    prefix = _sk(baseline.configuration_id, baseline.entity, baseline.version)
+    prefix = _sk(
+        baseline.organisation, baseline.configuration_id, baseline.entity, baseline.version
+    )
     return f"{prefix}{hashlib.sha256(grants.encode()).hexdigest()}"
 
 
@@ -51,13 +61,14 @@ def _item(baseline: Baseline, sk: str) -> Item:
         "reached_at": rfc3339(baseline.reached_at),
         "operation_id": baseline.operation_id,
         "kind": str(baseline.kind) if baseline.kind else None,
+        "organisation": baseline.organisation,
         "ttl": int((baseline.reached_at + _KEPT).timestamp()),
     }
 
 
 def baseline_items(baseline: Baseline) -> tuple[Item, Item]:
     """What is written of a baseline that data has come to, without the partition."""
-    latest = _sk(baseline.configuration_id, baseline.entity)
+    latest = _sk(baseline.organisation, baseline.configuration_id, baseline.entity)
     return _item(baseline, latest), _item(baseline, _own_sk(baseline))
 
 
@@ -70,6 +81,7 @@ def _baseline(item: Mapping[str, Any]) -> Baseline:
         reached_at=from_rfc3339(item["reached_at"]),
         operation_id=item.get("operation_id"),
         kind=OperationKind(item["kind"]) if item.get("kind") else None,
+        organisation=item.get("organisation"),
     )
 
 
@@ -80,13 +92,22 @@ class DynamoBaselines:
     table: Table
 
     def latest(
-        self, tenant: str, client_id: str, configuration_id: str, entity: str | None
+        self,
+        tenant: str,
+        client_id: str,
+        configuration_id: str,
+        entity: str | None,
+        organisation: str | None = None,
     ) -> Baseline | None:
         """See the port: the later of the entity's own and the whole configuration's."""
         found = [
             _baseline(item)
             for name in {entity, None}
-            if (item := self.table.get(_pk(tenant, client_id), _sk(configuration_id, name)))
+            if (
+                item := self.table.get(
+                    _pk(tenant, client_id), _sk(organisation, configuration_id, name)
+                )
+            )
         ]
         return max(found, key=lambda one: one.reached_at, default=None)
 
@@ -97,13 +118,14 @@ class DynamoBaselines:
         configuration_id: str,
         entity: str | None,
         version: str,
+        organisation: str | None = None,
     ) -> Baseline | None:
         """See the port."""
         found = [
             _baseline(item)
             for name in {entity, None}
             for item in self.table.query(
-                _pk(tenant, client_id), _sk(configuration_id, name, version)
+                _pk(tenant, client_id), _sk(organisation, configuration_id, name, version)
             )
         ]
         return reduce(Baseline.agreed, found) if found else None

@@ -9,7 +9,9 @@ but ``DueOperations``, for the sweeper.
     TENANT#CLIENT       job#OPERATION_ID-NNNN           a job, from its first claim on
     TENANT#CLIENT       job#JOB_ID#progress#AAAA#RRRR   how far a range of an attempt of a job is
     TENANT#CLIENT       slice#JOB_ID#ATTEMPT#NNNNN      what a worker made of a slice of rows
-    TENANT#CLIENT       lock                            the id of the active operation
+    TENANT#CLIENT       lock                            the id of the active operation; what a data
+                                                        broker runs for an organisation has a lock
+                                                        of its own, lock@ORGANISATION
     TENANT#CLIENT       quota#DAY                       operations started on that day
     TENANT#CLIENT       idempotency#SHA256_OF_KEY       what a caller's key started
     TENANT#CLIENT       baseline#CONFIGURATION#ENTITY   see ``baselines``
@@ -43,6 +45,7 @@ from headrace.exports.model import (
     Quota,
     QuotaRule,
     RowRange,
+    SharingSnapshot,
     SliceResult,
     Snapshot,
     Status,
@@ -112,9 +115,14 @@ class DynamoOperations:
         return replace(operation, deliveries=deliveries)
 
     def page(
-        self, tenant: str, client_id: str, size: int, before: str | None
+        self,
+        tenant: str,
+        client_id: str,
+        size: int,
+        before: str | None,
+        organisation: str | None = None,
     ) -> tuple[Operation, ...]:
-        """Up to ``size`` operations without jobs, newest first."""
+        """Up to ``size`` operations without jobs, newest first, of this organisation or of none."""
         found: list[Operation] = []
         while len(found) < size:
             below = f"operation#{before}" if before else "operation$"
@@ -131,7 +139,7 @@ class DynamoOperations:
             found += [
                 _operation(tenant, client_id, item, {})
                 for item in items
-                if item["status"] != Status.DELETED
+                if item["status"] != Status.DELETED and item.get("organisation") == organisation
             ]
             if len(items) < size:
                 break
@@ -217,17 +225,26 @@ class DynamoOperations:
             raise
         return operation
 
-    def plan(self, operation: Operation, sync_version: str | None, moment: datetime) -> Operation:
+    def plan(
+        self,
+        operation: Operation,
+        sync_version: str | None,
+        moment: datetime,
+        sharing: SharingSnapshot | None = None,
+    ) -> Operation:
         """scheduled → running, at this version; None: at that of a snapshot that is to be held."""
         held = sync_version is None
         update = "SET #status = :status, started_at = :now, held = :held"
+        values: dict[str, Any] = {}
+        if sharing is not None:
+            update += ", sharing = :sharing"
+            values["sharing"] = {"version": sharing.version, "mark": sharing.mark}
         if held:
             # Of no job that an earlier snapshot was read for is anything kept.
             update += " REMOVE held_snapshot, sync_version"
-            values: dict[str, Any] = {}
         else:
             update += ", sync_version = :version REMOVE held_snapshot"
-            values = {"version": sync_version}
+            values["version"] = sync_version
         self._move(operation, Status.RUNNING, update, held=held, now=rfc3339(moment), **values)
         return self.get(operation.tenant, operation.client_id, operation.operation_id)
 
@@ -287,7 +304,7 @@ class DynamoOperations:
             ),
             self.table.to_delete(
                 pk,
-                "lock",
+                _lock_sk(operation),
                 "operation_id = :operation_id AND attempt = :attempt",
                 operation_id=operation.operation_id,
                 attempt=operation.attempt,
@@ -364,7 +381,7 @@ class DynamoOperations:
             "pk": _partition(operation.tenant, operation.client_id),
             "sk": f"job#{job.job_id}",
             "operation_attempt": operation.attempt,
-            "sync_version": operation.sync_version,
+            "sync_version": operation.told_version,
             "ttl": _epoch(operation.created_at + _JOB_HISTORY),
             **_job_item(job),
         }
@@ -496,7 +513,7 @@ class DynamoOperations:
         return self.table.to_put(
             {
                 "pk": _partition(operation.tenant, operation.client_id),
-                "sk": "lock",
+                "sk": _lock_sk(operation),
                 "operation_id": operation.operation_id,
                 "attempt": operation.attempt + (0 if operation.status.active else 1),
             },
@@ -504,7 +521,9 @@ class DynamoOperations:
         )
 
     def _active(self, operation: Operation) -> OperationActive:
-        lock = self.table.get(_partition(operation.tenant, operation.client_id), "lock")
+        lock = self.table.get(
+            _partition(operation.tenant, operation.client_id), _lock_sk(operation)
+        )
         blocking = lock["operation_id"] if lock else None
         return OperationActive(
             "Another operation of this client is active; wait for it or cancel it, then start "
@@ -588,6 +607,10 @@ def _operation_sk(operation: Operation) -> str:
     return f"operation#{operation.operation_id}"
 
 
+def _lock_sk(operation: Operation) -> str:
+    return "lock" if operation.organisation is None else f"lock@{operation.organisation}"
+
+
 def _key_sk(key: IdempotencyKey) -> str:
     return f"idempotency#{hashlib.sha256(key.key.encode()).hexdigest()}"
 
@@ -635,6 +658,7 @@ def _operation_item(operation: Operation) -> Item:
         "catalog_version": operation.catalog_version,
         "quota_day": operation.quota_day,
         "created_at": rfc3339(operation.created_at),
+        **({"organisation": operation.organisation} if operation.organisation else {}),
     }
 
 
@@ -669,6 +693,8 @@ def _operation(
         refunded=item.get("refunded", False),
         failure=_failure(item),
         occasion=_occasion(item),
+        organisation=item.get("organisation"),
+        sharing=SharingSnapshot(**item["sharing"]) if item.get("sharing") else None,
     )
     jobs = []
     expected = item.get("expected_rows") or [-1] * len(item["tables"])
@@ -738,7 +764,7 @@ def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Jo
             failure=_failure(item),
             ended_at=_moment(item, "ended_at"),
         )
-        kept = job.status is Status.SUCCEEDED and item.get("sync_version") == operation.sync_version
+        kept = job.status is Status.SUCCEEDED and item.get("sync_version") == operation.told_version
         if item["operation_attempt"] != operation.attempt and not kept:
             job = Job(
                 job_id=job_id,

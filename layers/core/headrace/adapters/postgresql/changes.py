@@ -27,7 +27,8 @@ from headrace.adapters.postgresql.planning import listed
 from headrace.adapters.postgresql.reading import Rows, process_of, reading_engine, told_apart
 from headrace.adapters.postgresql.relations import (
     Relation,
-    account_condition,
+    account_text,
+    account_texts,
     condition,
     key_columns,
     relation_of,
@@ -447,16 +448,12 @@ def _changes(
     names = ", ".join(name for name, _ in logged.values())
     joined = " AND ".join(f"r.{identifier(of)} = n.{name}" for of, (name, _) in logged.items())
 
-    def logged_as(of: str) -> str:
-        return f"(l.before)[{capture.scope.index(of) + 1}]"
-
     passed = _all(
-        [condition(one, relation, logged_as(one.column)) for one in table.filters]
-        + _of_accounts(table, relation, logged_as, before=True)
+        condition(one, relation, f"(l.before)[{capture.scope.index(one.column) + 1}]")
+        for one in table.filters
     )
-    filtered = [condition(one, relation, f"r.{identifier(one.column)}") for one in table.filters]
-    in_the_row = partial(_of_accounts, table, relation, lambda of: f"r.{identifier(of)}")
-    chosen = _all([*filtered, *in_the_row()])
+    chosen = _all(condition(one, relation, f"r.{identifier(one.column)}") for one in table.filters)
+    whose = _Whose.of(table, relation, capture)
     sources = [column.source for column in table.read_columns]
     mask = mask_of(capture.columns, sources)
     none = mask_of(capture.columns, ())
@@ -471,19 +468,17 @@ def _changes(
         for place, source in enumerate(sources)
     )
     moved = ""
-    turned = _turned(table, relation)
-    if turned is not None:
-        # Whose account began or ceased to share, and of which the log has nothing.
+    if whose.turn:
+        # Rows whose account began or ceased to share, and of which the log has nothing.
         own = ", ".join(
             f"r.{identifier(of)}::{relation.columns[of].compared_as} AS {name}"
             for of, (name, _) in logged.items()
         )
-        passed_before = _all(in_the_row(before=True))
         moved = f"""
     UNION ALL
-    SELECT {own}, {read}, coalesce({chosen}, false), coalesce({passed_before}, false), false
-    FROM {relation.sql.removesuffix(" AS t")} AS r
-    WHERE {_all([*filtered, turned])} AND NOT EXISTS (SELECT FROM net n WHERE {joined})"""  # noqa: S608
+    SELECT {own}, {read}, a.shares, a.shared, false
+    FROM {relation.sql.removesuffix(" AS t")} AS r {whose.of_row.removeprefix("LEFT ")}
+    WHERE a.shares <> a.shared AND {chosen} AND NOT EXISTS (SELECT FROM net n WHERE {joined})"""  # noqa: S608
     change = _change_name(table)
     only = f" WHERE t.{change} = {literal(kind)}" if kind is not None else ""
     order = f" ORDER BY {listed(key)}" if table.ordered else ""
@@ -491,10 +486,10 @@ def _changes(
     # deleted says so. Where triggers wrote too, their rows of the log may stand before the outer
     # statement's, so any that passed counts. There was a row before if there is one now, less
     # what was inserted, plus what was deleted.
-    return f"""WITH span AS (
+    return f"""WITH {whose.accounts}span AS (
     SELECT l.seq, l.op, l.nested, l.changed, {keys},
-           l.op <> 'I' AND coalesce({passed}, false) AS passed
-    FROM headrace.change_log l
+           l.op <> 'I' AND coalesce({passed}{whose.shared}, false) AS passed
+    FROM headrace.change_log l {whose.of_log}
     WHERE l.relation = {capture.relation} AND l.op <> 'T' AND l.xid >= {before.first}
       AND NOT txid_visible_in_snapshot(l.xid, {literal(before.snapshot)}::txid_snapshot)
 ), net AS (
@@ -505,9 +500,9 @@ def _changes(
            bool_or(op <> 'U' OR (changed & {mask}) <> {none}) AS seen
     FROM span GROUP BY {names}
 ), judged AS (
-    SELECT {names}, {read}, {_is_there(key)} AND coalesce({chosen}, false) AS is_now,
+    SELECT {names}, {read}, {_is_there(key)} AND coalesce({chosen}{whose.shares}, false) AS is_now,
            {_is_there(key)}::int + n.gone > 0 AND n.passed AS was, n.seen
-    FROM net n LEFT JOIN {relation.sql.removesuffix(" AS t")} AS r ON {joined}{moved}
+    FROM net n LEFT JOIN {relation.sql.removesuffix(" AS t")} AS r ON {joined} {whose.of_row}{moved}
 )
 SELECT {cells} FROM (
     SELECT CASE WHEN NOT j.is_now THEN 'deleted' WHEN j.was THEN 'updated'
@@ -522,27 +517,44 @@ def _all(conditions: Iterable[str]) -> str:
     return "(" + (" AND ".join(conditions) or "true") + ")"
 
 
-def _of_accounts(
-    table: Table, relation: Relation, named: Callable[[str], str], *, before: bool = False
-) -> list[str]:
-    """That a row belongs to an account that shares, or that shared before; as a condition if any.
+@dataclass(frozen=True)
+class _Whose:
+    """Pieces of the statement where rows are told by account; all empty where they are not.
 
-    ``named``: SQL of the account column.
+    ``accounts``: those that share (``shares``) or did before (``shared``), as a table expression
+    that is hashed once. ``of_log``, ``of_row``: joins that find a row's in it, as ``a``, and
+    ``shared``, ``shares``: further conditions on it. ``turn``: has any begun or ceased to share.
     """
-    if table.account is None:
-        return []
-    accounts = table.whose.before if before else table.whose.accounts
-    return [account_condition(table, relation, named(table.account.name), accounts)]
 
+    accounts: str = ""
+    of_log: str = ""
+    of_row: str = ""
+    shared: str = ""
+    shares: str = ""
+    turn: bool = False
 
-def _turned(table: Table, relation: Relation) -> str | None:
-    """That a row of ``r`` belongs to an account that shares now or did before, not both."""
-    whose = table.whose
-    turned = sorted({*whose.begun, *whose.ended})
-    if table.account is None or not turned:
-        return None
-    source = f"r.{identifier(table.account.name)}"
-    return account_condition(table, relation, source, turned, public=False)
+    @classmethod
+    def of(cls, table: Table, relation: Relation, capture: _Capture) -> "_Whose":
+        if table.account is None:
+            return cls()
+        whose = table.whose
+        always = sorted({*whose.accounts} & {*whose.before})
+        lists = (
+            (account_texts(table, always, public=True), "true, true"),
+            (account_texts(table, whose.begun), "true, false"),
+            (account_texts(table, whose.ended), "false, true"),
+        )
+        accounts = " UNION ALL ".join(f"SELECT unnest({texts}), {facts}" for texts, facts in lists)
+        logged = f"(l.before)[{capture.scope.index(table.account.name) + 1}]"
+        of_row = account_text(table, relation, f"r.{identifier(table.account.name)}")
+        return cls(
+            accounts=f"accounts(account, shares, shared) AS ({accounts}), ",
+            of_log=f"LEFT JOIN accounts a ON a.account = {account_text(table, relation, logged)}",
+            of_row=f"LEFT JOIN accounts a ON a.account = {of_row}",
+            shared=" AND a.shared",
+            shares=" AND a.shares",
+            turn=bool(whose.begun or whose.ended),
+        )
 
 
 def _is_there(key: Sequence[PgColumn]) -> str:

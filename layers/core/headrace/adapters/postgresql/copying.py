@@ -40,6 +40,12 @@ class CopyOut:
         poll.register(server.socket, select.POLLIN)
         # Not exec_(): the server's first word comes with its first rows, for which it may sort.
         server.send_query(self._statement.encode())
+        both = select.poll()
+        both.register(server.socket, select.POLLIN | select.POLLOUT)
+        while server.flush():  # a long statement does not go out at once
+            if not both.poll(_PATIENCE_MS):
+                yield b""
+            server.consume_input()
         while server.is_busy():
             if not poll.poll(_PATIENCE_MS):
                 yield b""

@@ -103,8 +103,9 @@ def conditions(table: Table, relation: Relation) -> list[str]:
         for row_filter in table.filters
     ]
     if table.account is not None:
-        source = identifier(table.account.name)
-        found.append(account_condition(table, relation, source, table.whose.accounts))
+        text = account_text(table, relation, identifier(table.account.name))
+        texts = account_texts(table, table.whose.accounts, public=True)
+        found.append(f"{text} IN (SELECT unnest({texts}))")
     return found
 
 
@@ -120,36 +121,30 @@ def condition(row_filter: RowFilter, relation: Relation, source: str) -> str:
     return f"{source} IN ({values})"
 
 
-def account_condition(
-    table: Table,
-    relation: Relation,
-    source: str,
-    accounts: Sequence[str],
-    *,
-    public: bool = True,
-) -> str:
-    """That a row belongs to one of the accounts, or to none where such rows are ``public``.
+def account_text(table: Table, relation: Relation, source: str) -> str:
+    """SQL of the text that ``account_texts`` has of a row's account, or of none if it is public.
 
-    ``source``: SQL of the account column, or of a text that the server wrote of it. The accounts
-    are hashed once, and each row looked up: both arms of an OR would have it look through them all
-    where their hash is larger than work_mem, so what is NULL is looked up as well.
+    ``source``: SQL of the account column, or of a text that the server wrote of it. What is NULL
+    has a text too, as accounts are looked up in a hash, and an OR beside it would have each row
+    compared with each of them. (A hash in an expression must fit into work_mem, one of a join need
+    not; so nothing is looked up but in joins.)
     """
     if table.account is None:
-        return "true"
-    with_public = public and table.account.with_public
-    if not accounts:
-        return f"{source} IS NULL" if with_public else "false"
+        raise ValueError("The rows of the table are not told by account.")
     column = relation.columns[table.account.name]
     kind = "text" if column.is_carried_as_text else column.compared_as
-    text = f'{source}::{kind}::text COLLATE "C"'
-    sought = [f"={account}" for account in accounts]
-    if with_public:
-        sought.append("-")
-        text = f"CASE WHEN {source} IS NULL THEN '-' ELSE '=' || {text} END"
-    else:
-        text = f"'=' || {text}"
-    texts = sql.Literal(sought).as_string(None)
-    return f"({text}) IN (SELECT unnest({texts}::text[]))"
+    text = f"'=' || {source}::{kind}::text COLLATE \"C\""
+    if table.account.with_public:
+        return f"CASE WHEN {source} IS NULL THEN '-' ELSE {text} END"
+    return f"({text})"
+
+
+def account_texts(table: Table, accounts: Sequence[str], *, public: bool = False) -> str:
+    """The accounts as a literal, and with them what is ``public`` if the table has such rows."""
+    texts = [f"={account}" for account in accounts]
+    if public and table.account is not None and table.account.with_public:
+        texts.append("-")
+    return f"{sql.Literal(texts).as_string(None)}::text[]"
 
 
 def _value(value: str | int | bool, kind: str) -> str:
