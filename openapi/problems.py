@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headrace.exports.model import Status
+from headrace.exports.row_access import WITHDRAWN
 from headrace.exports.views import QuotaView
 from headrace.kernel import errors
 from headrace.kernel.errors import HeadraceError
@@ -80,6 +81,12 @@ DESCRIBED: tuple[Described, ...] = (
         errors.OrganisationNotAllowed("The caller may not act on behalf of this organisation."),
         "The call names an organisation (`grp`) on whose behalf it may not be made: the client is "
         "no data broker, or the organisation is no member of it, or the key is fixed to another.",
+    ),
+    Described(
+        errors.ConsentWithdrawn(WITHDRAWN),
+        "Only of services: somebody whose rows are in the files shares them no more, so they are "
+        "handed out no more. Start a new operation: an increment from the last version that you "
+        "have applied, or a full export.",
     ),
     Described(
         errors.NotFound("There is no such operation."),

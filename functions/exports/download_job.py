@@ -1,7 +1,13 @@
 """GET /data/v1/jobs/{jobId}: the document of a job."""
 
 from headrace.audit.model import Action
-from headrace.kernel.errors import FileExpired, FileUnavailable, JobUnfinished, NotFound
+from headrace.kernel.errors import (
+    ConsentWithdrawn,
+    FileExpired,
+    FileUnavailable,
+    JobUnfinished,
+    NotFound,
+)
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
 
@@ -13,7 +19,7 @@ route = Route(
     action=Action.DOWNLOAD,
     replies={303: None},
     reply_headers={303: {"Location": "A link to the document, which works for some minutes"}},
-    errors=(NotFound, JobUnfinished, FileExpired, FileUnavailable),
+    errors=(NotFound, JobUnfinished, FileExpired, FileUnavailable, ConsentWithdrawn),
 )
 
 wiring.prepare(wiring.download_job)

@@ -2,7 +2,7 @@
 
 from headrace.exports.model import OperationKind
 from headrace.exports.views import ManifestView
-from headrace.kernel.errors import FileExpired, NotFound, OperationUnfinished
+from headrace.kernel.errors import ConsentWithdrawn, FileExpired, NotFound, OperationUnfinished
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
 
@@ -13,7 +13,7 @@ route = Route(
     scope=Scope.DATA_READ,
     others={"/data/v1/incrementals/{operationId}/manifest": "get_incremental_manifest"},
     replies={200: ManifestView},
-    errors=(NotFound, OperationUnfinished, FileExpired),
+    errors=(NotFound, OperationUnfinished, FileExpired, ConsentWithdrawn),
 )
 
 wiring.prepare(wiring.get_manifest)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from headrace.catalog.declarations import (
@@ -16,9 +17,17 @@ from headrace.catalog.declarations import (
 from headrace.catalog.marked import Path
 from headrace.catalog.model import Catalog, CatalogRefused, Client, Problem, Service, Tenant
 from headrace.catalog.ports import SourceSchemas
-from headrace.catalog.schema import ConfigurationEntry, RowsEntry, TableEntry
+from headrace.catalog.schema import (
+    AccessEntry,
+    ClientEntry,
+    ConfigurationEntry,
+    RowsEntry,
+    ServiceEntry,
+    TableEntry,
+)
 from headrace.catalog.suggestions import did_you_mean
 from headrace.exports.model import (
+    AccountColumn,
     Column,
     ColumnType,
     Compression,
@@ -47,6 +56,11 @@ FILTERABLE = frozenset(
     }
 )
 """Types whose equality means the same in every source."""
+
+TELL_ACCOUNTS = frozenset(
+    {ColumnType.STRING, ColumnType.UUID, ColumnType.INTEGER, ColumnType.BIGINT}
+)
+"""Types of which each value has one text, the same in every source."""
 
 
 def compile_catalog(
@@ -145,15 +159,30 @@ class _Compiler:
             self.sources[declared.name] = Source(
                 declared.name, declared.kind, dict(declared.options)
             )
+        services = {
+            client.entry.id: client
+            for client in self.declared.clients
+            if client.entry.service is not None
+        }
+        self._check_access(services)
         for configuration in self.declared.configurations:
             entry = configuration.entry
             opened = self._open(entry.source)
             if opened is None:
                 continue
+            client = services.get(entry.client)
             tables = [
-                self._table(configuration, opened, index, table)
+                self._table(configuration, opened, index, table, client)
                 for index, table in enumerate(entry.tables)
             ]
+            if client is not None and opened.source.unloads:
+                self.problems.append(
+                    configuration.problem(
+                        ("source",),
+                        f'"{entry.client}" is a service, whose rows are chosen by account, which '
+                        f"an {opened.source.kind} source cannot; have another kind hold them",
+                    )
+                )
             yield Configuration(
                 entry.id,
                 entry.tenant,
@@ -163,7 +192,29 @@ class _Compiler:
                 tuple(table for table in tables if table is not None),
                 SnapshotScope(entry.snapshot),
                 Resync(entry.resync),
+                by_consent=client is not None,
             )
+
+    def _check_access(self, services: Mapping[str, Declared[ClientEntry]]) -> None:
+        """That access filters name tables that there are."""
+        for client in services.values():
+            granted = {
+                table.name
+                for configuration in self.declared.configurations
+                if configuration.entry.client == client.entry.id
+                for table in configuration.entry.tables
+            }
+            for index, access in enumerate(_access_of(client) or ()):
+                if access.table not in granted:
+                    hint = did_you_mean(access.table, granted) or (
+                        f"; they have {_some(sorted(granted))}" if granted else ""
+                    )
+                    self.problems.append(
+                        client.problem(
+                            ("service", "access", index, "table"),
+                            f'no configuration of the client grants a table "{access.table}"{hint}',
+                        )
+                    )
 
     def _open(self, name: str) -> _Opened | None:
         """The source; None if it is not declared or cannot be read, which is said once."""
@@ -190,7 +241,9 @@ class _Compiler:
         opened: _Opened,
         index: int,
         entry: TableEntry,
+        service: Declared[ClientEntry] | None,
     ) -> Table | None:
+        """None if something is wrong with it, or if the service's access filter leaves it out."""
         path: Path = ("tables", index)
         before = len(self.problems)
         source_table = self._find_table(configuration, opened, path, entry)
@@ -225,6 +278,18 @@ class _Compiler:
                 )
         self._check_key(configuration, opened, path, entry, source_table, columns)
         filters = self._filters(configuration, path, entry, source_table, of_source)
+        account = self._account(
+            configuration, path, entry, source_table, of_source, of_service=service is not None
+        )
+        access = _access_of(service) if service is not None else None
+        if service is not None and access is not None:
+            named = {one.table: (number, one) for number, one in enumerate(access)}
+            if entry.name not in named:
+                return None
+            number, narrowed = named[entry.name]
+            where = ("service", "access", number)
+            columns = self._narrowed(service, where, narrowed, entry, columns)
+            filters += self._rows(service, where, narrowed.rows, source_table, of_source)
         if len(self.problems) > before:
             return None
         return Table(
@@ -235,6 +300,7 @@ class _Compiler:
             filters=filters,
             escape_formulas=configuration.entry.escape_formulas,
             ordered=entry.ordered,
+            account=account,
         )
 
     def _find_table(
@@ -266,7 +332,7 @@ class _Compiler:
 
     def _column(
         self,
-        configuration: Declared[ConfigurationEntry],
+        configuration: Declared[Any],
         where: Path,
         table: str,
         of_source: Mapping[str, SourceColumn],
@@ -331,18 +397,100 @@ class _Compiler:
                         "ids are texts: use rows, with the id that the source knows the tenant by",
                     )
                 )
-        for index, rows in enumerate(entry.rows):
+        filters += self._rows(configuration, path, entry.rows, source_table, of_source)
+        return tuple(filters)
+
+    def _rows(
+        self,
+        declared: Declared[Any],
+        path: Path,
+        chosen: Sequence[RowsEntry],
+        source_table: str,
+        of_source: Mapping[str, SourceColumn],
+    ) -> tuple[RowFilter, ...]:
+        filters: list[RowFilter] = []
+        for index, rows in enumerate(chosen):
             where = (*path, "rows", index)
             column = self._column(
-                configuration, (*where, "column"), source_table, of_source, rows.column
+                declared, (*where, "column"), source_table, of_source, rows.column
             )
             if column is not None:
-                filters += self._filter(configuration, where, source_table, column, rows)
+                filters += self._filter(declared, where, source_table, column, rows)
         return tuple(filters)
+
+    def _account(
+        self,
+        configuration: Declared[ConfigurationEntry],
+        path: Path,
+        entry: TableEntry,
+        source_table: str,
+        of_source: Mapping[str, SourceColumn],
+        *,
+        of_service: bool,
+    ) -> AccountColumn | None:
+        """What tells whose a row is, for a service; other clients get all rows."""
+        if entry.account_column is None:
+            if of_service and not entry.public:
+                self.problems.append(
+                    configuration.problem(
+                        path,
+                        f'"{configuration.entry.client}" is a service, and nothing says whose rows '
+                        "these are: add account_column, or public: true if they are about no "
+                        "account",
+                    )
+                )
+            return None
+        where: Path = (*path, "account_column")
+        column = self._column(configuration, where, source_table, of_source, entry.account_column)
+        if column is None:
+            return None
+        if column.type not in TELL_ACCOUNTS or column.text_of is not None:
+            self.problems.append(
+                configuration.problem(
+                    where,
+                    f'"{column.name}" of {source_table} is {column.engine_type}; accounts are told '
+                    "by a text, a UUID or a whole number",
+                )
+            )
+            return None
+        if not of_service:
+            return None
+        public = entry.rows_without_account == "public"
+        return AccountColumn(column.name, column.type, with_public=public)
+
+    def _narrowed(
+        self,
+        service: Declared[ClientEntry],
+        where: Path,
+        access: AccessEntry,
+        entry: TableEntry,
+        columns: Sequence[Column],
+    ) -> list[Column]:
+        """Those of the granted columns that the access filter leaves."""
+        granted = {column.public_name for column in entry.columns}
+        for index, name in enumerate(access.columns):
+            if name not in granted:
+                hint = did_you_mean(name, granted) or f"; it grants {_some(sorted(granted))}"
+                self.problems.append(
+                    service.problem(
+                        (*where, "columns", index),
+                        f'a configuration grants no column "{name}" of "{entry.name}", and an '
+                        f"access filter can but narrow{hint}",
+                    )
+                )
+        missing = [key for key in entry.primary_key if access.columns and key not in access.columns]
+        if missing:
+            self.problems.append(
+                service.problem(
+                    (*where, "columns"),
+                    f'lacks "{missing[0]}", which is of the primary key of "{entry.name}"; add it',
+                )
+            )
+        return [one for one in columns if not access.columns or one.name in access.columns]
 
     def _filter(
         self,
-        configuration: Declared[ConfigurationEntry],
+        configuration: Declared[Any],
         where: Path,
         source_table: str,
         column: SourceColumn,
@@ -373,11 +521,14 @@ class _Compiler:
             yield RowFilter(column.name, tuple(rows.values), column.type)
 
     def counted(self, configurations: Sequence[Configuration]) -> tuple[Configuration, ...]:
-        """The same with row estimates; tables with the same rows are counted once."""
-        estimates: dict[tuple[str, str, tuple[RowFilter, ...]], int] = {}
+        """The same with row estimates; tables with the same rows are counted once.
+
+        Of a table that is told by account, only what is everybody's: who shares is not known yet.
+        """
+        estimates: dict[tuple[object, ...], int] = {}
         for name, opened in self._opened.items():
             tables = {
-                (name, table.source, table.filters): table
+                (name, table.source, table.filters, table.account): table
                 for configuration in configurations
                 for table in configuration.tables
                 if configuration.source == name
@@ -391,7 +542,9 @@ class _Compiler:
                 tables=tuple(
                     replace(
                         table,
-                        row_estimate=estimates[configuration.source, table.source, table.filters],
+                        row_estimate=estimates[
+                            configuration.source, table.source, table.filters, table.account
+                        ],
                     )
                     for table in configuration.tables
                 ),
@@ -423,6 +576,11 @@ def _parses(parse: object, text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _access_of(client: Declared[ClientEntry]) -> Sequence[AccessEntry] | None:
+    service: ServiceEntry | None = client.entry.service
+    return service.access if service is not None else None
 
 
 def _some(names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.catalog.model import Catalog, Client, Service, Tenant
 from headrace.exports.model import (
+    AccountColumn,
     Column,
     ColumnType,
     Compression,
@@ -112,6 +113,7 @@ def configuration_to_json(configuration: Configuration) -> Json:
         "source": configuration.source,
         "snapshot": configuration.snapshot.value,
         "resync": configuration.resync.value,
+        **({"byConsent": True} if configuration.by_consent else {}),
         "tables": [_table_to_json(table) for table in configuration.tables],
     }
 
@@ -127,6 +129,7 @@ def configuration_from_json(value: Json) -> Configuration:
         tables=tuple(_table_from_json(table) for table in value["tables"]),
         snapshot=SnapshotScope(value.get("snapshot", SnapshotScope.JOB)),
         resync=Resync(value.get("resync", Resync.REFUSE)),
+        by_consent=value.get("byConsent", False),
     )
 
 
@@ -159,10 +162,22 @@ def _table_to_json(table: Table) -> Json:
             }
             for row_filter in table.filters
         ],
+        **(
+            {
+                "account": {
+                    "column": table.account.name,
+                    "type": table.account.type.value,
+                    "withPublic": table.account.with_public,
+                }
+            }
+            if table.account
+            else {}
+        ),
     }
 
 
 def _table_from_json(value: Json) -> Table:
+    account = value.get("account")
     return Table(
         name=value["name"],
         source=value["source"],
@@ -189,6 +204,9 @@ def _table_from_json(value: Json) -> Table:
         escape_formulas=value.get("escapeFormulas", False),
         ordered=value.get("ordered", False),
         schema_version=value.get("schemaVersion", 1),
+        account=AccountColumn(account["column"], ColumnType(account["type"]), account["withPublic"])
+        if account
+        else None,
     )
 
 

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from headrace.catalog.schema import (
     OPTIONS,
+    AccessEntry,
     ClientEntry,
     ColumnEntry,
     ConfigurationEntry,
@@ -119,6 +120,10 @@ _CHECKS = """\
 - `tenant_column` holds texts (or UUIDs, where tenants' ids are). Where the source knows a tenant by
   a number, choose its rows by `rows`. Rows can be chosen by texts, whole numbers, booleans, dates
   and UUIDs, and a value must be of its column's type.
+- `account_column` holds texts, UUIDs or whole numbers, which are compared with accounts' ids as
+  texts. Each table of a service has one, or says `public: true`; its tables do not come from an
+  `athena` source. Its access filter names tables and columns that its configurations grant
+  ([row-access.md](row-access.md)).
 - A column of the primary key is `NOT NULL` in the source. Parquet files cannot say so: there, a key
   is taken at your word.
 
@@ -135,6 +140,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`tenants`", TenantEntry),
     ("`clients`", ClientEntry),
     ("A service", ServiceEntry),
+    ("An access filter", AccessEntry),
     ("A webhook", WebhookEntry),
     ("`sources`", SourceEntry),
     ("`configurations`", ConfigurationEntry),

@@ -223,6 +223,30 @@ def _client_id(value: str) -> str:
     return value
 
 
+class RowsEntry(Entry):
+    """A choice of rows: those that hold one of the values in the column."""
+
+    column: SourceName = Field(description="A column of the source; it need not be a chosen one.")
+    values: list[RowValue] = Field(
+        min_length=1,
+        description="Texts, whole numbers, true or false. Dates and UUIDs are written as texts.",
+    )
+
+
+class AccessEntry(Entry):
+    """What a service may see of a table that its configurations grant; it can only narrow them."""
+
+    table: PublicName = Field(description="The table, by the name that callers see.")
+    columns: Annotated[list[PublicName], AfterValidator(_without_repeats)] = Field(
+        default=[],
+        description="The columns, by the names that callers see; without any, all that are "
+        "granted. Those of the primary key must be among them.",
+    )
+    rows: list[RowsEntry] = Field(
+        default=[], description="Further choices of rows; all of them must hold."
+    )
+
+
 class ServiceEntry(Entry):
     """What makes a client an external service: it sees an account's rows with consent only."""
 
@@ -232,6 +256,16 @@ class ServiceEntry(Entry):
         "share with organisations, which are members of the broker, and each call says on whose "
         "behalf it is made.",
     )
+    access: list[AccessEntry] | None = Field(
+        default=None,
+        description="Its access filter: the tables it may see, of all that its configurations "
+        "grant, and what of each. Without one, all that they grant.",
+    )
+
+    @model_validator(mode="after")
+    def _names_a_table_once(self) -> "ServiceEntry":
+        _without_repeats([one.table for one in self.access or ()])
+        return self
 
 
 class ClientEntry(Entry):
@@ -455,16 +489,6 @@ class ColumnEntry(Entry):
         return self.name if self.name is not None else self.source
 
 
-class RowsEntry(Entry):
-    """A choice of rows: those that hold one of the values in the column."""
-
-    column: SourceName = Field(description="A column of the source; it need not be a chosen one.")
-    values: list[RowValue] = Field(
-        min_length=1,
-        description="Texts, whole numbers, true or false. Dates and UUIDs are written as texts.",
-    )
-
-
 class TableEntry(Entry):
     """A table that callers may take: which columns of it, and whose rows.
 
@@ -506,6 +530,20 @@ class TableEntry(Entry):
     all_rows: bool = Field(
         default=False, description="Yes, this table has no other tenant's rows: hand out all."
     )
+    account_column: SourceName | None = Field(
+        default=None,
+        description="The column of the source that says which account a row belongs to. A "
+        "service (see above) gets the rows of accounts that share with it; other clients get all.",
+    )
+    rows_without_account: Literal["hidden", "public"] = Field(
+        default="hidden",
+        description="What a service gets of rows whose account column is NULL: none, or all.",
+    )
+    public: bool = Field(
+        default=False,
+        description="Yes, a service gets this table as it is, whoever shares: its rows are about "
+        "no account. A service's table has this or an account column.",
+    )
 
     @model_validator(mode="after")
     def _says_whose_rows(self) -> "TableEntry":
@@ -519,6 +557,10 @@ class TableEntry(Entry):
             raise ValueError("says ordered: true and has no primary_key to be ordered by")
         if chosen and self.all_rows:
             raise ValueError("says all_rows: true and chooses rows as well; take one of them out")
+        if self.public and self.account_column is not None:
+            raise ValueError("says public: true and has an account_column; take one of them out")
+        if self.rows_without_account == "public" and self.account_column is None:
+            raise ValueError("says rows_without_account: public and has no account_column")
         return self
 
 

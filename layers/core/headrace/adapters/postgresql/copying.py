@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
 
 from headrace.adapters.postgresql.session import Connection, errors_translated
 from headrace.adapters.warehouse.streaming import CHUNK
@@ -40,12 +40,7 @@ class CopyOut:
         poll.register(server.socket, select.POLLIN)
         # Not exec_(): the server's first word comes with its first rows, for which it may sort.
         server.send_query(self._statement.encode())
-        both = select.poll()
-        both.register(server.socket, select.POLLIN | select.POLLOUT)
-        while server.flush():  # a long statement does not go out at once
-            if not both.poll(_PATIENCE_MS):
-                yield b""
-            server.consume_input()
+        yield from _flushed(server)
         while server.is_busy():
             if not poll.poll(_PATIENCE_MS):
                 yield b""
@@ -91,6 +86,16 @@ class CopyOut:
         if not self._ended:
             raise ValueError("The rows are known at the end of the stream.")
         return self.rows_so_far
+
+
+def _flushed(server: PGconn) -> Iterator[bytes]:
+    """Sends what is to be sent, which of a long statement is not done at once; as ``CopyOut``."""
+    poll = select.poll()
+    poll.register(server.socket, select.POLLIN | select.POLLOUT)
+    while server.flush():
+        if not poll.poll(_PATIENCE_MS):
+            yield b""
+        server.consume_input()
 
 
 def _error_of(result: PGresult | None) -> psycopg.Error:
