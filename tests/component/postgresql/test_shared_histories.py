@@ -120,7 +120,7 @@ class Service:
             "AND (account = ANY (%s) OR (account IS NULL AND %s))",
             [list(self.sharing), self.copy.table.account.with_public],  # type: ignore[union-attr]
         )
-        return dict(rows.fetchall())  # type: ignore[arg-type]
+        return dict(rows.fetchall())
 
 
 def _row(identity: int, account: str | None) -> Write:
