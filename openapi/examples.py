@@ -36,6 +36,7 @@ from headrace.exports.schedules import Reason, Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
 from headrace.exports.webhooks import Answer, Notice
 from headrace.identity.api_keys import ApiKey, KeyKind
+from headrace.identity.client_authentication import NOT_AUTHENTICATED
 from headrace.identity.issuing import SPENT_BEFORE
 from headrace.identity.key_views import KeyList, ManagersView, created_key
 from headrace.identity.logging_in import LoginGiven
@@ -258,6 +259,21 @@ _API_KEY = ApiKey(
 )
 _MANAGEMENT = Management(frozenset({"01kaqb7m3y6c9r2t5v8x1z4d7j"}), frozenset({"integration"}))
 
+
+def _unknown_client() -> dict[str, str]:
+    return TokenRefused("invalid_client", NOT_AUTHENTICATED).document()
+
+
+def _not_asked() -> dict[str, str]:
+    return TokenRefused("invalid_request", "token is missing.").document()
+
+
+_QUESTION = {
+    "token": "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
+    "client_id": "demo-integrator",
+    "client_secret": "the secret that your operator gave you",
+}
+
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "start_full_export": {
         "configurationId": "hr-full",
@@ -275,6 +291,8 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "create_key": {"kind": "refresh", "name": "nightly import"},
     "set_managers": {"teams": ["integration"]},
     "log_in": {"username": "integrator@emailaddress.com", "password": "your password"},
+    "introspect_token": _QUESTION,
+    "revoke_token": _QUESTION,
     "issue_token": {
         "grant_type": "client_credentials",
         "client_id": "demo-integrator",
@@ -303,9 +321,6 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("issue_token", 400): lambda: TokenRefused(
         "invalid_scope", "The client may not have a scope that was asked for."
     ).document(),
-    ("issue_token", 401): lambda: TokenRefused(
-        "invalid_client", "The client is unknown, or its proof is wrong."
-    ).document(),
     ("exchange_refresh_token", 200): lambda: {
         "status": "ACTIVE",
         "authToken": "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
@@ -317,6 +332,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("create_key", 201): lambda: created_key(CreatedKey(_API_KEY, REFRESH_TOKEN)),
     ("get_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
     ("set_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
+    ("issue_token", 401): _unknown_client,
     ("log_in", 200): lambda: LoginGiven(
         "integrator@emailaddress.com",
         "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
@@ -338,6 +354,23 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
             }
         ]
     },
+    ("introspect_token", 200): lambda: {
+        "active": True,
+        "scope": SCOPES[0],
+        "token_type": "Bearer",
+        "iss": EXAMPLE_URL,
+        "aud": "headrace",
+        "sub": "demo-integrator",
+        "client_id": "demo-integrator",
+        "tenant_id": "northwind-care",
+        "iat": 1795422612,
+        "exp": 1795426212,
+        "jti": "01jd3x9v6p4m8c2t7r5w0k1nqz",
+    },
+    ("introspect_token", 400): _not_asked,
+    ("introspect_token", 401): _unknown_client,
+    ("revoke_token", 400): _not_asked,
+    ("revoke_token", 401): _unknown_client,
     ("get_openid_configuration", 200): lambda: issuer_document(EXAMPLE_URL, SCOPES),
     ("get_root", 200): lambda: Directory.at(EXAMPLE_URL),
 }

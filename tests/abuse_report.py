@@ -53,6 +53,14 @@ GROUPS: tuple[tuple[str, str, dict[int, str]], ...] = (
         },
     ),
     (
+        "Introspection and revocation",
+        "as RFC 7662 and RFC 7009 have it",
+        {
+            225: "a token or key of somebody else: `active: false`, and not ended",
+            226: "a token that its client ended: 401 with the next call",
+        },
+    ),
+    (
         "Clients that prove themselves by a key",
         "401 `invalid_client`, unless another answer is named",
         {

@@ -1,4 +1,6 @@
-"""GET /.well-known/openid-configuration: where the token endpoint and the keys are."""
+"""GET /.well-known/openid-configuration: where the token endpoint and the keys are.
+
+The same at the path of RFC 8414, for clients that know nothing of OpenID."""
 
 from headrace.identity.documents import IssuerDocument
 from headrace.identity.usecases import issuer_document
@@ -9,6 +11,7 @@ route = Route(
     "/.well-known/openid-configuration",
     "The metadata of the token issuer",
     tag="identity",
+    others={"/.well-known/oauth-authorization-server": "get_authorization_server"},
     replies={200: IssuerDocument},
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -80,6 +81,19 @@ class Members:
         return (tenant, broker, organisation) in self.active
 
 
+@dataclass(frozen=True)
+class FakeRevocations:
+    """The ``Revocations`` port over a set of token ids."""
+
+    revoked: frozenset[str]
+
+    def revoke(self, token_id: str, until: datetime) -> None:
+        raise AssertionError("the authorizer ends no token")
+
+    def has(self, token_id: str) -> bool:
+        return token_id in self.revoked
+
+
 def a_client(client_id: str = "acme-hr", **changes: Any) -> Client:
     values: dict[str, Any] = {"tenants": frozenset({"acme"}), "scopes": frozenset({SCOPE, READ})}
     return Client(client_id, **(values | changes))
@@ -97,6 +111,7 @@ def authorize(
     roles: tuple[Role, ...] = (),
     certificate: str | None = None,
     members: frozenset[tuple[str, str, str]] = frozenset(),
+    revoked: frozenset[str] = frozenset(),
 ) -> Allowed | Denied | Refused:
     headers = (authorization,) if isinstance(authorization, str) else authorization or ()
     known = {
@@ -112,6 +127,7 @@ def authorize(
         CheckProof(Uses(), StoppedClock()),
         LoggedIn(FakeUsers.of(*users), FakeRoles.of(*roles), "youforce-data-api"),
         FakeApiKeys(),
+        FakeRevocations(revoked),
     )
     called = Presented(headers, query, source_ip, proofs, "POST", URL, certificate)
     on_behalf = OnBehalf(Clients(*(clients or (a_client(),))), Members(members))

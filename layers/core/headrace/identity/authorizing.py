@@ -25,7 +25,7 @@ from headrace.identity.keys import KeySet
 from headrace.identity.model import CLIENT_CERTIFICATE, CLIENT_ID, Client, Issuer, Networks
 from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.on_behalf import OnBehalf
-from headrace.identity.ports import ApiKeys, Certificates, Clients, Roles, Users
+from headrace.identity.ports import ApiKeys, Certificates, Clients, Revocations, Roles, Users
 from headrace.identity.users import Session
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
@@ -52,6 +52,7 @@ OTHER_CERTIFICATE = "The access token is bound to another certificate than the c
 NO_KEY = "The API key is unknown, was revoked, or has expired."
 NOT_TO_CALL_WITH = "This is a refresh token: exchange it for an access token, and send that."
 KEY_MOVED_ON = "The access token has ended with the refresh token that it came with."
+REVOKED = "The access token was revoked."
 NO_CLIENT = "The access token names no client that is known here."
 
 
@@ -302,6 +303,7 @@ class AccessTokens:
     check_proof: CheckProof
     logged_in: LoggedIn
     api_keys: ApiKeys
+    revocations: Revocations
 
     def knows(self, credentials: Credentials) -> bool:
         """Whatever is nothing else is an access token, or none."""
@@ -314,6 +316,8 @@ class AccessTokens:
         if issuer is None:
             raise NotAuthenticated(tokens.NOT_TRUSTED)
         claims = self.verify(token, issuer, self.keys(issuer))
+        if issuer.is_ours and self.revocations.has(str(claims.get("jti"))):
+            raise NotAuthenticated(REVOKED)
         if issuer.is_ours and claims.get(issuer.client_claim) == USER_CLIENT_ID:
             self._check_possession(credentials, presented, claims)
             return Recognized(self.logged_in(claims, _scopes_of(claims, issuer)), Networks())

@@ -104,6 +104,61 @@ class TokenErrorDocument(TypedDict):
 
 
 @documented
+class TokenQuestionForm(TypedDict):
+    """A token that is asked about, or to be ended (RFC 7662 section 2.1, RFC 7009 section 2.1).
+
+    The client proves itself as at the token endpoint.
+    """
+
+    token: str
+    """An access token, an API key or a refresh token."""
+    token_type_hint: NotRequired[str]
+    """Not needed: the token's form tells its kind."""
+    client_id: NotRequired[str]
+    """Your client's id, unless HTTP Basic carries it."""
+    client_secret: NotRequired[str]
+    """Your client's secret, unless HTTP Basic carries it or something else stands for it."""
+    client_assertion_type: NotRequired[
+        Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
+    ]
+    """Along with `client_assertion`."""
+    client_assertion: NotRequired[str]
+    """In place of a secret: a JWT that your client signed for this request (RFC 7523)."""
+
+
+@documented
+class IntrospectionDocument(TypedDict):
+    """How a token stands (RFC 7662 section 2.2); of one that is not active, no more is told."""
+
+    active: bool
+    """Would a call with it be taken now."""
+    scope: NotRequired[str]
+    """The scopes that it gives now, separated by spaces."""
+    client_id: NotRequired[str]
+    """Whose it is."""
+    token_type: NotRequired[Literal["Bearer", "DPoP"]]
+    """How it is presented; a refresh token has none."""
+    exp: NotRequired[int]
+    """When it expires, in seconds since 1970."""
+    iat: NotRequired[int]
+    """When it was made."""
+    sub: NotRequired[str]
+    """Whom it is about: the client."""
+    aud: NotRequired[str]
+    """Whom it is meant for."""
+    iss: NotRequired[str]
+    """Who gave it."""
+    jti: NotRequired[str]
+    """Its id."""
+    tenant_id: NotRequired[str]
+    """The tenant that it is for."""
+    key_id: NotRequired[str]
+    """The API key that it is, or that it was given for."""
+    cnf: NotRequired[dict[str, str]]
+    """What it is bound to (RFC 9449 section 6, RFC 8705 section 3.1)."""
+
+
+@documented
 class JwkDocument(TypedDict):
     """A public key (RFC 7517)."""
 
@@ -137,6 +192,10 @@ class IssuerDocument(TypedDict):
     """The `iss` of its tokens."""
     token_endpoint: str
     """Where tokens are given."""
+    introspection_endpoint: str
+    """Where a client sees how its tokens stand (RFC 7662)."""
+    revocation_endpoint: str
+    """Where it ends them (RFC 7009)."""
     jwks_uri: str
     """Where the public keys are."""
     scopes_supported: list[str]
@@ -147,6 +206,16 @@ class IssuerDocument(TypedDict):
     """The grants that the token endpoint knows."""
     token_endpoint_auth_methods_supported: list[str]
     """How a client may prove itself there."""
+    token_endpoint_auth_signing_alg_values_supported: list[str]
+    """What it may sign assertions with (RFC 7523)."""
+    introspection_endpoint_auth_methods_supported: list[str]
+    """The same of the introspection endpoint."""
+    introspection_endpoint_auth_signing_alg_values_supported: list[str]
+    """The same of the introspection endpoint."""
+    revocation_endpoint_auth_methods_supported: list[str]
+    """The same of the revocation endpoint."""
+    revocation_endpoint_auth_signing_alg_values_supported: list[str]
+    """The same of the revocation endpoint."""
     tls_client_certificate_bound_access_tokens: bool
     """Whether tokens may be bound to client certificates (RFC 8705)."""
     service_documentation: str

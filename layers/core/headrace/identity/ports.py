@@ -50,6 +50,18 @@ class Handovers(Protocol):
         ...
 
 
+class Revocations(Protocol):
+    """Access tokens that were ended before their time, for as long as they would be good."""
+
+    def revoke(self, token_id: str, until: datetime) -> None:
+        """From now on it is. Raises Unavailable."""
+        ...
+
+    def has(self, token_id: str) -> bool:
+        """Was it ended; consistent. Raises Unavailable."""
+        ...
+
+
 class UsedProofs(Protocol):
     """The proofs of possession that were used, for as long as they would be good again."""
 

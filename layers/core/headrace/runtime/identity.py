@@ -12,6 +12,7 @@ from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.managers import DynamoManagers
 from headrace.adapters.dynamodb.memberships import DynamoMemberships
+from headrace.adapters.dynamodb.revocations import DynamoRevocations
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from headrace.adapters.http.key_sets import HttpKeySets
     from headrace.identity.certifying import Certify
     from headrace.identity.handing_over import FindHandover, TakeSecret
+    from headrace.identity.introspecting import IntrospectToken, OwnTokens, RevokeToken
     from headrace.identity.logging_in import LogIn
 
 
@@ -246,7 +248,14 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
     issuers = {**_trusted_issuers(), ours.issuer: ours}
     logged_in = LoggedIn(users(), roles(), settings().scope_prefix)
     tokens = AccessTokens(
-        clients(), issuers, keys_of, Verifier(clock()), check_proof(), logged_in, api_keys()
+        clients(),
+        issuers,
+        keys_of,
+        Verifier(clock()),
+        check_proof(),
+        logged_in,
+        api_keys(),
+        _revocations(),
     )
     recognizers = (
         StaticKeys(api_keys(), clients(), clock()),
@@ -291,6 +300,32 @@ def manage_keys() -> ManageKeys:
 def hand_over() -> HandOver:
     """The managers of a service."""
     return HandOver(managed_services(), managers(), users(), teams())
+
+
+@cache
+def _revocations() -> DynamoRevocations:
+    return DynamoRevocations(Table(client("dynamodb"), settings().proofs_table))
+
+
+def _own_tokens(request_context: Mapping[str, Any]) -> "OwnTokens":
+    from headrace.identity.introspecting import OwnTokens
+
+    ours = Issuer(settings().base_url(request_context), settings().audience)
+    return OwnTokens(ours, keys_of, Verifier(clock()), _revocations(), api_keys())
+
+
+def introspect_token(request_context: Mapping[str, Any]) -> "IntrospectToken":
+    """POST /connect/introspect."""
+    from headrace.identity.introspecting import AskAboutToken, IntrospectToken
+
+    return IntrospectToken(AskAboutToken(authenticate_client()), _own_tokens(request_context))
+
+
+def revoke_token(request_context: Mapping[str, Any]) -> "RevokeToken":
+    """POST /connect/revoke."""
+    from headrace.identity.introspecting import AskAboutToken, RevokeToken
+
+    return RevokeToken(AskAboutToken(authenticate_client()), _own_tokens(request_context))
 
 
 def authenticate_client() -> AuthenticateClient:
