@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
 from headrace.adapters.dynamodb.audit_trail import DynamoTrail
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.certificates import DynamoCertificates
@@ -31,6 +32,7 @@ from headrace.adapters.dynamodb.consents import (
 )
 from headrace.adapters.dynamodb.handovers import DynamoHandovers
 from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
+from headrace.adapters.dynamodb.managers import DynamoManagers
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.services import CatalogServices
@@ -162,6 +164,14 @@ class Deployment:
         """Users, roles and teams."""
         table = self._table("UsersTableName")
         return UserDirectory(DynamoUsers(table), DynamoRoles(table), DynamoTeams(table))
+
+    def managers(self) -> DynamoManagers:
+        """Who manages which service."""
+        return DynamoManagers(self._table("CredentialsTableName"))
+
+    def api_keys(self) -> DynamoApiKeys:
+        """The keys of services."""
+        return DynamoApiKeys(self._table("CredentialsTableName"))
 
     def login_tries(self) -> DynamoLoginTries:
         """How often was tried to log in."""

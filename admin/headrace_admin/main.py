@@ -36,6 +36,7 @@ from headrace_admin.authority import ca
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import EXIT_CODES, Exit, Printer, finished
 from headrace_admin.people import role, team, user
+from headrace_admin.services import service
 from headrace_admin.sharing import account, consent, membership, organisation
 from headrace_admin.target import AWS, Target
 
@@ -69,6 +70,7 @@ app.command(consent)
 app.command(membership)
 app.command(webhook)
 app.command(operations)
+app.command(service)
 app.command(audit)
 app.command(schedule)
 app.command(source)

@@ -1,6 +1,6 @@
 """What the commands show: as JSON for scripts, and as tables for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,8 @@ from headrace.exports.model import Job, Operation
 from headrace.exports.schedules import Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
 from headrace.exports.webhooks import Delivery, Endpoint
+from headrace.identity.api_keys import ApiKey
+from headrace.identity.key_views import KeyView
 from headrace.identity.model import StoredSecret
 from headrace.identity.users import Role, Team, User
 from headrace.kernel.clock import rfc3339
@@ -671,3 +673,40 @@ def print_teams(out: Console, teams: Sequence[tuple[Team, Sequence[User]]]) -> N
         if not members:
             rows.append((team.name, "nobody", ""))
     _print_grid(out, ("team", "member", "id"), rows)
+
+
+# --- services -------------------------------------------------------------------------------
+
+
+def print_managers(out: Console, users: Sequence[str], teams: Iterable[str]) -> None:
+    """Who manages a service, for people."""
+    rows = [("user", name) for name in users] + [("team", name) for name in sorted(teams)]
+    if rows:
+        _print_grid(out, ("", "manager"), rows)
+    else:
+        _say(out, "nobody manages it; name somebody with --user or --team")
+
+
+def key_json(key: ApiKey, now: datetime) -> Json:
+    """An API key, as its managers see it."""
+    return {name: value for name, value in as_json(KeyView.of(key, now)).items() if value}
+
+
+def print_keys(out: Console, keys: Sequence[ApiKey], now: datetime) -> None:
+    """API keys, for people."""
+    _print_grid(
+        out,
+        ("key", "kind", "state", "name", "begins with", "last used", "expires"),
+        [
+            (
+                key.key_id,
+                str(key.kind),
+                str(key.state(now)),
+                key.name or "",
+                key.shown or "",
+                _when(key.last_used_at) if key.last_used_at else "never",
+                _when(key.expires_at),
+            )
+            for key in keys
+        ],
+    )

@@ -357,6 +357,15 @@ class ClientEntry(Entry):
         return self
 
     @model_validator(mode="after")
+    def _is_a_service_of_one_tenant(self) -> "ClientEntry":
+        if self.service is not None and len(self.tenants) > 1:
+            raise ValueError(
+                f"is a service and serves {len(self.tenants)} tenants; its managers and accounts "
+                "are of one, so declare a service for each"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tells_webhooks_apart(self) -> "ClientEntry":
         names = [one.name for one in self.webhooks]
         for name in names:
