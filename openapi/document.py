@@ -22,6 +22,7 @@ PRODUCTS: Mapping[str, str] = {
     "identity": "Access tokens, and what is needed to verify them.",
     "consents": "Whose data you may see: accounts that share with a service or an organisation.",
     "exports": "What you may export, and exporting it.",
+    "audit": "What a service did, for those who manage it.",
     "reference": "This description.",
 }
 """The products that have routes, in the order in which an integrator meets them."""

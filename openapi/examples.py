@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from headrace.audit.model import Action, Day, Failing
+from headrace.audit.views import ErrorPage, StatisticsView
 from headrace.consents.model import Audience, AudienceKind, Consent, State, Validity
 from headrace.consents.views import ConsentPage, ConsentView
 from headrace.exports import views
@@ -328,6 +330,24 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
         "expiresIn": 18000,
     },
     ("exchange_refresh_token", 400): lambda: TokenRefused("invalid_grant", SPENT_BEFORE).document(),
+    ("get_statistics", 200): lambda: StatisticsView.of(
+        "wellness-app",
+        [Day(date(2026, 11, 23), {Action.TOKEN: 3, Action.EXPORT: 1, Action.DOWNLOAD: 7})],
+    ),
+    ("list_errors", 200): lambda: ErrorPage.of(
+        [
+            Failing(
+                at=datetime(2026, 11, 23, 8, 30, 13, tzinfo=UTC),
+                action=Action.FAILURE,
+                service="wellness-app",
+                what="POST /data/v1/fulldata",
+                status=409,
+                code="operation_active",
+                correlation_id="6f1d3c9e-5a54-4a36-9a1c-0d2b7c1f8e42",
+            )
+        ],
+        None,
+    ),
     ("list_keys", 200): lambda: KeyList.of((_API_KEY,), _API_KEY.created_at),
     ("create_key", 201): lambda: created_key(CreatedKey(_API_KEY, REFRESH_TOKEN)),
     ("get_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
@@ -336,9 +356,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("log_in", 200): lambda: LoginGiven(
         "integrator@emailaddress.com",
         "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
-        f"hrl_{OPERATION_ID}_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
         3600,
-        " ".join(SCOPES),
         Caller("northwind-care", USER_CLIENT_ID, frozenset(SCOPES)),
     ).document(),
     ("subscribe", 200): _consent,

@@ -45,9 +45,7 @@ def test_a_person_logs_in_and_calls_as_the_role_allows(deployment: Deployment) -
     reply = deployment.post_login("Ada@ACME.example", password)
     assert reply.status == 200, reply.body
     assert reply.headers["Cache-Control"] == "no-store"
-    assert reply.json.keys() == {
-        *("username", "access_token", "refresh_token", "token_type", "expires_in")
-    }
+    assert reply.json.keys() == {"username", "access_token", "token_type", "expires_in"}
     assert (reply.json["username"], reply.json["token_type"]) == (ADA, "Bearer")
     claims = jwt.decode(reply.json["access_token"], options={"verify_signature": False})
     user = deployment.directory.user(ADA)
@@ -62,7 +60,6 @@ def test_a_person_logs_in_and_calls_as_the_role_allows(deployment: Deployment) -
         "client_id": "user",
         "scopes": READ_TEMPLATES,
         "user": user.user_id,
-        "credential": claims["session_id"],
     }
 
 
@@ -146,50 +143,6 @@ def test_a_login_ends_with_the_password_the_user_and_the_role(deployment: Deploy
     last = token()
     DeleteUser(directory)(ADA)
     assert who(deployment, last) == {}
-
-
-def go_on(deployment: Deployment, refresh_token: str) -> Response:
-    return deployment.post_token({"grant_type": "refresh_token", "refresh_token": refresh_token})
-
-
-def test_a_login_goes_on_at_the_token_endpoint_and_ends_the_access_token_before(
-    deployment: Deployment,
-) -> None:
-    first = deployment.post_login(ADA, deployment.add_user(ADA)).json
-    second = go_on(deployment, first["refresh_token"])
-    assert second.status == 200, second.body
-    assert second.headers["Cache-Control"] == "no-store"
-    assert second.json.keys() == {
-        *("access_token", "refresh_token", "token_type", "expires_in", "scope")
-    }
-    assert who(deployment, first["access_token"]) == {}
-    assert who(deployment, second.json["access_token"])["scopes"] == READ_TEMPLATES
-    again = go_on(deployment, first["refresh_token"])
-    assert (again.status, again.json["error"]) == (400, "invalid_grant")
-    assert who(deployment, second.json["access_token"])
-
-
-@pytest.mark.abuse(61)
-@pytest.mark.abuse(62)
-def test_a_refresh_token_that_comes_again_later_ends_the_login(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = deployment.post_login(ADA, deployment.add_user(ADA)).json
-    second = go_on(deployment, first["refresh_token"]).json
-    monkeypatch.setattr("headrace.identity.api_keys.GRACE", timedelta(0))
-    again = go_on(deployment, first["refresh_token"])
-    assert (again.status, again.json["error"]) == (400, "invalid_grant")
-    assert who(deployment, second["access_token"]) == {}
-    assert go_on(deployment, second["refresh_token"]).status == 400
-
-
-def test_nothing_that_is_kept_of_a_login_is_a_refresh_token(deployment: Deployment) -> None:
-    given = deployment.post_login(ADA, deployment.add_user(ADA)).json
-    table = deployment.tables["credentials"]
-    kept = repr(table.client.scan(TableName=table.name)["Items"])
-    assert "session#" in kept
-    assert given["refresh_token"].rpartition("_")[2] not in kept
-    assert given["refresh_token"][4:30] in kept
 
 
 @pytest.mark.parametrize(

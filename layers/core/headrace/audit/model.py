@@ -3,6 +3,7 @@
 Ids only: neither a secret nor a name, an address or a value of anybody's data gets in here.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -69,6 +70,8 @@ class Day:
 
 
 MOST_DAYS = 366
+PLACE = re.compile(r"[0-9TZ:.-]{24}#[ -~]{1,128}")
+"""Where a page of failings ends: the time and the correlation id of its last."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from headrace.adapters.dynamodb.table import Table
 from headrace.audit.model import Action, Failing
 from headrace.audit.usecases import NoteFailing, ReadStatistics, RecordEvent
 from headrace.exports.model import Failure
+from headrace.kernel.caller import Caller
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
 
@@ -44,6 +45,13 @@ def now() -> datetime:
 def read_statistics() -> ReadStatistics:
     """GET /services/{serviceId}/statistics and …/errors."""
     return ReadStatistics(statistics(), clock())
+
+
+def managed_service(caller: Caller, service: str) -> str:
+    """The service, if the caller manages it. Raises NotFound."""
+    from headrace.runtime.identity import managed_services  # noqa: PLC0415 — of managers only
+
+    return managed_services().one(caller, service).client_id
 
 
 def note_failed_operation(event: Mapping[str, Any], failure: Failure | None) -> None:

@@ -13,7 +13,6 @@ from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.managers import DynamoManagers
 from headrace.adapters.dynamodb.memberships import DynamoMemberships
 from headrace.adapters.dynamodb.revocations import DynamoRevocations
-from headrace.adapters.dynamodb.sessions import DynamoLoginSessions
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
@@ -59,7 +58,7 @@ if TYPE_CHECKING:
     from headrace.identity.certifying import Certify
     from headrace.identity.handing_over import FindHandover, TakeSecret
     from headrace.identity.introspecting import IntrospectToken, OwnTokens, RevokeToken
-    from headrace.identity.logging_in import GiveTokens, LogIn
+    from headrace.identity.logging_in import LogIn
 
 
 @cache
@@ -126,12 +125,6 @@ def managers() -> DynamoManagers:
 def roles() -> DynamoRoles:
     """What they may do."""
     return DynamoRoles(_users_table())
-
-
-@cache
-def login_sessions() -> DynamoLoginSessions:
-    """Logins that go on."""
-    return DynamoLoginSessions(Table(client("dynamodb"), settings().credentials_table))
 
 
 @cache
@@ -253,7 +246,7 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
     """The authorizer, for the deployment that the request came to."""
     ours = Issuer(settings().base_url(request_context), settings().audience)
     issuers = {**_trusted_issuers(), ours.issuer: ours}
-    logged_in = LoggedIn(login_sessions(), users(), roles(), settings().scope_prefix, clock())
+    logged_in = LoggedIn(users(), roles(), settings().scope_prefix)
     tokens = AccessTokens(
         clients(),
         issuers,
@@ -274,16 +267,11 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
 
 def issue_token() -> IssueToken:
     """POST /connect/token."""
-    from headrace.identity.logging_in import ContinueLogin, RefreshEither
-
     make = MakeToken(signing_keys(), clock(), RandomIds(), check_proof())
     return IssueToken(
         {
             "client_credentials": ClientCredentials(authenticate_client(), make),
-            "refresh_token": RefreshEither(
-                ContinueLogin(users(), roles(), login_sessions(), check_proof(), _give_tokens()),
-                RefreshTokens(clients(), api_keys(), make),
-            ),
+            "refresh_token": RefreshTokens(clients(), api_keys(), make),
         }
     )
 
@@ -360,18 +348,13 @@ def log_in() -> "LogIn":
     return LogIn(
         users(),
         roles(),
-        login_sessions(),
         DynamoLoginTries(_users_table(), settings().login_tries_per_address),
         _passwords(),
-        check_proof(),
-        _give_tokens(),
+        signing_keys(),
+        clock(),
+        RandomIds(),
+        settings().scope_prefix,
     )
-
-
-def _give_tokens() -> "GiveTokens":
-    from headrace.identity.logging_in import GiveTokens
-
-    return GiveTokens(signing_keys(), clock(), RandomIds(), settings().scope_prefix)
 
 
 def published_keys() -> tuple[VerificationKey, ...]:

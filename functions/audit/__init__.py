@@ -1,0 +1,1 @@
+"""Audit: what was done, for those who manage who did it."""
