@@ -38,10 +38,13 @@ from headrace.exports.schedules import Reason, Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
 from headrace.exports.webhooks import Answer, Notice
 from headrace.identity.api_keys import ApiKey, KeyKind
+from headrace.identity.certificate_views import CertificateView
+from headrace.identity.certifying import Certified
 from headrace.identity.client_authentication import NOT_AUTHENTICATED
 from headrace.identity.issuing import SPENT_BEFORE
 from headrace.identity.key_views import KeyList, ManagersView, created_key
 from headrace.identity.logging_in import LoginGiven
+from headrace.identity.model import IssuedCertificate
 from headrace.identity.oauth import TokenIssued, TokenRefused
 from headrace.identity.services import CreatedKey
 from headrace.identity.usecases import issuer_document
@@ -259,6 +262,25 @@ _API_KEY = ApiKey(
     name="nightly import",
     shown="hrr_01kaqb7m3y6c9r2t5v8x1z4d7h_dGhpcyBp",
 )
+
+
+def _in_pem(label: str) -> str:
+    return f"-----BEGIN {label}-----\nMIIB…\n-----END {label}-----\n"
+
+
+_CERTIFIED = Certified(
+    IssuedCertificate(
+        key_id=_API_KEY.key_id,
+        service=_API_KEY.service,
+        not_before=_API_KEY.created_at,
+        not_after=_API_KEY.expires_at,
+        thumbprint="bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2",
+        serial="5d1b7f0a94c86e23b01fa7d2c4e6983051ab27cd",
+        key_fingerprint="0" * 64,
+        pem=_in_pem("CERTIFICATE"),
+    ),
+    _in_pem("CERTIFICATE"),
+)
 _MANAGEMENT = Management(frozenset({"01kaqb7m3y6c9r2t5v8x1z4d7j"}), frozenset({"integration"}))
 
 
@@ -292,6 +314,7 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "exchange_refresh_token": {"refreshToken": REFRESH_TOKEN},
     "create_key": {"kind": "refresh", "name": "nightly import"},
     "set_managers": {"teams": ["integration"]},
+    "certify_key": {"csr": _in_pem("CERTIFICATE REQUEST")},
     "log_in": {"username": "integrator@emailaddress.com", "password": "your password"},
     "introspect_token": _QUESTION,
     "revoke_token": _QUESTION,
@@ -350,6 +373,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ),
     ("list_keys", 200): lambda: KeyList.of((_API_KEY,), _API_KEY.created_at),
     ("create_key", 201): lambda: created_key(CreatedKey(_API_KEY, REFRESH_TOKEN)),
+    ("certify_key", 200): lambda: CertificateView.of(_CERTIFIED),
     ("get_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
     ("set_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
     ("issue_token", 401): _unknown_client,

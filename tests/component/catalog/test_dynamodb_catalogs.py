@@ -221,6 +221,8 @@ def test_identity_finds_clients(table: Table) -> None:
         scopes=("data:read",),
         allowed_networks=("192.0.2.0/24", "2001:db8::/32"),
         trusted_issuers=("https://id.example",),
+        tls_client_auth_subject_dn="CN=exports,O=Acme",
+        certificate_bound=True,
     )
     DynamoCatalogs(table).publish(a_catalog(clients=(client,)), 0, NOON)
     found = CatalogClients(table, "prefix").find("integrator")
@@ -229,6 +231,7 @@ def test_identity_finds_clients(table: Table) -> None:
     assert found.scopes == {"prefix:data:read"}
     assert found.networks == Networks.of(["192.0.2.0/24", "2001:db8::/32"])
     assert found.trusted_issuers == {"https://id.example"}
+    assert (found.subject_dn, found.needs_certificate) == ("CN=exports,O=Acme", True)
 
 
 @pytest.mark.parametrize("odd", ["", "nobody", "a#b", "../x", "x" * 5000, "integrator\n", "🙂"])

@@ -1,5 +1,7 @@
 """Services that call with a client certificate of ours, through the authorizer's handler."""
 
+import importlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,14 +11,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
+from headrace.adapters.dynamodb.managers import DynamoManagers
 from headrace.catalog.model import Client
+from headrace.catalog.model import Service as CatalogService
 from headrace.identity.api_keys import LIFETIME, ApiKey, KeyKind
 from headrace.identity.certificates import Subject
 from headrace.identity.certifying import Certify, CreateAuthority
+from headrace.identity.users import Management
 from headrace.kernel.clock import Clock, SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace.runtime import identity
-from tests.component.identity.deployment import CLIENTS, Deployment
+from headrace.runtime.api import Scope
+from tests.component.identity.deployment import CLIENTS, Deployment, Response, event_of
 from tests.unit.identity.certificates_made import a_certificate, a_request
 from tests.unit.identity.keys_made import a_key
 from tests.unit.identity.tokens_made import StoppedClock
@@ -168,3 +174,95 @@ def test_the_certificate_of_a_key_gets_no_token_by_its_subject(service: Service)
     form = {"grant_type": "client_credentials", "client_id": "acme-hr"}
     reply = service.deployment.post_token(form, certificate=mine)
     assert (reply.status, reply.json["error"]) == (401, "invalid_client")
+
+
+# --- the endpoint that issues them ------------------------------------------------------------
+
+ADA = "id-ada"
+
+
+def certify(key_id: str, csr: str, **changes: Any) -> Response:
+    """What the endpoint answers to the manager."""
+    given = {"service": "analyzer", "user": ADA, "tenant": "acme"} | changes
+    handler = importlib.import_module("identity.certify_key").handler
+    event = event_of("POST", handler.route.path)
+    event["pathParameters"] = {"serviceId": given["service"], "keyId": key_id}
+    event["body"] = json.dumps({"csr": csr})
+    event["requestContext"]["authorizer"] = {
+        "tenant": given["tenant"],
+        "client_id": "user",
+        "user": given["user"],
+        "scopes": Scope.SERVICES_MANAGE.full,
+    }
+    answer = handler(event, None)
+    return Response(answer["statusCode"], answer["headers"], answer["body"])
+
+
+@pytest.fixture
+def managed(service: Service) -> Service:
+    """The service ``analyzer`` with its manager, Ada."""
+    analyzer = CatalogService("external")
+    service.deployment.publish(
+        *CLIENTS, Client("analyzer", "Analyzer", ("acme",), service=analyzer)
+    )
+    table = service.deployment.tables["credentials"]
+    DynamoManagers(table).save("analyzer", Management(frozenset({ADA})))
+    return service
+
+
+def request_for(key: ApiKey) -> str:
+    """A request by a key pair of its own."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    return a_request(("OU", key.service), ("CN", key.key_id), key=private).decode()
+
+
+def test_a_manager_gets_the_certificate_of_a_key_and_the_same_again(managed: Service) -> None:
+    key = managed.key(service="analyzer")
+    csr = request_for(key)
+    first = certify(key.key_id, csr)
+    assert first.status == 200, first.body
+    assert first.json["keyId"] == key.key_id
+    assert first.json["chain"] == identity.certificates().authority()
+    assert certify(key.key_id, csr).json == first.json
+    caller = managed.calls(first.json["certificate"])
+    assert caller is not None
+    assert (caller["client_id"], caller["credential"]) == ("analyzer", key.key_id)
+    assert certify(key.key_id, request_for(key)).status == 409
+
+
+@pytest.mark.abuse(51)
+def test_a_request_in_another_keys_name_is_422(managed: Service) -> None:
+    key, other = managed.key(service="analyzer"), managed.key(service="analyzer")
+    refused = certify(key.key_id, request_for(other))
+    assert (refused.status, refused.json["errors"][0]["field"]) == (422, "csr")
+    assert certify(key.key_id, "no request").status == 400
+
+
+def test_only_a_certificates_key_that_works_gets_one(managed: Service) -> None:
+    static = managed.key(KeyKind.STATIC, service="analyzer")
+    revoked = managed.key(service="analyzer")
+    managed.keys.revoke(revoked.key_id, NOW)
+    for key in (static, revoked):
+        assert certify(key.key_id, request_for(key)).status == 409
+
+
+@pytest.mark.parametrize(
+    "changes", [{"user": "id-bob"}, {"tenant": "beta"}, {"service": "acme-hr"}], ids=str
+)
+def test_who_does_not_manage_the_service_cannot_tell_that_the_key_is_there(
+    managed: Service, changes: dict[str, str]
+) -> None:
+    key = managed.key(service="analyzer")
+    refused = certify(key.key_id, request_for(key), **changes)
+    never = certify(key.key_id, request_for(key), service="never-was")
+    assert (refused.status, refused.body) == (404, never.body)
+
+
+def test_without_an_authority_the_operator_is_to_be_asked(deployment: Deployment) -> None:
+    service = Service(deployment)
+    deployment.publish(
+        *CLIENTS, Client("analyzer", "Analyzer", ("acme",), service=CatalogService("external"))
+    )
+    DynamoManagers(deployment.tables["credentials"]).save("analyzer", Management(frozenset({ADA})))
+    key = service.key(service="analyzer")
+    assert certify(key.key_id, request_for(key)).status == 503

@@ -92,3 +92,9 @@ def test_the_metadata_tells_of_it(deployment: Deployment) -> None:
     document = deployment.get("get_openid_configuration", "/.well-known/openid-configuration").json
     assert "tls_client_auth" in document["token_endpoint_auth_methods_supported"]
     assert document["tls_client_certificate_bound_access_tokens"] is True
+    assert "mtls_endpoint_aliases" not in document
+    deployment.configure(MUTUAL_TLS_URL="https://mtls.example.com")
+    document = deployment.get("get_openid_configuration", "/.well-known/openid-configuration").json
+    assert document["mtls_endpoint_aliases"] == {
+        "token_endpoint": "https://mtls.example.com/connect/token"
+    }

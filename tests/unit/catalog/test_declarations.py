@@ -320,6 +320,12 @@ def test_defaults() -> None:
             "happened to a row; give callers another name, as {source: …, name: …}",
         ),
         (
+            "    tenants: [northwind]\n",
+            "    tenants: [northwind]\n    tls_client_auth_subject_dn: exports of Acme\n",
+            '11: clients[0].tls_client_auth_subject_dn: "exports of Acme" is no distinguished '
+            'name; write it as in "CN=exports,O=Acme,C=NL"',
+        ),
+        (
             "    default: true\n",
             "    resync: documents\n",
             '19: configurations[0].resync: "documents" is none of refuse or document',

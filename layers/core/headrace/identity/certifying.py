@@ -7,6 +7,7 @@ from datetime import datetime
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.x509 import load_pem_x509_certificate
 
+from headrace.identity.api_keys import KeyKind, KeyState
 from headrace.identity.certificates import (
     Authority,
     SigningRequest,
@@ -15,6 +16,8 @@ from headrace.identity.certificates import (
 )
 from headrace.identity.model import IssuedCertificate
 from headrace.identity.ports import Certificates
+from headrace.identity.services import ManageKeys
+from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import Conflict, Unavailable
 
@@ -86,3 +89,23 @@ class Certify:
                 raise
             return known
         return certificate
+
+
+@dataclass(frozen=True)
+class CertifyKey:
+    """Answers the certificate request of a manager, for a key of a service."""
+
+    keys: ManageKeys
+    certify: Certify
+
+    def __call__(self, caller: Caller, service: str, key_id: str, request: str) -> Certified:
+        """The certificate. Raises NotFound, InvalidRequest, ValidationFailed, Conflict (the key
+        is of another kind, has ended, or has a certificate for another public key), Unavailable.
+        """
+        key = self.keys.one(caller, service, key_id)
+        if key.kind is not KeyKind.CERTIFICATE:
+            raise Conflict("A certificate is for a key of the kind certificate: make one.")
+        if key.state(self.certify.clock.now()) is not KeyState.ACTIVE:
+            raise Conflict("The key was revoked, or has expired: make a new one.")
+        subject = Subject(key.common_name, key.organizational_unit)
+        return self.certify(subject, key.expires_at, request.encode())

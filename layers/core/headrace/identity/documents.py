@@ -185,6 +185,14 @@ class JwksDocument(TypedDict):
 
 
 @documented
+class AliasesDocument(TypedDict):
+    """Endpoints for clients with certificates (RFC 8705 section 5)."""
+
+    token_endpoint: str
+    """Where tokens are given over mutual TLS."""
+
+
+@documented
 class IssuerDocument(TypedDict):
     """The metadata of the token issuer (RFC 8414 section 2)."""
 
@@ -218,5 +226,7 @@ class IssuerDocument(TypedDict):
     """The same of the revocation endpoint."""
     tls_client_certificate_bound_access_tokens: bool
     """Whether tokens may be bound to client certificates (RFC 8705)."""
+    mtls_endpoint_aliases: NotRequired[AliasesDocument]
+    """Where clients with certificates call, if it is elsewhere."""
     service_documentation: str
     """Where this API is described."""

@@ -27,12 +27,17 @@ def key_document(keys: tuple[VerificationKey, ...]) -> dict[str, list[dict[str, 
     return {"keys": [key.jwk() for key in keys]}
 
 
-def issuer_document(issuer: str, scopes: tuple[str, ...]) -> dict[str, str | bool | list[str]]:
+def issuer_document(
+    issuer: str, scopes: tuple[str, ...], mutual_tls_url: str = ""
+) -> dict[str, str | bool | list[str] | dict[str, str]]:
     """The metadata of the authorization server (RFC 8414 section 2).
 
     Only what is true: there is no authorization endpoint and no ID token, so no response type.
+    Where clients with certificates call another domain, it says so (RFC 8705 section 5).
     """
+    elsewhere = {"token_endpoint": f"{mutual_tls_url}/connect/token"}
     return {
+        **({"mtls_endpoint_aliases": elsewhere} if mutual_tls_url not in {"", issuer} else {}),
         "issuer": issuer,
         "token_endpoint": f"{issuer}/connect/token",
         "introspection_endpoint": f"{issuer}/connect/introspect",

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from headrace.adapters.dynamodb.certificates import DynamoCertificates
     from headrace.adapters.dynamodb.handovers import DynamoHandovers
     from headrace.adapters.http.key_sets import HttpKeySets
-    from headrace.identity.certifying import Certify
+    from headrace.identity.certifying import Certify, CertifyKey
     from headrace.identity.handing_over import FindHandover, TakeSecret
     from headrace.identity.introspecting import IntrospectToken, OwnTokens, RevokeToken
     from headrace.identity.logging_in import LogIn
@@ -165,6 +165,13 @@ def take_secret() -> "TakeSecret":
 def check_proof() -> CheckProof:
     """Checks proofs of possession."""
     return CheckProof(used_proofs(), clock())
+
+
+def certify_key() -> "CertifyKey":
+    """POST /services/{serviceId}/keys/{keyId}/certificate."""
+    from headrace.identity.certifying import CertifyKey
+
+    return CertifyKey(manage_keys(), certify())
 
 
 @cache
