@@ -17,12 +17,14 @@ route = Route(
     scope=Scope.CONSENTS_MANAGE,
     tag="consents",
     query=(
-        QueryParameter("service", "Those with this service, or members of this broker", str),
-        QueryParameter("organisation", "Those with this organisation", str),
-        QueryParameter("account", "Those of this account", str),
-        QueryParameter("state", "Those in this state now", str, pattern="|".join(State)),
+        QueryParameter(
+            "service", "Those with this service, or members of this broker", maximum=128
+        ),
+        QueryParameter("organisation", "Those with this organisation", maximum=64),
+        QueryParameter("account", "Those of this account", maximum=128),
+        QueryParameter("state", "Those in this state now", pattern="|".join(State)),
         QueryParameter("pageSize", "Consents on a page", int, 50, 1, 200),
-        QueryParameter("cursor", "`next` of the page before, of the same search"),
+        QueryParameter("cursor", "`next` of the page before, of the same search", maximum=1024),
     ),
     replies={200: ConsentPage},
     errors=(InvalidRequest, ValidationFailed, NotFound),

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-
 from headrace.catalog.model import SCOPES, Client, Service
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import SystemClock
@@ -93,20 +91,6 @@ class Services:
 
 def services_over(deployment: Deployment) -> Services:
     """The services, published, each with a secret."""
-    for name in ("audit", "statistics"):
-        boto3.client("dynamodb").create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-        )
-    deployment.configure(AUDIT_TABLE="audit", STATISTICS_TABLE="statistics")
     for module in (auditing, consents):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
