@@ -380,7 +380,9 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("log_in", 200): lambda: LoginGiven(
         "integrator@emailaddress.com",
         "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
+        f"hrl_{OPERATION_ID}_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
         3600,
+        " ".join(SCOPES),
         Caller("northwind-care", USER_CLIENT_ID, frozenset(SCOPES)),
     ).document(),
     ("subscribe", 200): _consent,

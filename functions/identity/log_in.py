@@ -6,8 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.audit.model import Action
 from headrace.identity.documents import LoginDocument
+from headrace.identity.logging_in import Place
 from headrace.kernel.errors import (
     BodyTooLarge,
+    InvalidProof,
     InvalidRequest,
     LoginFailed,
     NotAnIntegrator,
@@ -43,12 +45,14 @@ route = Route(
     tag="identity",
     action=Action.LOGIN,
     body=LoginRequest,
+    request_headers={"DPoP": "A proof of a key of yours, to bind the tokens to it (RFC 9449)"},
     replies={200: LoginDocument},
     errors=(
         InvalidRequest,
         BodyTooLarge,
         ValidationFailed,
         LoginFailed,
+        InvalidProof,
         NotAnIntegrator,
         TooManyTries,
         Unavailable,
@@ -66,8 +70,12 @@ def handler(call: Call) -> Reply:
     given another role.
     """
     sent: LoginRequest = call.body
-    source_ip = str(call.context.get("identity", {}).get("sourceIp", ""))
-    given = identity.log_in()(
-        sent.username, sent.password, source_ip, call.base_url, settings().audience
+    place = Place(
+        issuer=call.base_url,
+        audience=settings().audience,
+        source_ip=str(call.context.get("identity", {}).get("sourceIp", "")),
+        url=f"{call.base_url}{route.path}",
+        proofs=call.every("dpop"),
     )
+    given = identity.log_in()(sent.username, sent.password, place)
     return Reply(200, given.document(), caller=given.caller)

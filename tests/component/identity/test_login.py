@@ -45,7 +45,9 @@ def test_a_person_logs_in_and_calls_as_the_role_allows(deployment: Deployment) -
     reply = deployment.post_login("Ada@ACME.example", password)
     assert reply.status == 200, reply.body
     assert reply.headers["Cache-Control"] == "no-store"
-    assert reply.json.keys() == {"username", "access_token", "token_type", "expires_in"}
+    assert reply.json.keys() == {
+        *("username", "access_token", "refresh_token", "token_type", "expires_in")
+    }
     assert (reply.json["username"], reply.json["token_type"]) == (ADA, "Bearer")
     claims = jwt.decode(reply.json["access_token"], options={"verify_signature": False})
     user = deployment.directory.user(ADA)
@@ -60,6 +62,7 @@ def test_a_person_logs_in_and_calls_as_the_role_allows(deployment: Deployment) -
         "client_id": "user",
         "scopes": READ_TEMPLATES,
         "user": user.user_id,
+        "credential": claims["session_id"],
     }
 
 

@@ -1,16 +1,20 @@
 """Users, roles, teams and tries in DynamoDB, and what the operator does about them."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from headrace.adapters.argon2id import Argon2idPasswords
 from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
+from headrace.adapters.dynamodb.sessions import DynamoLoginSessions
 from headrace.adapters.dynamodb.table import Item, Table
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
+from headrace.identity.api_keys import KeyKind, KeyText
 from headrace.identity.lockout import FREE_TRIES
+from headrace.identity.ports import LoginSessions
+from headrace.identity.sessions import LoginSession
 from headrace.identity.user_administration import (
     CreateUser,
     DeleteUser,
@@ -26,17 +30,21 @@ from headrace.kernel.errors import Conflict, InvalidRequest, NotFound, TooManyTr
 from headrace.kernel.ids import RandomIds
 from tests.builders import SteppingClock
 from tests.component.identity.deployment import Deployment
+from tests.unit.identity.tokens_made import NOW
 from tests.unit.identity.users_made import (
     PASSWORD,
     FakePasswords,
+    REFRESH,
     FakeRoles,
+    FakeSessions,
     FakeTeams,
     FakeUsers,
     a_role,
+    a_session,
     a_user,
 )
 
-NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+NOON = NOW
 ADA, BOB = "ada@acme.example", "bob@acme.example"
 
 
@@ -196,6 +204,62 @@ def test_a_team_has_users_of_its_tenant_until_they_go(directory: UserDirectory) 
     assert LeaveTeam(directory)("acme", "hr", BOB).members == frozenset()
     with pytest.raises(NotFound):
         LeaveTeam(directory)("acme", "hr", BOB)
+
+
+# --- logins that go on ----------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def sessions(request: pytest.FixtureRequest) -> LoginSessions:
+    """Each answer to the port."""
+    if request.param == "fake":
+        return FakeSessions()
+    deployment: Deployment = request.getfixturevalue("deployment")
+    return DynamoLoginSessions(deployment.tables["credentials"])
+
+
+def next_of(session: LoginSession) -> LoginSession:
+    """Once its first refresh token is exchanged, a minute later."""
+    text = KeyText.new(KeyKind.REFRESH, session.session_id)
+    return session.exchanged(REFRESH, text, NOW + timedelta(minutes=1))
+
+
+def test_a_login_is_found_as_it_was_begun_and_exchanged(sessions: LoginSessions) -> None:
+    session = a_session(bound_to="thumbprint")
+    sessions.begin(session)
+    assert sessions.find(session.session_id) == session
+    after = next_of(session)
+    assert sessions.exchange(session, after)
+    # What nobody asks of a login is not kept.
+    kept = replace(after.rotation, shown=None, last_used_at=None)
+    found = sessions.find(session.session_id)
+    assert found is not None
+    assert replace(found, rotation=replace(found.rotation, shown=None, last_used_at=None)) == (
+        replace(after, rotation=kept)
+    )
+    assert sessions.find("another") is None
+
+
+def test_of_two_exchanges_of_a_login_one_stands(sessions: LoginSessions) -> None:
+    session = a_session()
+    sessions.begin(session)
+    assert sessions.exchange(session, next_of(session))
+    assert not sessions.exchange(session, next_of(session))
+    assert sessions.was_spent(session.session_id, REFRESH.sha256)
+    assert not sessions.was_spent(session.session_id, "another")
+    assert not sessions.was_spent("another", REFRESH.sha256)
+
+
+def test_a_login_that_has_ended_is_exchanged_no_more(sessions: LoginSessions) -> None:
+    session = a_session()
+    sessions.begin(session)
+    sessions.end(session.session_id, NOW)
+    sessions.end(session.session_id, NOW + timedelta(hours=1))
+    sessions.end("another", NOW)
+    found = sessions.find(session.session_id)
+    assert found is not None
+    assert found.rotation.revoked_at == NOW
+    assert not sessions.exchange(session, next_of(session))
 
 
 # --- tries ----------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from headrace.identity.keys import KeySet
 from headrace.identity.model import Client, Issuer, Networks
 from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.on_behalf import OnBehalf
+from headrace.identity.sessions import LoginSession
 from headrace.identity.tokens import Verifier
 from headrace.identity.users import Permission, Role, User
 from headrace.kernel.caller import Caller
@@ -31,6 +32,7 @@ from tests.unit.identity.proofs_made import KEY, URL, Uses, a_proof, key_name
 from tests.unit.identity.tokens_made import (
     AUDIENCE,
     ISSUER,
+    NOW,
     SCOPE,
     StoppedClock,
     claims,
@@ -41,8 +43,10 @@ from tests.unit.identity.users_made import (
     MANAGE_SERVICES,
     READ_TEMPLATES,
     FakeRoles,
+    FakeSessions,
     FakeUsers,
     a_role,
+    a_session,
     a_user,
 )
 
@@ -109,6 +113,7 @@ def authorize(
     proofs: tuple[str, ...] = (),
     users: tuple[User, ...] = (),
     roles: tuple[Role, ...] = (),
+    sessions: tuple[LoginSession, ...] = (),
     certificate: str | None = None,
     members: frozenset[tuple[str, str, str]] = frozenset(),
     revoked: frozenset[str] = frozenset(),
@@ -125,7 +130,13 @@ def authorize(
         lambda _: keys or key_set(),
         Verifier(StoppedClock()),
         CheckProof(Uses(), StoppedClock()),
-        LoggedIn(FakeUsers.of(*users), FakeRoles.of(*roles), "youforce-data-api"),
+        LoggedIn(
+            FakeSessions.of(*sessions),
+            FakeUsers.of(*users),
+            FakeRoles.of(*roles),
+            "youforce-data-api",
+            StoppedClock(),
+        ),
         FakeApiKeys(),
         FakeRevocations(revoked),
     )
@@ -341,14 +352,14 @@ def test_an_issuer_cannot_be_configured_carelessly(wrong: dict[str, Any]) -> Non
 # --- persons --------------------------------------------------------------------------------------
 
 
-def login_token(**changes: Any) -> str:
+def login_token(session: LoginSession | None = None, **changes: Any) -> str:
     """What the login gave Ada."""
+    known = session or a_session()
     body = claims(
-        sub="id-ada@acme.example",
+        sub=known.user_id,
         client_id="user",
         scope=f"{MANAGE_SERVICES} {READ_TEMPLATES}",
-        user_id="id-ada@acme.example",
-        user_gen=1,
+        **known.claims(),
     )
     return "Bearer " + token(body={**body, **changes})
 
@@ -356,21 +367,34 @@ def login_token(**changes: Any) -> str:
 BOTH = frozenset({Permission.EXPORT_TEMPLATES, Permission.MANAGE_SERVICES})
 
 
-def test_a_person_who_logged_in_calls_as_a_user_with_the_scopes_of_the_role() -> None:
-    decision = authorize(
-        login_token(), users=(a_user(),), roles=(a_role(permissions=BOTH),), source_ip="::1"
+def as_ada(
+    authorization: str | None = None,
+    user: User | None = None,
+    role: Role | None = None,
+    session: LoginSession | None = None,
+) -> Allowed | Denied | Refused:
+    """What becomes of a call of Ada's."""
+    return authorize(
+        authorization or login_token(),
+        users=(user or a_user(),),
+        roles=(role or a_role(),),
+        sessions=(session or a_session(),),
     )
+
+
+def test_a_person_who_logged_in_calls_as_a_user_with_the_scopes_of_the_role() -> None:
+    decision = as_ada(role=a_role(permissions=BOTH))
     assert isinstance(decision, Allowed)
     caller = decision.caller
     assert (caller.tenant, caller.client_id) == ("acme", "user")
-    assert caller.user == "id-ada@acme.example"
+    assert (caller.user, caller.credential) == (a_user().user_id, a_session().session_id)
     assert caller.scopes == {MANAGE_SERVICES, READ_TEMPLATES}
 
 
 def test_what_a_role_allows_no_more_is_gone_at_once_and_what_is_new_needs_a_login() -> None:
     def scopes(*permissions: Permission, scope: str) -> frozenset[str]:
         role = a_role(permissions=frozenset(permissions))
-        return allowed(authorize(login_token(scope=scope), users=(a_user(),), roles=(role,)))[2]
+        return allowed(as_ada(login_token(scope=scope), role=role))[2]
 
     both = f"{MANAGE_SERVICES} {READ_TEMPLATES}"
     assert scopes(Permission.MANAGE_SERVICES, scope=both) == {MANAGE_SERVICES}
@@ -391,31 +415,50 @@ def test_what_a_role_allows_no_more_is_gone_at_once_and_what_is_new_needs_a_logi
     ],
 )
 def test_a_login_ends_with_the_user_the_password_and_the_role(user: User, role: Role) -> None:
-    assert authorize(login_token(), users=(a_user(),), roles=(a_role(),))
-    assert "Log in again" in denied(authorize(login_token(), users=(user,), roles=(role,)))
+    assert isinstance(as_ada(), Allowed)
+    assert "Log in again" in denied(as_ada(user=user, role=role))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        *({name: value} for name in ("user_id", "tenant_id") for value in ("", 7, ["x"], "x" * 9)),
-        *({"user_gen": value} for value in ("1", True, 1.0, 0, 2)),
+        {"expires_at": NOW},
+        {"revoked_at": NOW},
+        {"generation": 2},
+        {"key_id": "another"},
+        {"tenant": "beta"},
+        {"created_by": "another"},
+    ],
+)
+def test_a_login_ends_with_its_session_and_an_access_token_with_the_next(
+    changes: dict[str, Any],
+) -> None:
+    assert "Log in again" in denied(as_ada(session=a_session(**changes)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *(
+            {name: value}
+            for name in ("user_id", "tenant_id", "session_id")
+            for value in ("", 7, ["x"], "x" * 9)
+        ),
+        *({"session_generation": value} for value in ("1", True, 0, 2)),
     ],
 )
 def test_a_login_token_of_odd_claims_is_denied(changes: dict[str, Any]) -> None:
-    denied(authorize(login_token(**changes), users=(a_user(),), roles=(a_role(),)))
+    denied(as_ada(login_token(**changes)))
 
 
-def test_a_clients_token_that_names_a_user_is_the_clients_all_the_same() -> None:
-    text = f"Bearer {token(body=claims(user_id='id-ada@acme.example', user_gen=1))}"
-    decision = authorize(text, users=(a_user(),), roles=(a_role(),))
+def test_a_clients_token_that_names_a_login_is_the_clients_all_the_same() -> None:
+    decision = as_ada(f"Bearer {token(body=claims(**a_session().claims()))}")
     assert isinstance(decision, Allowed)
     assert (decision.caller.client_id, decision.caller.user) == ("acme-hr", None)
 
 
 def test_a_foreign_issuer_speaks_for_no_user() -> None:
-    body = {"azp": "user", "user_id": "id-ada@acme.example", "user_gen": 1}
-    denied(authorize(partner_token(**body), users=(a_user(),), roles=(a_role(),)))
+    denied(as_ada(partner_token(azp="user", org="acme", **a_session().claims())))
 
 
 # --- possession ------------------------------------------------------------------------------

@@ -4,14 +4,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from headrace.identity.api_keys import KeyKind, KeyText
 from headrace.identity.lockout import Tries
+from headrace.identity.sessions import LoginSession
 from headrace.identity.users import Permission, Role, Team, User
 from headrace.kernel.errors import Conflict, NotFound, TooManyTries
+from headrace.kernel.ids import RandomIds
 from tests.unit.identity.tokens_made import NOW
 
 PASSWORD = "a long enough one"
 READ_TEMPLATES = "youforce-data-api:templates:read"
 MANAGE_SERVICES = "youforce-data-api:services:manage"
+REFRESH = KeyText.new(KeyKind.REFRESH, RandomIds().new(NOW))
 
 
 def a_user(username: str = "ada@acme.example", **changes: Any) -> User:
@@ -130,6 +134,54 @@ class FakeTeams:
         if stored is None or stored.revision != team.revision:
             raise Conflict("changed")
         del self.by_name[team.tenant, team.name]
+
+
+def a_session(user: User | None = None, **changes: Any) -> LoginSession:
+    """A login of the user that began at NOW, with the refresh token REFRESH."""
+    scope = f"{MANAGE_SERVICES} {READ_TEMPLATES}"
+    session = LoginSession.begun(user or a_user(), REFRESH, scope, None, NOW)
+    return replace(session, rotation=replace(session.rotation, **changes))
+
+
+@dataclass
+class FakeSessions:
+    """The ``LoginSessions`` port."""
+
+    by_id: dict[str, LoginSession] = field(default_factory=dict)
+    spent: set[tuple[str, str | None]] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, *sessions: LoginSession) -> "FakeSessions":
+        """With these."""
+        return cls({session.session_id: session for session in sessions})
+
+    def find(self, session_id: str) -> LoginSession | None:
+        """See the port."""
+        return self.by_id.get(session_id)
+
+    def begin(self, session: LoginSession) -> None:
+        """See the port."""
+        self.by_id[session.session_id] = session
+
+    def exchange(self, before: LoginSession, after: LoginSession) -> bool:
+        """See the port."""
+        stored = self.by_id[before.session_id].rotation
+        if stored.generation != before.rotation.generation or stored.revoked_at is not None:
+            return False
+        self.spent.add((before.session_id, before.rotation.sha256))
+        self.by_id[before.session_id] = after
+        return True
+
+    def was_spent(self, session_id: str, sha256: str) -> bool:
+        """See the port."""
+        return (session_id, sha256) in self.spent
+
+    def end(self, session_id: str, now: datetime) -> None:
+        """See the port."""
+        session = self.by_id.get(session_id)
+        if session is not None and session.rotation.revoked_at is None:
+            rotation = replace(session.rotation, revoked_at=now)
+            self.by_id[session_id] = replace(session, rotation=rotation)
 
 
 @dataclass

@@ -25,8 +25,16 @@ from headrace.identity.keys import KeySet
 from headrace.identity.model import CLIENT_CERTIFICATE, CLIENT_ID, Client, Issuer, Networks
 from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.on_behalf import OnBehalf
-from headrace.identity.ports import ApiKeys, Certificates, Clients, Revocations, Roles, Users
-from headrace.identity.users import Session
+from headrace.identity.ports import (
+    ApiKeys,
+    Certificates,
+    Clients,
+    LoginSessions,
+    Revocations,
+    Roles,
+    Users,
+)
+from headrace.identity.sessions import SESSION_ENDED
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
@@ -187,19 +195,24 @@ class Authorize:
 class LoggedIn:
     """Persons with a token that their login gave them."""
 
+    sessions: LoginSessions
     users: Users
     roles: Roles
     scope_prefix: str
+    clock: Clock
 
     def __call__(self, claims: Mapping[str, Any], granted: frozenset[str]) -> Caller:
         """The user as it is now: disabled, deleted or given another role a moment ago counts.
 
         Raises NotAuthenticated.
         """
-        session = Session.read(claims)
+        session = self.sessions.find(str(claims.get("session_id")))
+        if session is None or not session.is_that_of(claims):
+            raise NotAuthenticated(SESSION_ENDED)
         user = self.users.find(session.tenant, session.user_id)
-        role = None if user is None else self.roles.find(user.tenant, user.role)
-        return session.caller(user, role, granted, self.scope_prefix)
+        found = None if user is None else self.roles.find(user.tenant, user.role)
+        role = session.permitted(user, found, self.clock.now())
+        return session.caller(granted & role.scopes(self.scope_prefix))
 
 
 @dataclass(frozen=True)

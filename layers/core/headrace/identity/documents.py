@@ -60,16 +60,18 @@ class TokenDocument(TypedDict):
 
 @documented
 class LoginDocument(TypedDict):
-    """An access token for a person who logged in."""
+    """The tokens of a person who logged in."""
 
     username: str
     """The user name in its normal form."""
     access_token: str
-    """A signed JWT; send it as `Authorization: Bearer …`."""
-    token_type: Literal["Bearer"]
-    """How the token is presented (RFC 6750)."""
+    """A signed JWT; send it as `Authorization: Bearer …`, or `DPoP …` if it is bound to a key."""
+    refresh_token: str
+    """Exchanged at `/connect/token` for the next access token and the next refresh token."""
+    token_type: Literal["Bearer", "DPoP"]
+    """How the access token is presented (RFC 6750, RFC 9449)."""
     expires_in: int
-    """The seconds that it is valid."""
+    """The seconds that the access token is valid."""
 
 
 @documented

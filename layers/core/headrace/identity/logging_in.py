@@ -1,44 +1,118 @@
-"""Logging in with a user name and a password (seed 003)."""
+"""Logging in with a user name and a password (seed 003), and going on without it."""
 
 from dataclasses import dataclass, field
 
 from headrace.identity import tokens
+from headrace.identity.api_keys import KeyKind, KeyText, Turn
+from headrace.identity.dpop import CheckProof
 from headrace.identity.model import ACCESS_TOKEN_LIFETIME, AccessToken
-from headrace.identity.ports import LoginTries, Passwords, Roles, Signer, Users
-from headrace.identity.users import Role, Session, User, normal_password, normal_username
+from headrace.identity.oauth import TokenRefused
+from headrace.identity.ports import LoginSessions, LoginTries, Passwords, Roles, Signer, Users
+from headrace.identity.sessions import LoginSession, read_refresh_token, refresh_token_of
+from headrace.identity.users import Role, User, normal_password, normal_username
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import Conflict, LoginFailed, NotAnIntegrator
+from headrace.kernel.errors import (
+    Conflict,
+    InvalidProof,
+    LoginFailed,
+    NotAnIntegrator,
+    NotAuthenticated,
+)
 from headrace.kernel.ids import Ids
 
 FAILED = "User name and password do not fit."
 NOT_AN_INTEGRATOR = "This user's role may not log in through the API; ask your operator."
+NOT_VALID = "The refresh token is not valid, or its login has ended. Log in again."
+SPENT_NOW = "The refresh token was exchanged a moment ago: use the one that came for it."
+SPENT_BEFORE = (
+    "The refresh token had been exchanged before, so the login has ended: somebody else may have "
+    "it. Log in again."
+)
+OTHER_KEY = "The refresh token is bound to another key than the proof's."
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where somebody logs in, and with which proofs of possession (RFC 9449)."""
+
+    issuer: str
+    audience: str
+    source_ip: str
+    url: str = ""
+    """What was called, as we are called in public."""
+    proofs: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
 class LoginGiven:
-    """A login that succeeded."""
+    """What a login gives, or its going on."""
 
     username: str
     access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
     expires_in: int
+    scope: str
     caller: Caller
-    """Whose the token is, for the audit trail."""
+    """Whose the tokens are, for the audit trail."""
     token_type: str = "Bearer"  # noqa: S105 - a kind, not a secret
 
     def document(self) -> dict[str, str | int]:
-        """The JSON body (facts of the seed's third-party clients)."""
+        """The JSON body (as clients of the seed's system read it)."""
         return {
             "username": self.username,
             "access_token": self.access_token,
+            "refresh_token": self.refresh_token,
             "token_type": self.token_type,
             "expires_in": self.expires_in,
         }
 
 
 @dataclass(frozen=True)
+class GiveTokens:
+    """Makes what a login gives."""
+
+    signer: Signer
+    clock: Clock
+    ids: Ids
+    scope_prefix: str
+
+    def __call__(
+        self, session: LoginSession, text: KeyText, user: User, role: Role, place: Place
+    ) -> LoginGiven:
+        """The tokens. What the role allows no more is left out, and nothing is added that the login
+        did not give. Raises Unavailable."""
+        now = self.clock.now()
+        scopes = frozenset(session.scope.split()) & role.scopes(self.scope_prefix)
+        key = session.rotation.bound_to
+        token = AccessToken(
+            issuer=place.issuer,
+            audience=place.audience,
+            client_id=USER_CLIENT_ID,
+            tenant=session.tenant,
+            scope=" ".join(sorted(scopes)),
+            issued_at=now,
+            token_id=self.ids.new(now),
+            key=key,
+            subject=session.user_id,
+            more=session.claims(),
+        )
+        key_id = self.signer.key_id()
+        signed = tokens.signed(token, key_id, lambda message: self.signer.sign(key_id, message))
+        return LoginGiven(
+            username=user.username,
+            access_token=signed,
+            refresh_token=refresh_token_of(text),
+            expires_in=int(ACCESS_TOKEN_LIFETIME.total_seconds()),
+            scope=token.scope,
+            caller=session.caller(scopes),
+            token_type="Bearer" if key is None else "DPoP",
+        )
+
+
+@dataclass(frozen=True)
 class LogIn:
-    """Gives a person an access token for a user name and a password.
+    """Gives a person tokens for a user name and a password.
 
     Whether the user is unknown or disabled or the password is wrong, the same is read, written and
     hashed, and the same is answered: neither the answer nor its time tells who is a user here.
@@ -46,26 +120,33 @@ class LogIn:
 
     users: Users
     roles: Roles
+    sessions: LoginSessions
     tries: LoginTries
     passwords: Passwords
-    signer: Signer
-    clock: Clock
-    ids: Ids
-    scope_prefix: str
+    check_proof: CheckProof
+    give: GiveTokens
 
-    def __call__(
-        self, username: str, password: str, source_ip: str, issuer: str, audience: str
-    ) -> LoginGiven:
-        """The token. Raises TooManyTries, LoginFailed, NotAnIntegrator, Unavailable."""
+    def __call__(self, username: str, password: str, place: Place) -> LoginGiven:
+        """The tokens. Raises InvalidProof, TooManyTries, LoginFailed, NotAnIntegrator,
+        Unavailable."""
+        clock = self.give.clock
+        # Before all else, and for whoever it is: a bad proof tells nothing of the password.
+        key = self.check_proof(place.proofs, "POST", place.url) if place.proofs else None
         name = normal_username(username)
         # Counted first: of a hundred tries at once, no more than may be made are worked on.
-        self.tries.count(name, source_ip, self.clock.now())
+        self.tries.count(name, place.source_ip, clock.now())
         user = self._authenticated(name, normal_password(password))
         self.tries.forget(name)
         role = self.roles.find(user.tenant, user.role)
         if role is None or not role.integrator:
             raise NotAnIntegrator(NOT_AN_INTEGRATOR)
-        return self._given(user, role, issuer, audience)
+        now = clock.now()
+        text = KeyText.new(KeyKind.REFRESH, self.give.ids.new(now))
+        scope = " ".join(sorted(role.scopes(self.give.scope_prefix)))
+        session = LoginSession.begun(user, text, scope, key, now)
+        given = self.give(session, text, user, role, place)
+        self.sessions.begin(session)
+        return given
 
     def _authenticated(self, name: str, password: str) -> User:
         user = self.users.named(name)
@@ -85,21 +166,69 @@ class LogIn:
             # Somebody changes the user at this moment; the next login will do it.
             return
 
-    def _given(self, user: User, role: Role, issuer: str, audience: str) -> LoginGiven:
-        now = self.clock.now()
-        scopes = role.scopes(self.scope_prefix)
-        token = AccessToken(
-            issuer=issuer,
-            audience=audience,
-            client_id=USER_CLIENT_ID,
-            tenant=user.tenant,
-            scope=" ".join(sorted(scopes)),
-            issued_at=now,
-            token_id=self.ids.new(now),
-            subject=user.user_id,
-            more=Session.of(user).claims(),
-        )
-        key_id = self.signer.key_id()
-        text = tokens.signed(token, key_id, lambda message: self.signer.sign(key_id, message))
-        caller = Caller(user.tenant, USER_CLIENT_ID, scopes, user=user.user_id)
-        return LoginGiven(user.username, text, int(ACCESS_TOKEN_LIFETIME.total_seconds()), caller)
+
+@dataclass(frozen=True)
+class ContinueLogin:
+    """Exchanges the refresh token of a login for an access token and the next refresh token
+    (RFC 6749 section 6, RFC 9700 section 4.14.2).
+
+    One exchange of several at once wins. A token that had been exchanged longer than
+    ``api_keys.GRACE`` ago ends its login.
+    """
+
+    users: Users
+    roles: Roles
+    sessions: LoginSessions
+    check_proof: CheckProof
+    give: GiveTokens
+
+    def __call__(self, refresh_token: str, place: Place) -> LoginGiven:
+        """The tokens. Raises TokenRefused, Unavailable."""
+        sent = read_refresh_token(refresh_token)
+        session = None if sent is None else self.sessions.find(sent.key_id)
+        if sent is None or session is None:
+            raise TokenRefused("invalid_grant", NOT_VALID)
+        user, role = self._standing(session)
+        self._check_possession(session, place)
+        self._check_turn(session, sent)
+        text = KeyText.new(KeyKind.REFRESH, session.session_id)
+        after = session.exchanged(sent, text, self.give.clock.now())
+        # The token is signed before the exchange stands: then it has its answer.
+        given = self.give(after, text, user, role, place)
+        if not self.sessions.exchange(session, after):
+            raise TokenRefused("invalid_grant", SPENT_NOW)
+        return given
+
+    def _standing(self, session: LoginSession) -> tuple[User, Role]:
+        user = self.users.find(session.tenant, session.user_id)
+        if user is None:
+            raise TokenRefused("invalid_grant", NOT_VALID)
+        found = self.roles.find(user.tenant, user.role)
+        try:
+            return user, session.permitted(user, found, self.give.clock.now())
+        except NotAuthenticated:
+            raise TokenRefused("invalid_grant", NOT_VALID) from None
+
+    def _check_turn(self, session: LoginSession, sent: KeyText) -> None:
+        now = self.give.clock.now()
+        turn = session.turn(sent, now)
+        if turn is Turn.CURRENT:
+            return
+        if turn is Turn.REPEATED:
+            raise TokenRefused("invalid_grant", SPENT_NOW)
+        # Who knows a login's id alone must not be able to end it.
+        if not self.sessions.was_spent(session.session_id, sent.sha256):
+            raise TokenRefused("invalid_grant", NOT_VALID)
+        self.sessions.end(session.session_id, now)
+        raise TokenRefused("invalid_grant", SPENT_BEFORE)
+
+    def _check_possession(self, session: LoginSession, place: Place) -> None:
+        """A login with a proof goes on with proofs of the same key only."""
+        if not place.proofs and session.rotation.bound_to is None:
+            return
+        try:
+            key = self.check_proof(place.proofs, "POST", place.url)
+        except InvalidProof as error:
+            raise TokenRefused(error.code, error.detail) from None
+        if session.rotation.bound_to not in {None, key}:
+            raise TokenRefused("invalid_grant", OTHER_KEY)

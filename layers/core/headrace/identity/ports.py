@@ -6,6 +6,7 @@ from typing import Protocol
 from headrace.identity.api_keys import ApiKey
 from headrace.identity.handover import Handover
 from headrace.identity.model import BoundCertificate, Client, IssuedCertificate, StoredSecret
+from headrace.identity.sessions import LoginSession
 from headrace.identity.users import Management, Role, Team, User
 
 
@@ -206,6 +207,31 @@ class Managers(Protocol):
 
     def save(self, service: str, management: Management) -> None:
         """Writes what was read and changed. Raises Conflict: somebody was faster."""
+        ...
+
+
+class LoginSessions(Protocol):
+    """Logins that go on."""
+
+    def find(self, session_id: str) -> LoginSession | None:
+        """The login as stored now, or None."""
+        ...
+
+    def begin(self, session: LoginSession) -> None:
+        """Remembers a new one."""
+        ...
+
+    def exchange(self, before: LoginSession, after: LoginSession) -> bool:
+        """Puts ``after`` in the place of ``before``, and remembers its refresh token as spent;
+        False if it was exchanged or ended meanwhile. Of several at once, one is True."""
+        ...
+
+    def was_spent(self, session_id: str, sha256: str) -> bool:
+        """Was this a refresh token of the login that was exchanged."""
+        ...
+
+    def end(self, session_id: str, now: datetime) -> None:
+        """Ends it with the next call; what has ended stays so."""
         ...
 
 

@@ -10,12 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from headrace.kernel.caller import USER_CLIENT_ID, Caller
-from headrace.kernel.errors import InvalidRequest, NotAuthenticated
+from headrace.kernel.errors import InvalidRequest
 
-SESSION_ENDED = "The login has ended. Log in again."
 MAX_USERNAME = 254
 """Characters of an e-mail address (RFC 5321 section 4.5.3.1.3, without the angle brackets)."""
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]+")
@@ -63,7 +60,7 @@ class Role:
 class User:
     """A person. ``username`` is an e-mail address in its normal form, and no other user's.
 
-    ``generation`` counts what ended all logins so far; a token carries the one it was given in.
+    ``generation`` counts what ended all logins so far; a login is of the one that it began in.
     ``revision`` counts the writes, so that of two at once one is refused.
     """
 
@@ -124,51 +121,6 @@ class Management:
     users: frozenset[str] = frozenset()
     teams: frozenset[str] = frozenset()
     revision: int = 0
-
-
-@dataclass(frozen=True)
-class Session:
-    """A login, as its access token's claims name it; nothing in it is believed for long."""
-
-    tenant: str
-    user_id: str
-    generation: int
-
-    @classmethod
-    def read(cls, claims: Mapping[str, Any]) -> "Session":
-        """From the claims of a token of ours. Raises NotAuthenticated."""
-        tenant, user_id, generation = (
-            claims.get(name) for name in ("tenant_id", "user_id", "user_gen")
-        )
-        if not (isinstance(tenant, str) and isinstance(user_id, str) and tenant and user_id):
-            raise NotAuthenticated(SESSION_ENDED)
-        if isinstance(generation, bool) or not isinstance(generation, int):
-            raise NotAuthenticated(SESSION_ENDED)
-        return cls(tenant, user_id, generation)
-
-    @classmethod
-    def of(cls, user: User) -> "Session":
-        """A login of the user, now."""
-        return cls(user.tenant, user.user_id, user.generation)
-
-    def claims(self) -> dict[str, str | int]:
-        """What the access token says of it, beside the tenant."""
-        return {"user_id": self.user_id, "user_gen": self.generation}
-
-    def caller(
-        self, user: User | None, role: Role | None, granted: frozenset[str], prefix: str
-    ) -> Caller:
-        """Who calls, by the user and the role as they are now. ``granted``: the token's scopes.
-
-        Raises NotAuthenticated: the user is gone or disabled, has another password, or another
-        role that may not log in.
-        """
-        if user is None or not user.is_active or user.generation != self.generation:
-            raise NotAuthenticated(SESSION_ENDED)
-        if role is None or not role.integrator:
-            raise NotAuthenticated(SESSION_ENDED)
-        scopes = granted & role.scopes(prefix)
-        return Caller(user.tenant, USER_CLIENT_ID, scopes, user=user.user_id)
 
 
 # --- Names and passwords --------------------------------------------------------------------------

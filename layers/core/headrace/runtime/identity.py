@@ -13,6 +13,7 @@ from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.adapters.dynamodb.managers import DynamoManagers
 from headrace.adapters.dynamodb.memberships import DynamoMemberships
 from headrace.adapters.dynamodb.revocations import DynamoRevocations
+from headrace.adapters.dynamodb.sessions import DynamoLoginSessions
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.used_proofs import DynamoUsedProofs
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from headrace.identity.certifying import Certify, CertifyKey
     from headrace.identity.handing_over import FindHandover, TakeSecret
     from headrace.identity.introspecting import IntrospectToken, OwnTokens, RevokeToken
-    from headrace.identity.logging_in import LogIn
+    from headrace.identity.logging_in import ContinueLogin, GiveTokens, LogIn
 
 
 @cache
@@ -125,6 +126,12 @@ def managers() -> DynamoManagers:
 def roles() -> DynamoRoles:
     """What they may do."""
     return DynamoRoles(_users_table())
+
+
+@cache
+def login_sessions() -> DynamoLoginSessions:
+    """Logins that go on."""
+    return DynamoLoginSessions(Table(client("dynamodb"), settings().credentials_table))
 
 
 @cache
@@ -253,7 +260,7 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
     """The authorizer, for the deployment that the request came to."""
     ours = Issuer(settings().base_url(request_context), settings().audience)
     issuers = {**_trusted_issuers(), ours.issuer: ours}
-    logged_in = LoggedIn(users(), roles(), settings().scope_prefix)
+    logged_in = LoggedIn(login_sessions(), users(), roles(), settings().scope_prefix, clock())
     tokens = AccessTokens(
         clients(),
         issuers,
@@ -355,13 +362,25 @@ def log_in() -> "LogIn":
     return LogIn(
         users(),
         roles(),
+        login_sessions(),
         DynamoLoginTries(_users_table(), settings().login_tries_per_address),
         _passwords(),
-        signing_keys(),
-        clock(),
-        RandomIds(),
-        settings().scope_prefix,
+        check_proof(),
+        _give_tokens(),
     )
+
+
+def continue_login() -> "ContinueLogin":
+    """The refresh tokens of logins, at POST /connect/token."""
+    from headrace.identity.logging_in import ContinueLogin
+
+    return ContinueLogin(users(), roles(), login_sessions(), check_proof(), _give_tokens())
+
+
+def _give_tokens() -> "GiveTokens":
+    from headrace.identity.logging_in import GiveTokens
+
+    return GiveTokens(signing_keys(), clock(), RandomIds(), settings().scope_prefix)
 
 
 def published_keys() -> tuple[VerificationKey, ...]:
