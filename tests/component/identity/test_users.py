@@ -33,8 +33,8 @@ from tests.component.identity.deployment import Deployment
 from tests.unit.identity.tokens_made import NOW
 from tests.unit.identity.users_made import (
     PASSWORD,
-    FakePasswords,
     REFRESH,
+    FakePasswords,
     FakeRoles,
     FakeSessions,
     FakeTeams,
