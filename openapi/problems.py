@@ -55,6 +55,11 @@ DESCRIBED: tuple[Described, ...] = (
         "No access token, or one that does not hold. Get a new one and repeat the call.",
     ),
     Described(
+        errors.InvalidProof("The DPoP proof is missing or not well formed."),
+        "The proof of possession in the `DPoP` header is missing, wrong or used before. Make a new "
+        "one for each call.",
+    ),
+    Described(
         errors.LoginFailed("User name and password do not fit."),
         "The user name or the password is wrong, or the user is disabled; which, nobody is told.",
     ),

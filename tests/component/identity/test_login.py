@@ -148,6 +148,50 @@ def test_a_login_ends_with_the_password_the_user_and_the_role(deployment: Deploy
     assert who(deployment, last) == {}
 
 
+def go_on(deployment: Deployment, refresh_token: str) -> Response:
+    return deployment.post_token({"grant_type": "refresh_token", "refresh_token": refresh_token})
+
+
+def test_a_login_goes_on_at_the_token_endpoint_and_ends_the_access_token_before(
+    deployment: Deployment,
+) -> None:
+    first = deployment.post_login(ADA, deployment.add_user(ADA)).json
+    second = go_on(deployment, first["refresh_token"])
+    assert second.status == 200, second.body
+    assert second.headers["Cache-Control"] == "no-store"
+    assert second.json.keys() == {
+        *("access_token", "refresh_token", "token_type", "expires_in", "scope")
+    }
+    assert who(deployment, first["access_token"]) == {}
+    assert who(deployment, second.json["access_token"])["scopes"] == READ_TEMPLATES
+    again = go_on(deployment, first["refresh_token"])
+    assert (again.status, again.json["error"]) == (400, "invalid_grant")
+    assert who(deployment, second.json["access_token"])
+
+
+@pytest.mark.abuse(61)
+@pytest.mark.abuse(62)
+def test_a_refresh_token_that_comes_again_later_ends_the_login(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = deployment.post_login(ADA, deployment.add_user(ADA)).json
+    second = go_on(deployment, first["refresh_token"]).json
+    monkeypatch.setattr("headrace.identity.api_keys.GRACE", timedelta(0))
+    again = go_on(deployment, first["refresh_token"])
+    assert (again.status, again.json["error"]) == (400, "invalid_grant")
+    assert who(deployment, second["access_token"]) == {}
+    assert go_on(deployment, second["refresh_token"]).status == 400
+
+
+def test_nothing_that_is_kept_of_a_login_is_a_refresh_token(deployment: Deployment) -> None:
+    given = deployment.post_login(ADA, deployment.add_user(ADA)).json
+    table = deployment.tables["credentials"]
+    kept = repr(table.client.scan(TableName=table.name)["Items"])
+    assert "session#" in kept
+    assert given["refresh_token"].rpartition("_")[2] not in kept
+    assert given["refresh_token"][4:30] in kept
+
+
 @pytest.mark.parametrize(
     "body",
     [

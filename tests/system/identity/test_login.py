@@ -1,14 +1,18 @@
 """Logging in as deployed: least privilege, many tries at once, and what ends a login."""
 
+import time
+
 import httpx
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from headrace.adapters.argon2id import Argon2idPasswords
 from headrace.identity.user_administration import DeleteUser, SetPassword
 from headrace.identity.users import Permission
 from tests.system.conftest import HARBOUR, NORTHWIND, People
 from tests.system.deployed import Person, Platform, at_once
+from tests.unit.identity.proofs_made import a_proof
 
 pytestmark = pytest.mark.system
 
@@ -107,3 +111,35 @@ def test_a_login_ends_with_the_password_with_the_user_and_for_good(
     DeleteUser(directory)(person.username)
     assert not is_known(platform, token)
     assert person.logs_in().status_code == 401
+
+
+@pytest.mark.abuse(64)
+def test_of_twenty_exchanges_at_once_one_wins_and_the_login_goes_on(
+    platform: Platform, people: People
+) -> None:
+    given = people.of(NORTHWIND, Permission.READ_STATISTICS).logs_in().json()
+
+    def exchange(refresh_token: str) -> httpx.Response:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return platform.call("POST", "/connect/token", data=form)
+
+    replies = at_once(20, lambda _: exchange(given["refresh_token"]))
+    won = [reply.json() for reply in replies if reply.status_code == 200]
+    lost = {reply.json().get("error") for reply in replies if reply.status_code != 200}
+    assert (len(won), lost) == (1, {"invalid_grant"})
+    assert not is_known(platform, given["access_token"])
+    assert is_known(platform, won[0]["access_token"])
+    assert exchange(won[0]["refresh_token"]).status_code == 200
+
+
+def test_a_login_with_a_proof_gives_tokens_that_are_bound_to_its_key(
+    platform: Platform, people: People
+) -> None:
+    person = people.of(NORTHWIND)
+    url = f"{platform.api_url}/api/ver3/auth/login"
+    key = ec.generate_private_key(ec.SECP256R1())
+    proof = a_proof(key, htm="POST", htu=url, iat=time.time(), jti=str(time.time_ns()))
+    body = {"username": person.username, "password": person.password}
+    reply = platform.call("POST", "/api/ver3/auth/login", json=body, headers={"DPoP": proof})
+    assert (reply.status_code, reply.json()["token_type"]) == (200, "DPoP")
+    assert call(platform, reply.json()["access_token"]).status_code == 401

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from headrace.identity.dpop import CheckProof
+from headrace.identity.issuing import Asked
 from headrace.identity.logging_in import (
     SPENT_BEFORE,
     SPENT_NOW,
@@ -19,7 +20,7 @@ from headrace.identity.logging_in import (
     LoginGiven,
     Place,
 )
-from headrace.identity.oauth import TokenRefused
+from headrace.identity.oauth import SentRequest, TokenIssued, TokenRefused
 from headrace.identity.sessions import LoginSession
 from headrace.identity.users import Permission, User
 from headrace.kernel.errors import (
@@ -96,11 +97,15 @@ class World:
         )
         return log_in(username, password, place(proofs))
 
-    def go_on(self, refresh_token: str, proofs: tuple[str, ...] = ()) -> LoginGiven:
+    def go_on(
+        self, refresh_token: str | None, proofs: tuple[str, ...] = (), **form: str
+    ) -> TokenIssued:
         go_on = ContinueLogin(self.users, self.roles, self.sessions, self.check_proof, self.give)
-        return go_on(refresh_token, place(proofs))
+        sent = SentRequest("", None, b"", proofs, URL)
+        parameters = {"refresh_token": refresh_token or "", **form}
+        return go_on(Asked(sent, "192.0.2.7", ISSUER, AUDIENCE, parameters))
 
-    def does_not_go_on(self, refresh_token: str, proofs: tuple[str, ...] = ()) -> str:
+    def does_not_go_on(self, refresh_token: str | None, proofs: tuple[str, ...] = ()) -> str:
         with pytest.raises(TokenRefused) as raised:
             self.go_on(refresh_token, proofs)
         assert raised.value.error in {"invalid_grant", "invalid_dpop_proof"}
@@ -220,7 +225,7 @@ def test_a_login_says_neither_password_nor_token_of_itself() -> None:
 # --- going on -------------------------------------------------------------------------------------
 
 
-def claims_of(given: LoginGiven) -> dict[str, Any]:
+def claims_of(given: LoginGiven | TokenIssued) -> dict[str, Any]:
     return jwt.decode(given.access_token, options={"verify_signature": False})
 
 
@@ -259,7 +264,7 @@ def test_a_refresh_token_that_never_was_ends_nothing() -> None:
 
 def test_a_login_goes_on_for_thirty_days_however_often_it_is_exchanged() -> None:
     world = World()
-    given = world.log_in()
+    given: LoginGiven | TokenIssued = world.log_in()
     for _ in range(29):
         world.clock.advance(days=1)
         given = world.go_on(given.refresh_token)
@@ -290,12 +295,30 @@ def test_a_login_does_not_go_on_without_its_user_its_password_or_its_role() -> N
 
 def test_an_exchange_gives_no_more_than_the_login_did_and_the_role_does() -> None:
     world = World()
-    given = world.log_in()
+    first = world.log_in()
     world.roles.put(a_role(permissions=frozenset(Permission)))
-    given = world.go_on(given.refresh_token)
-    assert given.scope == READ_TEMPLATES
+    second = world.go_on(first.refresh_token)
+    assert second.scope == READ_TEMPLATES
     world.roles.put(a_role(permissions=frozenset({Permission.MANAGE_SERVICES})))
-    assert world.go_on(given.refresh_token).scope == ""
+    assert world.go_on(second.refresh_token).scope == ""
+
+
+def test_an_exchange_may_ask_for_fewer_scopes_and_for_no_other() -> None:
+    both = frozenset({Permission.EXPORT_TEMPLATES, Permission.MANAGE_SERVICES})
+    world = World(roles=FakeRoles.of(a_role(permissions=both)))
+    given = world.log_in()
+    for scope in (
+        "youforce-data-api:consents:manage",
+        f"{READ_TEMPLATES} x",
+        "",
+        READ_TEMPLATES[:-1],
+    ):
+        with pytest.raises(TokenRefused) as raised:
+            world.go_on(given.refresh_token, scope=scope)
+        assert raised.value.error == "invalid_scope"
+    narrowed = world.go_on(given.refresh_token, scope=READ_TEMPLATES)
+    assert narrowed.scope == claims_of(narrowed)["scope"] == READ_TEMPLATES
+    assert len(world.go_on(narrowed.refresh_token).scope.split()) == 2
 
 
 class Overtaken(FakeSessions):

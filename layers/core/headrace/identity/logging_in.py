@@ -1,14 +1,20 @@
 """Logging in with a user name and a password (seed 003), and going on without it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headrace.identity import tokens
 from headrace.identity.api_keys import KeyKind, KeyText, Turn
 from headrace.identity.dpop import CheckProof
-from headrace.identity.model import ACCESS_TOKEN_LIFETIME, AccessToken
-from headrace.identity.oauth import TokenRefused
+from headrace.identity.issuing import Asked, Grant
+from headrace.identity.model import ACCESS_TOKEN_LIFETIME, AccessToken, scope_tokens
+from headrace.identity.oauth import TokenIssued, TokenRefused
 from headrace.identity.ports import LoginSessions, LoginTries, Passwords, Roles, Signer, Users
-from headrace.identity.sessions import LoginSession, read_refresh_token, refresh_token_of
+from headrace.identity.sessions import (
+    LOGIN_PREFIX,
+    LoginSession,
+    read_refresh_token,
+    refresh_token_of,
+)
 from headrace.identity.users import Role, User, normal_password, normal_username
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
@@ -43,6 +49,12 @@ class Place:
     """What was called, as we are called in public."""
     proofs: tuple[str, ...] = field(default=(), repr=False)
 
+    @classmethod
+    def of(cls, asked: Asked) -> "Place":
+        """The token endpoint's."""
+        sent = asked.sent
+        return cls(asked.issuer, asked.audience, asked.source_ip, sent.url, sent.proofs)
+
 
 @dataclass(frozen=True)
 class LoginGiven:
@@ -67,6 +79,17 @@ class LoginGiven:
             "expires_in": self.expires_in,
         }
 
+    def issued(self) -> TokenIssued:
+        """As the token endpoint answers it."""
+        return TokenIssued(
+            self.access_token,
+            self.expires_in,
+            self.scope,
+            self.token_type,
+            self.refresh_token,
+            self.caller,
+        )
+
 
 @dataclass(frozen=True)
 class GiveTokens:
@@ -83,7 +106,7 @@ class GiveTokens:
         """The tokens. What the role allows no more is left out, and nothing is added that the login
         did not give. Raises Unavailable."""
         now = self.clock.now()
-        scopes = frozenset(session.scope.split()) & role.scopes(self.scope_prefix)
+        scopes = session.scopes & role.scopes(self.scope_prefix)
         key = session.rotation.bound_to
         token = AccessToken(
             issuer=place.issuer,
@@ -182,22 +205,23 @@ class ContinueLogin:
     check_proof: CheckProof
     give: GiveTokens
 
-    def __call__(self, refresh_token: str, place: Place) -> LoginGiven:
-        """The tokens. Raises TokenRefused, Unavailable."""
-        sent = read_refresh_token(refresh_token)
+    def __call__(self, asked: Asked) -> TokenIssued:
+        """The tokens."""
+        sent = read_refresh_token(asked.parameters.get("refresh_token", ""))
         session = None if sent is None else self.sessions.find(sent.key_id)
         if sent is None or session is None:
             raise TokenRefused("invalid_grant", NOT_VALID)
         user, role = self._standing(session)
+        place = Place.of(asked)
         self._check_possession(session, place)
         self._check_turn(session, sent)
         text = KeyText.new(KeyKind.REFRESH, session.session_id)
         after = session.exchanged(sent, text, self.give.clock.now())
         # The token is signed before the exchange stands: then it has its answer.
-        given = self.give(after, text, user, role, place)
+        given = self.give(_narrowed(after, asked), text, user, role, place)
         if not self.sessions.exchange(session, after):
             raise TokenRefused("invalid_grant", SPENT_NOW)
-        return given
+        return given.issued()
 
     def _standing(self, session: LoginSession) -> tuple[User, Role]:
         user = self.users.find(session.tenant, session.user_id)
@@ -232,3 +256,27 @@ class ContinueLogin:
             raise TokenRefused(error.code, error.detail) from None
         if session.rotation.bound_to not in {None, key}:
             raise TokenRefused("invalid_grant", OTHER_KEY)
+
+
+@dataclass(frozen=True)
+class RefreshEither:
+    """The refresh tokens of logins and those of API keys, told apart by how they begin."""
+
+    logins: Grant
+    api_keys: Grant
+
+    def __call__(self, asked: Asked) -> TokenIssued:
+        """The tokens."""
+        is_a_logins = asked.parameters.get("refresh_token", "").startswith(f"{LOGIN_PREFIX}_")
+        return (self.logins if is_a_logins else self.api_keys)(asked)
+
+
+def _narrowed(session: LoginSession, asked: Asked) -> LoginSession:
+    """With the scopes that are asked for (RFC 6749 section 6), for this one access token."""
+    text = asked.parameters.get("scope")
+    if text is None:
+        return session
+    names = scope_tokens(text)
+    if names is None or not session.scopes.issuperset(names):
+        raise TokenRefused("invalid_scope", "The login did not give a scope that was asked for.")
+    return replace(session, scope=" ".join(sorted(set(names))))

@@ -75,6 +75,11 @@ class LoginSession:
         return self.rotation.tenant
 
     @property
+    def scopes(self) -> frozenset[str]:
+        """What it gave."""
+        return frozenset(self.scope.split())
+
+    @property
     def user_id(self) -> str:
         """Whose it is."""
         return self.rotation.created_by

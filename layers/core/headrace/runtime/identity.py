@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from headrace.identity.certifying import Certify, CertifyKey
     from headrace.identity.handing_over import FindHandover, TakeSecret
     from headrace.identity.introspecting import IntrospectToken, OwnTokens, RevokeToken
-    from headrace.identity.logging_in import ContinueLogin, GiveTokens, LogIn
+    from headrace.identity.logging_in import GiveTokens, LogIn
 
 
 @cache
@@ -281,11 +281,16 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
 
 def issue_token() -> IssueToken:
     """POST /connect/token."""
+    from headrace.identity.logging_in import ContinueLogin, RefreshEither
+
     make = MakeToken(signing_keys(), clock(), RandomIds(), check_proof())
     return IssueToken(
         {
             "client_credentials": ClientCredentials(authenticate_client(), make),
-            "refresh_token": RefreshTokens(clients(), api_keys(), make),
+            "refresh_token": RefreshEither(
+                ContinueLogin(users(), roles(), login_sessions(), check_proof(), _give_tokens()),
+                RefreshTokens(clients(), api_keys(), make),
+            ),
         }
     )
 
@@ -368,13 +373,6 @@ def log_in() -> "LogIn":
         check_proof(),
         _give_tokens(),
     )
-
-
-def continue_login() -> "ContinueLogin":
-    """The refresh tokens of logins, at POST /connect/token."""
-    from headrace.identity.logging_in import ContinueLogin
-
-    return ContinueLogin(users(), roles(), login_sessions(), check_proof(), _give_tokens())
 
 
 def _give_tokens() -> "GiveTokens":
