@@ -5,8 +5,10 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from secrets import token_urlsafe
 from typing import Any
 
+from headrace.adapters.argon2id import Argon2idPasswords
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import read_declarations, read_folder
@@ -15,6 +17,8 @@ from headrace.catalog.usecases import PublishCatalog
 from headrace.identity.certifying import CreateAuthority
 from headrace.identity.model import secret_matches
 from headrace.identity.usecases import CreateClientSecret
+from headrace.identity.user_administration import CreateUser, PutRole, SetPassword
+from headrace.identity.users import Permission
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
@@ -31,6 +35,10 @@ CATALOG = CHECKOUT / "catalog"
 ROSTER_SECRET = f"headrace/{DATABASE}"
 LISTED_FIRST = ("demo-integrator", "payroll-bureau", "harbour-analytics")
 """How headrace.json begins: the demonstration's client, one with three a day, another tenant's."""
+
+SAMPLE_TENANT = "northwind-care"
+SAMPLE_USER, SAMPLE_ROLE = "integrator@northwind.example", "Integrator with API export"
+"""A person who may do all that persons may, where the sample's tenant is."""
 
 
 def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> None:
@@ -63,6 +71,9 @@ def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> N
     with step("clients") as said:
         about["clients"] = _with_secrets(deployment, catalog, about.get("clients", []))
         said.append(", ".join(client["client_id"] for client in about["clients"]))
+    with step("users") as said:
+        about["users"] = _with_passwords(deployment, about.get("users", []))
+        said.append(", ".join(user["username"] for user in about["users"]))
     write_whole(home.outputs, json.dumps(about, indent=2) + "\n")
 
 
@@ -164,3 +175,21 @@ def _with_secrets(
             if one.client_id == entry.client_id and one.default
         ]
     return entries
+
+
+def _with_passwords(deployment: Deployment, recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sample's person with a password that works; nobody where the sample's tenant is not."""
+    if deployment.catalogs().tenant(SAMPLE_TENANT) is None:
+        return []
+    directory, passwords = deployment.user_directory(), Argon2idPasswords()
+    permissions = tuple(str(permission) for permission in Permission)
+    PutRole(directory)(SAMPLE_TENANT, SAMPLE_ROLE, integrator=True, permissions=permissions)
+    known = {entry["username"]: entry["password"] for entry in recorded}
+    password = known.get(SAMPLE_USER, token_urlsafe(18))
+    user = directory.users.named(SAMPLE_USER)
+    if user is None:
+        create = CreateUser(directory, passwords, SystemClock(), RandomIds())
+        create(SAMPLE_TENANT, SAMPLE_USER, SAMPLE_ROLE, password)
+    elif not passwords.verify(user.password_hash, password):
+        SetPassword(directory, passwords)(SAMPLE_USER, password)
+    return [{"username": SAMPLE_USER, "password": password, "tenant": SAMPLE_TENANT}]

@@ -4,6 +4,7 @@ import json
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 import pytest
@@ -15,6 +16,7 @@ from headrace.audit.model import Action
 from headrace.identity.user_administration import DeleteUser, PutRole, SetPassword
 from headrace.identity.users import Permission
 from tests.component.identity.deployment import (
+    FORM,
     PASSWORD,
     Deployment,
     Response,
@@ -181,6 +183,34 @@ def test_a_refresh_token_that_comes_again_later_ends_the_login(
     assert (again.status, again.json["error"]) == (400, "invalid_grant")
     assert who(deployment, second["access_token"]) == {}
     assert go_on(deployment, second["refresh_token"]).status == 400
+
+
+def log_out(deployment: Deployment, token: str) -> Response:
+    event = event_of("POST", "/connect/revoke", headers={"Content-Type": FORM})
+    return called("revoke_token", event | {"body": urlencode({"token": token})})
+
+
+def test_a_person_logs_out_by_the_refresh_token_alone(deployment: Deployment) -> None:
+    password = deployment.add_user(ADA)
+    first, other = (deployment.post_login(ADA, password).json for _ in range(2))
+    second = go_on(deployment, first["refresh_token"]).json
+    forged = second["refresh_token"][:-43] + "A" * 43
+    for nothing in (forged, other["refresh_token"][:20]):
+        log_out(deployment, nothing)
+    assert who(deployment, second["access_token"])
+    # An earlier one will do: whoever has it is to be ended at any rate.
+    assert log_out(deployment, first["refresh_token"]).status == 200
+    assert who(deployment, second["access_token"]) == {}
+    assert go_on(deployment, second["refresh_token"]).status == 400
+    assert who(deployment, other["access_token"])
+    assert log_out(deployment, other["refresh_token"]).status == 200
+    assert who(deployment, other["access_token"]) == {}
+
+
+def test_an_access_token_alone_ends_nothing_without_a_client(deployment: Deployment) -> None:
+    given = deployment.post_login(ADA, deployment.add_user(ADA)).json
+    assert log_out(deployment, given["access_token"]).status == 401
+    assert who(deployment, given["access_token"])
 
 
 def test_nothing_that_is_kept_of_a_login_is_a_refresh_token(deployment: Deployment) -> None:

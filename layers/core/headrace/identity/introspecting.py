@@ -141,14 +141,21 @@ class IntrospectToken:
 @dataclass(frozen=True)
 class RevokeToken:
     """Ends a token of the client's own (RFC 7009). The key of a refresh token ends with it, and so
-    do the access tokens that it gave."""
+    do the access tokens that it gave.
+
+    ``log_out`` ends the login that a refresh token is of, and says whether it is of one at all:
+    persons have no client's credentials to prove, as public clients have none (section 2.1).
+    """
 
     read: AskAboutToken
     own: OwnTokens
+    log_out: Callable[[str], bool]
 
     def __call__(self, sent: SentRequest, source_ip: str) -> TokenRefused | None:
         """None: there is no such token any more, whoever's it was. Raises Unavailable, Conflict."""
         try:
+            if self.log_out(parameters_of(sent).get("token", "")):
+                return None
             client, text = self.read(sent, source_ip)
         except TokenRefused as refusal:
             return refusal

@@ -259,6 +259,27 @@ class ContinueLogin:
 
 
 @dataclass(frozen=True)
+class LogOut:
+    """Ends a login, for whoever has its refresh token, also one that was exchanged since."""
+
+    sessions: LoginSessions
+    clock: Clock
+
+    def __call__(self, refresh_token: str) -> bool:
+        """Whether it is a login's refresh token by its form: then nothing is left of it."""
+        sent = read_refresh_token(refresh_token)
+        if sent is None:
+            return False
+        session = self.sessions.find(sent.key_id)
+        if session is not None and (
+            session.rotation.is_that_of(sent)
+            or self.sessions.was_spent(session.session_id, sent.sha256)
+        ):
+            self.sessions.end(session.session_id, self.clock.now())
+        return True
+
+
+@dataclass(frozen=True)
 class RefreshEither:
     """The refresh tokens of logins and those of API keys, told apart by how they begin."""
 

@@ -343,8 +343,13 @@ def introspect_token(request_context: Mapping[str, Any]) -> "IntrospectToken":
 def revoke_token(request_context: Mapping[str, Any]) -> "RevokeToken":
     """POST /connect/revoke."""
     from headrace.identity.introspecting import AskAboutToken, RevokeToken
+    from headrace.identity.logging_in import LogOut
 
-    return RevokeToken(AskAboutToken(authenticate_client()), _own_tokens(request_context))
+    return RevokeToken(
+        AskAboutToken(authenticate_client()),
+        _own_tokens(request_context),
+        LogOut(login_sessions(), clock()),
+    )
 
 
 def authenticate_client() -> AuthenticateClient:
