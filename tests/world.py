@@ -182,7 +182,8 @@ class World:
 
     def status(self, operation: Operation) -> Operation:
         """How it stands now."""
-        return usecases.GetExport(self.export)(a_caller(), operation.operation_id).operation
+        caller = a_caller(organisation=operation.organisation)
+        return usecases.GetExport(self.export)(caller, operation.operation_id).operation
 
     def cancel(self, operation: Operation) -> Operation:
         """Cancels it."""
@@ -194,7 +195,8 @@ class World:
     def retry(self, operation: Operation) -> Operation:
         """Retries it."""
         use_case = usecases.RetryExport(self.export, self.workflows)
-        return use_case(a_caller(), operation.operation_id).operation
+        caller = a_caller(organisation=operation.organisation)
+        return use_case(caller, operation.operation_id).operation
 
     def delete(self, operation: Operation) -> None:
         """Deletes it."""
