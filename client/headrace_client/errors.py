@@ -5,6 +5,7 @@ HeadraceClientError
 ├── ApiError                 the service answered with an error
 │   ├── AuthenticationError      401, or the token endpoint refused the client
 │   ├── AccessDenied             403: missing scope, network not allowed
+│   │   └── ConsentWithdrawn         somebody whose rows are in the files shares them no more
 │   ├── NotFound                 404
 │   ├── Conflict                 409
 │   │   └── OperationActive          one operation at a time; names the one that blocks
@@ -108,6 +109,13 @@ class AuthenticationError(ApiError):
 
 class AccessDenied(ApiError):
     """403: a scope is missing, or the caller's network is not allowed."""
+
+
+class ConsentWithdrawn(AccessDenied):
+    """403 `consent_withdrawn`: somebody whose rows are in an operation's files shares them no more.
+
+    Its files are handed out to nobody any more; a new operation's are.
+    """
 
 
 class NotFound(ApiError):
@@ -263,6 +271,7 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     429: TooManyRequests,
 }
 _BY_CODE: Mapping[tuple[int, str], type[ApiError]] = {
+    (403, "consent_withdrawn"): ConsentWithdrawn,
     (409, "operation_active"): OperationActive,
     (410, "resync_required"): ResyncRequired,
     (410, "sync_version_expired"): SyncVersionExpired,

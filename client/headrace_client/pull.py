@@ -25,6 +25,7 @@ from headrace_client.download import Download, Downloader
 from headrace_client.errors import (
     AccessDenied,
     ApiError,
+    ConsentWithdrawn,
     NotFound,
     OperationActive,
     OperationUnsuccessful,
@@ -92,19 +93,27 @@ class Pull:
             )
             if operation.status is not Status.SUCCEEDED:
                 raise OperationUnsuccessful(operation, why_unsuccessful(operation))
-            manifest = self.client.manifest(operation.operation_id)
-            if manifest.operation_id != operation.operation_id:
-                raise ProtocolError("The service's manifest is of another operation.")
-            downloader = Downloader(
-                self.client,
-                workspace,
-                self.parallel,
-                self.listener,
-                verify_rows=self.verify_rows,
-            )
-            download = downloader.run(manifest)
+            try:
+                download = self._downloaded(workspace, operation)
+            except ConsentWithdrawn:
+                # Its files never will be handed out again: the next pull begins anew.
+                workspace.forget_intent()
+                raise
             workspace.save(intent.completed())
             return Pulled(operation, how, download)
+
+    def _downloaded(self, workspace: Workspace, operation: Operation) -> Download:
+        manifest = self.client.manifest(operation.operation_id)
+        if manifest.operation_id != operation.operation_id:
+            raise ProtocolError("The service's manifest is of another operation.")
+        downloader = Downloader(
+            self.client,
+            workspace,
+            self.parallel,
+            self.listener,
+            verify_rows=self.verify_rows,
+        )
+        return downloader.run(manifest)
 
     def _seen(self, operation: Operation) -> None:
         self.listener(OperationSeen(operation))

@@ -24,6 +24,7 @@ from headrace_client.client import HeadraceClient
 from headrace_client.download import Download, Downloader
 from headrace_client.errors import (
     ApiError,
+    ConsentWithdrawn,
     NotFound,
     OperationActive,
     OperationUnsuccessful,
@@ -171,7 +172,12 @@ class Sync:
                 reason = str(hopeless)
                 self._note(f"{reason} Starting a full export.")
                 state = self._begun(state, None)
-        raise ProtocolError("The configuration changes faster than it can be exported.")
+            except ConsentWithdrawn as withdrawn:
+                # What came of its files must not stay, and the next one has what is still shared.
+                self._note(f"{withdrawn.detail} Starting another operation.")
+                shutil.rmtree(self.destination.workspace(state), ignore_errors=True)
+                state = self._begun(state, state.since)
+        raise ProtocolError("What is granted changes faster than it can be exported.")
 
     def _state(self) -> SyncState:
         """The destination's state; that of a new one is written first."""
@@ -232,6 +238,8 @@ class Sync:
             return state, operation
         failures = [operation.error, *(job.error for job in operation.jobs)]
         codes = {failure.code for failure in failures if failure is not None}
+        if "consent_withdrawn" in codes:
+            raise ConsentWithdrawn(403, "consent_withdrawn", why_unsuccessful(operation))
         if state.since is not None and codes.intersection(_ONLY_FULL_HELPS):
             raise _OnlyFull(why_unsuccessful(operation))
         raise OperationUnsuccessful(operation, why_unsuccessful(operation))

@@ -11,6 +11,7 @@ import pytest
 
 from headrace_client import (
     AccessDenied,
+    ConsentWithdrawn,
     DirectoryInUse,
     FileFormat,
     HeadraceClient,
@@ -340,3 +341,14 @@ def test_a_missing_scope_for_data_is_access_denied(tmp_path: Path) -> None:
         service.api_fault = no_data
         with pytest.raises(AccessDenied, match="data:read"):
             pull(service, tmp_path)
+
+
+def test_a_pull_whose_files_are_refused_for_good_is_not_gone_on_with(tmp_path: Path) -> None:
+    with Service(TABLES, PART) as service:
+        refusal = problem(403, "consent_withdrawn", "Somebody shares no more.")
+        service.api_fault = lambda request: refusal if "/manifest" in request.path else None
+        with pytest.raises(ConsentWithdrawn, match="shares no more"):
+            pull(service, tmp_path)
+        service.api_fault = lambda request: None
+        assert pull(service, tmp_path).how == "started"
+        assert len(service.operations) == 2

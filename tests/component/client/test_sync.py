@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,7 @@ from tests.component.client.service import (
     ApiRequest,
     Fault,
     Service,
+    problem,
 )
 
 NewPlace = Callable[[], Place]
@@ -819,3 +821,33 @@ def test_a_missing_package_is_told_with_the_way_to_get_it(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SetupError, match=rf"pip install 'headrace-client\[{extra}\]'"):
         sync_destination(to, "headrace", {})
+
+
+def withdrawn_once(path: str) -> Callable[[ApiRequest], Answer | None]:
+    """The first call of such a path is refused, as somebody has withdrawn a consent."""
+    asked: list[str] = []
+
+    def fault(request: ApiRequest) -> Answer | None:
+        if re.search(path, request.path) and not asked:
+            asked.append(request.path)
+            return problem(403, "consent_withdrawn", "Somebody shares no more.")
+        return None
+
+    return fault
+
+
+@pytest.mark.parametrize("path", ["/manifest$", "/data/v1/jobs/"])
+def test_after_a_withdrawal_another_operation_brings_the_copy_to_where_it_should_be(
+    new_place: NewPlace, path: str
+) -> None:
+    source, place = a_source(), new_place()
+    with Service({}, source=source) as service:
+        sync(service, place)
+        source.remove("people", "1")
+        source.commit()
+        service.api_fault = withdrawn_once(path)
+        done, said = told(service, place)
+        assert_up_to_date(place, source)
+        assert starts(service) == ["full", "incremental", "incremental"]
+    assert done.action is Action.INCREMENT
+    assert "Somebody shares no more. Starting another operation." in said

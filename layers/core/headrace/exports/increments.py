@@ -5,7 +5,7 @@ it before it had any. With each is kept what was granted then: no increment span
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NoReturn
 
 from headrace.exports.model import (
@@ -90,20 +90,20 @@ class GetSyncVersion:
             caller.tenant, caller.client_id, name, entity, caller.organisation
         )
         window = increments.window(version, configuration, tables, None)
-        if configuration.by_consent:
-            # A service that has no data yet has nobody's rows.
-            window = replace(window, latest=marked(window.latest, mark_of(())))
+        # A service that has no data yet has nobody's rows.
+        latest = window.latest
+        told_version = marked(latest, mark_of(())) if configuration.by_consent else latest
         if baseline is None:
             told = Baseline(
                 configuration_id=name,
                 entity=entity,
-                version=window.latest,
+                version=told_version,
                 organisation=caller.organisation,
                 grants={table.name: table.grant_hash for table in tables},
                 reached_at=export.clock.now(),
             )
             increments.baselines.tell(caller.tenant, caller.client_id, told)
-        return SyncStanding(name, entity, baseline, window)
+        return SyncStanding(name, entity, baseline, window, told_version)
 
 
 @dataclass(frozen=True)

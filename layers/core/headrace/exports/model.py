@@ -993,11 +993,13 @@ class SyncStanding:
     entity: str | None
     baseline: Baseline | None
     window: ChangeWindow
+    told: str
+    """The version that a caller without data is told."""
 
     @property
     def sync_version(self) -> str:
-        """The version to go on from: the baseline once there is one, else the source's latest."""
-        return self.baseline.version if self.baseline is not None else self.window.latest
+        """The version to go on from: the baseline once there is one, else the one that is told."""
+        return self.baseline.version if self.baseline is not None else self.told
 
 
 @dataclass(frozen=True)
