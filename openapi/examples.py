@@ -234,7 +234,8 @@ def _sync_version() -> views.SyncVersionView:
         "12@2026-11-09T08:30:16.345000Z",
         _BEGUN - timedelta(days=14),
     )
-    return views.SyncVersionView.of(SyncStanding("hr-full", None, baseline, window))
+    standing = SyncStanding("hr-full", None, baseline, window, window.latest)
+    return views.SyncVersionView.of(standing)
 
 
 def _metadata() -> views.MetadataView:
