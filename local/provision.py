@@ -14,6 +14,14 @@ from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.model import Catalog
 from headrace.catalog.usecases import PublishCatalog
+from headrace.consents.model import Audience, AudienceKind, State
+from headrace.consents.usecases import (
+    Audiences,
+    RegisterAccounts,
+    RegisterOrganisation,
+    SetConsents,
+    Term,
+)
 from headrace.identity.certifying import CreateAuthority
 from headrace.identity.model import secret_matches
 from headrace.identity.usecases import CreateClientSecret
@@ -68,6 +76,8 @@ def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> N
         said.append(_trusted(home, deployment))
     with step("catalog") as said:
         catalog = _published(home, deployment, said)
+    with step("consents") as said:
+        said.append(_shared(deployment, catalog))
     with step("clients") as said:
         about["clients"] = _with_secrets(deployment, catalog, about.get("clients", []))
         said.append(", ".join(client["client_id"] for client in about["clients"]))
@@ -139,6 +149,31 @@ def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:
         home.remember("catalog", digest.hexdigest())
     said.append(f"version {current.version}")
     return catalogs.read(current.version)
+
+
+ACCOUNTS = ("100000", "100001", "100002", "100003")
+"""Employees of the sample's first tenant, by the ids that the data has of them."""
+
+
+def _shared(deployment: Deployment, catalog: Catalog) -> str:
+    """Accounts that share with the sample's services, where nobody has made any known yet."""
+    tenant, clock = "northwind-care", SystemClock()
+    services = {one.client_id for one in catalog.clients if one.service is not None}
+    accounts, organisations = deployment.accounts(), deployment.organisations()
+    if not {"wellness-app", "care-hub"} <= services or any(accounts.all(tenant)):
+        return "as they were"
+    RegisterAccounts(accounts, clock)(tenant, ACCOUNTS)
+    RegisterOrganisation(organisations, clock)(tenant, "st-mary", "St Mary's")
+    share = SetConsents(
+        deployment.consents(), Audiences(deployment.services(), accounts, organisations), clock
+    )
+    for kind, audience_id, parties in (
+        (AudienceKind.SERVICE, "wellness-app", ACCOUNTS[:2]),
+        (AudienceKind.ORGANISATION, "st-mary", ACCOUNTS[2:3]),
+        (AudienceKind.BROKER, "care-hub", ("st-mary",)),
+    ):
+        share(tenant, Audience(kind, audience_id), parties, State.ACTIVE, Term())
+    return "wellness-app, care-hub"
 
 
 def _with_secrets(

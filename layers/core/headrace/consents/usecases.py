@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,9 +24,17 @@ from headrace.consents.model import (
 from headrace.consents.ports import MAX_CHANGES, Accounts, Consents, Organisations, Services
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import ConsentFixed, InvalidRequest, NotFound, ValidationFailed
+from headrace.kernel.errors import (
+    Conflict,
+    ConsentFixed,
+    InvalidRequest,
+    NotFound,
+    ValidationFailed,
+)
 
 OPERATOR = "operator"
+_TRIES = 5
+_NO_SUBSCRIPTION = "There is no such subscription."
 _PAGE, _PAGES = 100, 10
 """So many consents a search reads at a time, and so often one call of it."""
 
@@ -212,8 +220,18 @@ class Subscribe:
         Raises NotFound to who is not the service, ConsentFixed, ValidationFailed, Conflict.
         """
         audience = own_audience(self.services, caller, service_id)
-        now, tenant = self.clock.now(), caller.tenant
         checked_account(account_id)
+        return _again(lambda: self._once(caller.tenant, audience, account_id, begins, ends))
+
+    def _once(
+        self,
+        tenant: str,
+        audience: Audience,
+        account_id: str,
+        begins: datetime | None,
+        ends: datetime | None,
+    ) -> tuple[Consent, bool]:
+        now, service_id = self.clock.now(), audience.audience_id
         before = self.consents.find(tenant, audience, account_id)
         state = State.ACTIVE if before is None else _of_services(before, now)
         term = Term(begins, ends, endless=ends is None)
@@ -238,16 +256,20 @@ class Unsubscribe:
         Raises NotFound to who is not the service or has no such subscription, ConsentFixed,
         Conflict.
         """
-        audience, now = own_audience(self.services, caller, service_id), self.clock.now()
-        before = None
-        if ACCOUNT_ID.fullmatch(account_id):
-            before = self.consents.find(caller.tenant, audience, account_id)
+        audience = own_audience(self.services, caller, service_id)
+        if not ACCOUNT_ID.fullmatch(account_id):
+            raise NotFound(_NO_SUBSCRIPTION)
+        _again(lambda: self._once(caller.tenant, audience, account_id))
+
+    def _once(self, tenant: str, audience: Audience, account_id: str) -> None:
+        now = self.clock.now()
+        before = self.consents.find(tenant, audience, account_id)
         if before is None:
-            raise NotFound("There is no such subscription.")
+            raise NotFound(_NO_SUBSCRIPTION)
         if before.state_at(now).is_over:
             return
         _of_services(before, now)
-        after = before.changed(now, service_id, State.DELETED)
+        after = before.changed(now, audience.audience_id, State.DELETED)
         self.consents.save([Change(before, after)], now)
 
 
@@ -350,6 +372,18 @@ def own_audience(services: Services, caller: Caller, service_id: str) -> Audienc
     if not is_itself or services.kind(caller.tenant, service_id) is not AudienceKind.SERVICE:
         raise NotFound("There is no such service.")
     return Audience(AudienceKind.SERVICE, service_id)
+
+
+def _again[T](work: Callable[[], T]) -> T:
+    """Does the work, and does it anew where somebody else changed the consent meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            return work()
+        except ConsentFixed:
+            raise
+        except Conflict:
+            continue
+    return work()
 
 
 def _of_services(before: Consent, now: datetime) -> State:

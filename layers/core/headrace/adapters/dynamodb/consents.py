@@ -18,6 +18,7 @@ Consents are never removed; the records of ends are, after 400 days, as those of
 to are (``baselines``).
 """
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import Conflict, Unavailable
 
 _KEPT = timedelta(days=400)
-_TRIES = 10
+_TRIES = 20
 _VERSION = "version"
 PAST_CONSENTS = "consent$"
 """Behind every key of a consent: ``$`` follows ``#``."""
@@ -72,7 +73,9 @@ class DynamoConsents:
             raise ValueError(f"{len(changes)} changes cannot be written together")
         tenant, audience = changes[0].after.tenant, changes[0].after.audience
         pk = partition(tenant, audience)
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
+            # Others write to the audience at this moment: not all of them at the next one again.
+            self.table.pause(random.uniform(0, 0.02 * attempt))  # noqa: S311 — jitter
             seen = version_of(self.table, pk)
             bump = self.table.to_put(
                 {"pk": pk, "sk": _VERSION, "version": seen + 1},
