@@ -211,7 +211,6 @@ LATER = {
     "DPoP": (*range(31, 37), 38, 39, 40, 41, *range(44, 50)),
     "client certificates": (50, 51, 53, 54, 55, 56, 58),
     "API keys and refresh tokens": (59, 60, 61, 62, 64, 65),
-    "consents withdrawn in the middle": (68,),
     "data sets": (96, 97, 98, 105, 106, 107, *range(109, 116), 118, 119),
     "sources over HTTP, webhooks, redirect pages, templates": (128, 129, 130, 136),
 }
