@@ -191,6 +191,6 @@ def test_the_issuers_metadata_says_only_what_is_true() -> None:
     assert document["issuer"] == "https://api.example.com/v1"
     assert document["token_endpoint"] == "https://api.example.com/v1/connect/token"
     assert document["jwks_uri"] == "https://api.example.com/v1/.well-known/jwks.json"
-    assert document["grant_types_supported"] == ["client_credentials"]
+    assert document["grant_types_supported"] == ["client_credentials", "refresh_token"]
     assert document["response_types_supported"] == []
     assert "authorization_endpoint" not in document
