@@ -119,6 +119,7 @@ _HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "Location": {"required": True, "schema": {"type": "string", "format": "uri"}},
     "Retry-After": {"schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"schema": {"type": "string"}},
+    "DPoP-Nonce": {"schema": {"type": "string"}},
     "ETag": {"required": True, "schema": {"type": "string"}},
     "Cache-Control": {"required": True, "schema": {"type": "string"}},
 }

@@ -12,6 +12,7 @@ from headrace.identity.oauth import SentRequest, TokenRefused
 from headrace.kernel.errors import BodyTooLarge, InvalidRequest, Unavailable, ValidationFailed
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
+from headrace.runtime.oauth import answered
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import prepare
 
@@ -45,6 +46,9 @@ route = Route(
         "Idempotency-Key": "A random key of your own: with it, the exchange can be repeated",
     },
     replies={200: ExchangedDocument, 400: TokenErrorDocument},
+    reply_headers={
+        400: {"DPoP-Nonce": "With `use_dpop_nonce`: the nonce that your next proof needs"}
+    },
     errors=(InvalidRequest, BodyTooLarge, ValidationFailed, Unavailable),
 )
 
@@ -73,7 +77,7 @@ def handler(call: Call) -> Reply:
     try:
         given = identity.exchange_refresh_token()(asked)
     except TokenRefused as refused:
-        return Reply(400, refused.document())
+        return answered(refused)
     document = ExchangedDocument(
         status="ACTIVE",
         authToken=given.access_token,

@@ -26,7 +26,10 @@ route = Route(
         "be repeated",
     },
     replies={200: TokenDocument, 400: TokenErrorDocument, 401: TokenErrorDocument},
-    reply_headers={401: {"WWW-Authenticate": "`Basic`, if that is how the client tried"}},
+    reply_headers={
+        400: {"DPoP-Nonce": "With `use_dpop_nonce`: the nonce that your next proof needs"},
+        401: {"WWW-Authenticate": "`Basic`, if that is how the client tried"},
+    },
     errors=(Unavailable,),
 )
 

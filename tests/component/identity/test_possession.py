@@ -2,11 +2,15 @@
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import jwt
 import pytest
 
+from headrace.adapters.dynamodb.nonces import DynamoNonces
+from headrace.adapters.dynamodb.table import Table
 from headrace.identity.dpop import token_hash
 from tests.component.identity.deployment import BASE, Deployment
 from tests.unit.identity.proofs_made import KEY, a_proof, key_name
@@ -84,3 +88,35 @@ def test_a_client_that_the_catalog_holds_to_proofs_gets_no_bearer_token(
     assert (refused.status, refused.json["error"]) == (400, "invalid_dpop_proof")
     reply = ask(deployment, proof_now(htu=TOKEN_URL), "bound")
     assert reply.json["token_type"] == "DPoP"
+
+
+@pytest.mark.abuse(48)
+def test_where_nonces_are_wanted_a_proof_without_one_is_told_which(deployment: Deployment) -> None:
+    deployment.configure(DPOP_NONCES="required")
+    refused = ask(deployment, proof_now(htu=TOKEN_URL))
+    assert (refused.status, refused.json["error"]) == (400, "use_dpop_nonce")
+    nonce = refused.headers["DPoP-Nonce"]
+    given = ask(deployment, proof_now(htu=TOKEN_URL, nonce=nonce))
+    assert given.status == 200
+    text = given.json["access_token"]
+
+    def call(**claims: Any) -> Any:
+        proof = proof_now(htm="GET", htu=METADATA_URL, ath=token_hash(text), **claims)
+        return deployment.authorize(f"DPoP {text}", headers={"DPoP": proof})["context"]
+
+    denied = call()
+    assert (denied["code"], denied["nonce"]) == ("use_dpop_nonce", nonce)
+    assert 'error="use_dpop_nonce"' in denied["challenge"]
+    assert call(nonce="0." + "A" * 43)["code"] == "use_dpop_nonce"
+    assert call(nonce=nonce)["client_id"] == "acme-hr"
+    # Who sends no proof at all is told of the proof first; bearer tokens need no nonce.
+    assert "DPoP-Nonce" not in ask(deployment, None).headers
+
+
+def test_processes_agree_on_the_nonce_of_a_span(deployment: Deployment) -> None:
+    store = DynamoNonces(Table(boto3.client("dynamodb"), "proofs"))
+    until = datetime.now(UTC) + timedelta(minutes=15)
+    assert store.find(7) is None
+    assert store.agree(7, "7.first", until) == "7.first"
+    assert store.agree(7, "7.second", until) == "7.first"
+    assert store.find(7) == "7.first"

@@ -39,6 +39,7 @@ from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     InvalidProof,
+    NonceNeeded,
     NotAuthenticated,
     OrganisationNotAllowed,
     Unavailable,
@@ -149,6 +150,8 @@ class Denied:
     detail: str | None
     scheme: Literal["Bearer", "DPoP"] = "Bearer"
     code: str = NotAuthenticated.code
+    nonce: str | None = None
+    """The one that the caller's next proof needs."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,8 @@ class Authorize:
         """Never raises for what a caller can send."""
         try:
             return self._judge(presented)
+        except NonceNeeded as error:
+            return Denied(error.detail, "DPoP", error.code, error.nonce)
         except (InvalidProof, _NotPossessed) as error:
             return Denied(error.detail, "DPoP", error.code)
         except NotAuthenticated as error:

@@ -95,10 +95,12 @@ class TokenErrorDocument(TypedDict):
     error: Literal[
         "invalid_request",
         "invalid_client",
+        "invalid_dpop_proof",
         "invalid_grant",
         "invalid_scope",
         "unauthorized_client",
         "unsupported_grant_type",
+        "use_dpop_nonce",
     ]
     """A code of RFC 6749."""
     error_description: str

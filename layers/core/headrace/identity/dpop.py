@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from headrace.identity.encoding import from_base64url, object_from_json, to_base64url
 from headrace.identity.keys import PRIVATE_MEMBERS, VerificationKey, key_from_jwk, thumbprint
+from headrace.identity.nonces import ServerNonces
 from headrace.identity.ports import UsedProofs
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import InvalidProof
@@ -52,6 +53,7 @@ class Proof:
     url: str
     issued_at: float
     token_hash: str | None
+    nonce: str | None
 
     @classmethod
     def read(cls, headers: tuple[str, ...]) -> "Proof":
@@ -81,6 +83,7 @@ class Proof:
             url=_text(claims, "htu"),
             issued_at=_moment(claims),
             token_hash=_text(claims, "ath") if "ath" in claims else None,
+            nonce=_text(claims, "nonce", _MAX_ID) if "nonce" in claims else None,
         )
 
 
@@ -118,11 +121,13 @@ class CheckProof:
 
     used: UsedProofs
     clock: Clock
+    nonces: ServerNonces | None = None
+    """None: proofs need no nonce of ours, and one that they hold is not looked at."""
 
     def __call__(
         self, headers: tuple[str, ...], method: str, url: str, access_token: str | None = None
     ) -> str:
-        """The thumbprint of the key that the caller has. Raises InvalidProof, Unavailable.
+        """The thumbprint of the caller's key. Raises InvalidProof, NonceNeeded, Unavailable.
 
         RFC 9449 section 4.3, points 8 to 12. ``url`` is the request's, as we are called in public.
         """
@@ -135,6 +140,8 @@ class CheckProof:
             raise InvalidProof(NOT_NOW)
         if access_token is not None and not _is_of(proof, access_token):
             raise InvalidProof(OTHER_TOKEN)
+        if self.nonces is not None:
+            self.nonces.check(proof.nonce)
         # Last: a proof that is refused for something else is not used up.
         if not self.used.first(_use(proof), _forgotten(now)):
             raise InvalidProof(USED)

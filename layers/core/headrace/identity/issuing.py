@@ -26,7 +26,7 @@ from headrace.identity.oauth import (
 from headrace.identity.ports import ApiKeys, Clients, Signer
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import InvalidProof
+from headrace.kernel.errors import InvalidProof, NonceNeeded
 from headrace.kernel.ids import Ids
 
 SPENT_NOW = (
@@ -123,6 +123,8 @@ class MakeToken:
             return None
         try:
             return self.check_proof(asked.sent.proofs, "POST", asked.sent.url)
+        except NonceNeeded as error:
+            raise TokenRefused(error.code, error.detail, nonce=error.nonce) from None
         except InvalidProof as error:
             raise TokenRefused(error.code, error.detail) from None
 

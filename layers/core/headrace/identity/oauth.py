@@ -18,16 +18,20 @@ _MAX_PARAMETERS = 50
 class TokenRefused(HeadraceError):
     """Why no token is given. ``error`` is a code of RFC 6749 section 5.2.
 
-    ``by_header``: the client had tried HTTP Basic, so the answer names that scheme.
+    ``by_header``: the client had tried HTTP Basic, so the answer names that scheme. ``nonce``: the
+    one that the client's next proof needs (RFC 9449 section 8).
     """
 
     code = "token_refused"
     title = "No token is given"
 
-    def __init__(self, error: str, detail: str, *, by_header: bool = False) -> None:
+    def __init__(
+        self, error: str, detail: str, *, by_header: bool = False, nonce: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.error = error
         self.by_header = by_header
+        self.nonce = nonce
 
     def document(self) -> dict[str, str]:
         """The JSON body."""

@@ -63,6 +63,18 @@ class Revocations(Protocol):
         ...
 
 
+class Nonces(Protocol):
+    """The nonces of proofs, one for each span of time."""
+
+    def find(self, span: int) -> str | None:
+        """The span's, if somebody needed it; consistent. Raises Unavailable."""
+        ...
+
+    def agree(self, span: int, proposed: str, until: datetime) -> str:
+        """The span's: that which is proposed, unless there is one. Raises Unavailable."""
+        ...
+
+
 class UsedProofs(Protocol):
     """The proofs of possession that were used, for as long as they would be good again."""
 

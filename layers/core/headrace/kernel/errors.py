@@ -13,6 +13,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   └── IncrementsUnavailable
     ├── NotAuthenticated
     │   ├── InvalidProof          of possession of a key (DPoP)
+    │   │   └── NonceNeeded       the proof needs a nonce of ours
     │   └── LoginFailed           the user is unknown or disabled, or the password wrong
     ├── NotAuthorized
     │   ├── NotAnIntegrator       a role that may not log in through the API
@@ -129,6 +130,17 @@ class InvalidProof(NotAuthenticated):
 
     code = "invalid_dpop_proof"
     title = "A valid DPoP proof is needed"
+
+
+class NonceNeeded(InvalidProof):
+    """The proof is good but for the nonce, which is missing or old (RFC 9449 sections 8 and 9)."""
+
+    code = "use_dpop_nonce"
+    title = "The DPoP proof needs a nonce"
+
+    def __init__(self, detail: str, nonce: str) -> None:
+        super().__init__(detail)
+        self.nonce = nonce
 
 
 class LoginFailed(NotAuthenticated):

@@ -8,8 +8,8 @@ The policy is for this one request (results are not cached). What follows from t
   denial has one fixed status, and ``runtime.api`` answers with the problem before any handler
   runs. A reader that does not know the code finds no caller, and answers 401;
 - a denial: ``challenge`` for WWW-Authenticate (RFC 6750 section 3), ``code`` and ``detail`` for the
-  problem document. The template's ACCESS_DENIED response puts them in as they are, so all three
-  are fixed sentences of ours, never anything that the caller sent.
+  problem document, ``nonce`` for DPoP-Nonce where proofs need one. The template's ACCESS_DENIED
+  response puts them in as they are, so all are texts of ours, never anything that the caller sent.
 """
 
 from collections.abc import Callable, Mapping
@@ -92,7 +92,9 @@ def denial(denied: Denied) -> dict[str, str]:
     challenge without an error (RFC 6750 section 3.1, RFC 9449 section 7.1)."""
     error = f', error="{denied.code}", error_description="{denied.detail}"' if denied.detail else ""
     algorithms = f', algs="{" ".join(ALGORITHMS)}"' if denied.scheme == "DPoP" else ""
+    nonce = {} if denied.nonce is None else {"nonce": denied.nonce}
     return {
+        **nonce,
         "challenge": f"{denied.scheme} {_REALM}{algorithms}{error}",
         "code": denied.code,
         "detail": denied.detail or _NO_CREDENTIALS,

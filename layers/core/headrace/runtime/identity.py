@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from headrace.identity.handing_over import FindHandover, TakeSecret
     from headrace.identity.introspecting import IntrospectToken, OwnTokens, RevokeToken
     from headrace.identity.logging_in import GiveTokens, LogIn
+    from headrace.identity.nonces import ServerNonces
 
 
 @cache
@@ -171,7 +172,15 @@ def take_secret() -> "TakeSecret":
 @cache
 def check_proof() -> CheckProof:
     """Checks proofs of possession."""
-    return CheckProof(used_proofs(), clock())
+    return CheckProof(used_proofs(), clock(), _nonces() if settings().dpop_nonces else None)
+
+
+def _nonces() -> "ServerNonces":
+    from headrace.adapters.dynamodb.nonces import DynamoNonces
+    from headrace.identity.nonces import ServerNonces
+
+    table = Table(client("dynamodb"), settings().proofs_table)
+    return ServerNonces(DynamoNonces(table), clock())
 
 
 def certify_key() -> "CertifyKey":
@@ -367,7 +376,6 @@ def authenticate_client() -> AuthenticateClient:
 def log_in() -> "LogIn":
     """POST /api/ver3/auth/login."""
     from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
-    from headrace.identity.logging_in import LogIn
 
     return LogIn(
         users(),

@@ -33,5 +33,6 @@ def answered(answer: Mapping[str, Any] | TokenRefused | None) -> Reply:
     if not isinstance(answer, TokenRefused):
         return Reply(200, answer, NO_STORE)
     challenge = {"WWW-Authenticate": 'Basic realm="headrace"'} if answer.by_header else {}
+    nonce = {} if answer.nonce is None else {"DPoP-Nonce": answer.nonce}
     status = 401 if answer.error == "invalid_client" else 400
-    return Reply(status, answer.document(), NO_STORE | challenge)
+    return Reply(status, answer.document(), NO_STORE | challenge | nonce)

@@ -140,6 +140,11 @@ class Settings:
         return self._text("TRUSTED_ISSUERS")
 
     @property
+    def dpop_nonces(self) -> bool:
+        """Do proofs of possession need a nonce of ours."""
+        return self._text("DPOP_NONCES", "off") == "required"
+
+    @property
     def audience(self) -> str:
         """The audience of access tokens."""
         return self._text("TOKEN_AUDIENCE", "headrace")

@@ -1,0 +1,113 @@
+"""Nonces in proofs of possession, as a deployment with ``DpopNonces=required`` wants them: clients
+that others wrote try again by themselves."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import requests
+from requests_oauth2client import OAuth2Client
+
+from headrace.identity.dpop import token_hash
+from tests.system.conftest import NORTHWIND, Clients
+from tests.system.deployed import Integrator, Platform
+from tests.system.identity import foreign_programs
+from tests.unit.identity.proofs_made import a_proof
+
+pytestmark = pytest.mark.system
+
+PATHS = ("/data/v1/metadata", "/data/v1/operations")
+DENIED = "ACCESS_DENIED"
+
+
+@pytest.fixture(scope="module")
+def wanted(platform: Platform) -> Iterator[None]:
+    """What the parameter changes: a setting of two functions, and a header of denials."""
+    gateway, api = platform.aws("apigateway"), "headrace"
+    given = gateway.get_gateway_response(restApiId=api, responseType=DENIED)
+    before = {
+        "statusCode": given["statusCode"],
+        "responseParameters": given["responseParameters"],
+        "responseTemplates": given["responseTemplates"],
+    }
+    header = {"gatewayresponse.header.DPoP-Nonce": "context.authorizer.nonce"}
+    after = {**before, "responseParameters": {**before["responseParameters"], **header}}
+
+    def deploy(response: dict[str, object]) -> None:
+        gateway.put_gateway_response(restApiId=api, responseType=DENIED, **response)
+        gateway.create_deployment(restApiId=api, stageName=platform.api_url.rpartition("/")[2])
+
+    with ExitStack() as stack:
+        for function in ("Authorize", "IssueToken"):
+            stack.enter_context(platform.configured(function, DPOP_NONCES="required"))
+        deploy(after)
+        stack.callback(deploy, before)
+        yield
+
+
+@pytest.fixture(scope="module")
+def strict(clients: Clients, wanted: None) -> Integrator:
+    """A client whose tokens are taken with a proof only."""
+    return clients.special(NORTHWIND, "cost_centres", dpop_required=True)
+
+
+@pytest.mark.abuse(48)
+def test_a_proof_without_a_nonce_of_now_is_told_which_to_use(strict: Integrator) -> None:
+    api = strict.platform.api_url
+
+    def proof(method: str, path: str, **claims: str) -> str:
+        made: dict[str, Any] = {
+            "htm": method,
+            "htu": api + path,
+            "iat": time.time(),
+            "jti": str(time.time_ns()),
+        }
+        return a_proof(**{**made, **claims})
+
+    refused = strict.asks_for_token(headers={"DPoP": proof("POST", "/connect/token")})
+    assert (refused.status_code, refused.json()["error"]) == (400, "use_dpop_nonce")
+    nonce = refused.headers["DPoP-Nonce"]
+    good = proof("POST", "/connect/token", nonce=nonce)
+    token = strict.asks_for_token(headers={"DPoP": good}).json()["access_token"]
+
+    stale = f"{int(nonce.split('.')[0], 16) - 3:x}.{nonce.split('.')[1]}"
+    for claims in ({}, {"nonce": stale}, {"nonce": "of somebody else"}):
+        given = proof("GET", PATHS[0], ath=token_hash(token), **claims)
+        headers = {"Authorization": f"DPoP {token}", "DPoP": given}
+        denied = strict.platform.call("GET", PATHS[0], headers=headers)
+        assert (denied.status_code, denied.json()["code"]) == (401, "use_dpop_nonce")
+        assert 'error="use_dpop_nonce"' in denied.headers["WWW-Authenticate"]
+        assert denied.headers["DPoP-Nonce"] == nonce
+    given = proof("GET", PATHS[0], ath=token_hash(token), nonce=nonce)
+    headers = {"Authorization": f"DPoP {token}", "DPoP": given}
+    assert strict.platform.call("GET", PATHS[0], headers=headers).status_code == 200
+
+
+def test_requests_oauth2client_tries_again_by_itself(strict: Integrator) -> None:
+    api = strict.platform.api_url
+    client = OAuth2Client(
+        token_endpoint=f"{api}/connect/token",
+        auth=(strict.client_id, strict.client_secret),
+        dpop_bound_access_tokens=True,
+        testing=True,
+    )
+    token = client.client_credentials()
+    for path in PATHS:
+        reply = requests.get(api + path, auth=token, params={"pageSize": "3"}, timeout=30)
+        assert reply.status_code == 200, reply.text
+
+
+def test_oauth4webapi_tries_again_by_itself(strict: Integrator) -> None:
+    said = foreign_programs.run(
+        "client.mjs",
+        issuer=strict.platform.api_url,
+        client_id=strict.client_id,
+        client_secret=strict.client_secret,
+        bound=True,
+        parameters={},
+        urls=[strict.platform.api_url + path for path in PATHS],
+    )
+    assert said["statuses"] == [200, 200]
+    assert said["retried"] >= 1
