@@ -22,6 +22,7 @@ from headrace.kernel.clock import Clock, SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace.runtime import identity
 from headrace.runtime.api import Scope
+from tests.component.consents.tables import Tables
 from tests.component.identity.deployment import CLIENTS, Deployment, Response, event_of
 from tests.unit.identity.certificates_made import a_certificate, a_request
 from tests.unit.identity.keys_made import a_key
@@ -174,6 +175,21 @@ def test_the_certificate_of_a_key_gets_no_token_by_its_subject(service: Service)
     form = {"grant_type": "client_credentials", "client_id": "acme-hr"}
     reply = service.deployment.post_token(form, certificate=mine)
     assert (reply.status, reply.json["error"]) == (401, "invalid_client")
+
+
+def test_a_broker_calls_for_its_member_with_its_certificate(service: Service) -> None:
+    hub = Client("hub", "Hub", ("acme",), ("metadata:read",), service=CatalogService("broker"))
+    service.deployment.publish(hub)
+    tables = service.deployment.tables
+    Tables(tables["consents"], tables["catalog"], SystemClock()).begin(
+        "acme", "broker#hub", "clinic"
+    )
+    mine = service.certificate(service.key(service="hub"))
+    caller = service.calls(mine, f"{STANDS_FOR_IT}; grp=clinic")
+    assert caller is not None and caller["organisation"] == "clinic"
+    alone, strange = service.calls(mine), service.calls(mine, f"{STANDS_FOR_IT}; grp=others")
+    assert alone is not None and "organisation" not in alone
+    assert strange == {"refusal": "organisation_not_allowed"}
 
 
 # --- the endpoint that issues them ------------------------------------------------------------
