@@ -458,7 +458,8 @@ def test_a_clients_token_that_names_a_login_is_the_clients_all_the_same() -> Non
 
 
 def test_a_foreign_issuer_speaks_for_no_user() -> None:
-    denied(as_ada(partner_token(azp="user", org="acme", **a_session().claims())))
+    said = {"org": "acme", "tenant_id": "acme", "client_id": "user", **a_session().claims()}
+    denied(as_ada(partner_token(azp="user", **said)))
 
 
 # --- possession ------------------------------------------------------------------------------
