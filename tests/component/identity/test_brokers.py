@@ -7,10 +7,15 @@ from typing import Any
 import pytest
 
 from headrace.catalog.model import Client, Service
+from headrace.identity.api_keys import KeyKind
+from headrace.identity.certifying import CreateAuthority
 from headrace.kernel.clock import SystemClock
+from headrace.runtime import identity
 from tests.component.consents.tables import Tables
 from tests.component.identity.deployment import Deployment
+from tests.component.identity.test_api_keys import given
 from tests.component.identity.test_authorizer import assert_denied, effect, through_a_route
+from tests.component.identity.test_key_certificates import Service as CertifiedService
 
 HUB = Client("hub", "Hub", ("acme", "beta"), ("metadata:read",), service=Service("broker"))
 WELLNESS = replace(HUB, client_id="wellness", name="Wellness", service=Service("external"))
@@ -91,3 +96,86 @@ def test_a_membership_that_ends_is_seen_on_the_next_call(
     assert deployment.authorize(token)["context"]["organisation"] == "clinic"
     consents.end("acme", "broker#hub", "clinic")
     assert_refused(deployment.authorize(token))
+
+
+# --- API keys -------------------------------------------------------------------------------------
+
+
+def by_key(deployment: Deployment, text: str, parameter: str = "") -> dict[str, Any]:
+    return deployment.authorize(f"Bearer {text}{parameter}")
+
+
+def test_a_static_key_calls_for_the_member_that_the_call_names(
+    deployment: Deployment, consents: Tables
+) -> None:
+    consents.begin("acme", "broker#hub", "clinic")
+    key, text = given(deployment, service="hub")
+    answer = by_key(deployment, text.text, "; grp=clinic")
+    assert (answer["context"]["organisation"], answer["context"]["credential"]) == (
+        "clinic",
+        key.key_id,
+    )
+    assert "organisation" not in by_key(deployment, text.text)["context"]
+    assert_refused(by_key(deployment, text.text, "; grp=lab"))
+
+
+def test_a_key_that_is_fixed_to_an_organisation_calls_for_no_other(
+    deployment: Deployment, consents: Tables
+) -> None:
+    consents.begin("acme", "broker#hub", "clinic")
+    consents.begin("acme", "broker#hub", "lab")
+    _, text = given(deployment, service="hub", organisation="clinic")
+    for parameter in ("", "; grp=clinic"):
+        context = by_key(deployment, text.text, parameter)["context"]
+        assert context["organisation"] == "clinic"
+    assert_refused(by_key(deployment, text.text, "; grp=lab"))
+    consents.end("acme", "broker#hub", "clinic")
+    for parameter in ("", "; grp=clinic"):
+        assert_refused(by_key(deployment, text.text, parameter))
+
+
+def test_an_access_token_of_a_refresh_key_calls_as_the_key_does(
+    deployment: Deployment, consents: Tables
+) -> None:
+    consents.begin("acme", "broker#hub", "clinic")
+    consents.begin("acme", "broker#hub", "lab")
+    for fixed, parameter, expected in (
+        (None, "; grp=lab", "lab"),
+        ("clinic", "", "clinic"),
+        ("clinic", "; grp=lab", None),
+    ):
+        _, text = given(deployment, KeyKind.REFRESH, service="hub", organisation=fixed)
+        reply = deployment.post_token({"grant_type": "refresh_token", "refresh_token": text.text})
+        assert reply.status == 200, reply.body
+        answer = by_key(deployment, reply.json["access_token"], parameter)
+        if expected is None:
+            assert_refused(answer)
+        else:
+            assert answer["context"]["organisation"] == expected
+
+
+def test_a_client_certificate_calls_for_the_member_that_the_header_names(
+    deployment: Deployment, consents: Tables
+) -> None:
+    consents.begin("acme", "broker#hub", "clinic")
+    wired = identity.certify()
+    CreateAuthority(wired.certificates, wired.key, SystemClock())("Headrace test")
+    service = CertifiedService(deployment)
+    certificate = service.certificate(service.key(service="hub"))
+    for header, expected in (
+        ("Bearer client-certificate; grp=clinic", "clinic"),
+        ("Bearer client-certificate", None),
+    ):
+        context = service.calls(certificate, header)
+        assert context is not None and context.get("organisation") == expected
+    refused = service.calls(certificate, "Bearer client-certificate; grp=lab")
+    assert refused == {"refusal": "organisation_not_allowed"}
+    assert service.calls(certificate, "Bearer client-certificate; grp=") is None
+
+
+@pytest.mark.abuse(50)
+def test_the_name_for_a_certificate_with_an_organisation_is_nothing_without_one(
+    deployment: Deployment, consents: Tables
+) -> None:
+    consents.begin("acme", "broker#hub", "clinic")
+    assert_denied(deployment.authorize("Bearer client-certificate; grp=clinic"))
