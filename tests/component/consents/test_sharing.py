@@ -203,6 +203,19 @@ def test_with_an_organisations_membership_ends_what_its_account_holders_shared(
     assert at.ended(at.version("hub", "clinic"), "hub", "clinic") == frozenset()
 
 
+def test_after_the_table_was_restored_everybody_counts_as_ended() -> None:
+    clock = SteppingClock()
+    with tables(clock) as made:
+        made.publish({"wellness": "external"}, ("north",))
+        made.begin("north", "service#wellness", "a")
+        before = made.consents.get("north#service#wellness", "version")
+        made.begin("north", "service#wellness", "b")
+        shared = made.sharing.shared_by("north", "wellness", None, clock.now())
+        assert shared is not None and before is not None
+        made.consents.put(before)
+        assert made.sharing.ended_since("north", "wellness", None, shared.version) == {"a", "b"}
+
+
 @pytest.mark.parametrize("named", ["", "1", "x y", "000000000001_000000000000_yesterday_service"])
 def test_what_is_no_version_is_refused(at: Setting, named: str) -> None:
     with pytest.raises(ValueError):

@@ -112,6 +112,9 @@ class DynamoSharing:
         return map(consent_of, self.table.query(pk, "consent#", before=PAST_CONSENTS))
 
     def _ended(self, pk: str, version: int, at: datetime, now: datetime) -> set[str]:
+        if version_of(self.table, pk) < version:
+            # The table was restored from a backup: nobody knows what was undone with it.
+            return {consent.party for consent in self._consents(pk)}
         # ``$`` follows ``#``: a key with it stands behind all that begin like it.
         found = list(self.table.query(pk, f"ended#{version:012d}$", before="ended$"))
         if now > at:
