@@ -17,7 +17,8 @@ def shown() -> list[str]:
     """Every complete ``headrace-admin`` command in the docs, without what comments on it."""
     found = set()
     for page in DOCS.glob("*.md"):
-        for line in page.read_text().replace("\\\n", "").splitlines():
+        text = re.sub(r"\\\n *", "", page.read_text())
+        for line in text.splitlines():
             for command in re.findall(r"(?:^|[`(]|bin/)(headrace-admin [a-z][^`#|)]*)", line):
                 synopsis = re.split(r" {3,}|\s*$", command)[0]
                 found.add(re.sub(r"\[(FOLDER)\]", "catalog", synopsis).strip("…:,. "))
