@@ -7,8 +7,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from headrace.exports.model import AccountColumn, SharedRows, Table
+from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
+from headrace.exports.model import (
+    AccountColumn,
+    ColumnType,
+    Compression,
+    FileFormat,
+    PartPosition,
+    SharedRows,
+    Table,
+)
 from tests.component.postgresql.captured import (
+    CHANGES,
     READER,
     SOURCE,
     Copy,
@@ -20,8 +30,11 @@ from tests.component.postgresql.captured import (
     changes,
     exported,
     install,
+    told,
 )
 from tests.component.postgresql.server import Server
+from tests.component.warehouse.copies import lists_of
+from tests.component.warehouse.places import Document, rows_of
 
 ACCOUNTS = ("ann", "bob", "it's {c,}\\")
 FOLLOW = "follow"
@@ -188,5 +201,106 @@ def test_a_hundred_thousand_accounts_are_looked_up(database: Database) -> None:
     rows = exported(database.reader, shared, None, version)
     assert len(rows) == 100_000
     gone = replace(table, shared=SharedRows((), sharing, "m"))
-    told = changes(database.reader, version, SOURCE.current_version(database.reader), gone)
-    assert bag([{"id": row["id"]} for row in told]) == bag([{"id": row["id"]} for row in rows])
+    went = changes(database.reader, version, SOURCE.current_version(database.reader), gone)
+    assert bag([{"id": row["id"]} for row in went]) == bag([{"id": row["id"]} for row in rows])
+
+
+KINDS = """
+CREATE TYPE mood AS ENUM ('calm', 'merry');
+CREATE DOMAIN patient AS text CHECK (value <> '');
+CREATE TABLE kinds (id int PRIMARY KEY, whole int, big bigint, own uuid, fixed char(8),
+                    word varchar(9), feeling mood, domain patient);
+INSERT INTO kinds VALUES (1, 7, 7000000000, '9D1A0C5E-1111-4222-8333-00000000ABCD', 'ann', 'ann',
+                          'calm', 'ann'),
+                         (2, 8, 8, '9d1a0c5e-1111-4222-8333-00000000abce', 'ann x', 'Ann', 'merry',
+                          'anna');
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "account"),
+    [
+        ("whole", "7"),
+        ("big", "7000000000"),
+        ("own", "9d1a0c5e-1111-4222-8333-00000000abcd"),
+        ("fixed", "ann"),
+        ("word", "ann"),
+        ("feeling", "calm"),
+        ("domain", "ann"),
+    ],
+)
+def test_accounts_are_told_by_the_text_of_the_column_now_and_before(
+    postgresql: Server, column: str, account: str
+) -> None:
+    database = a_database(postgresql, KINDS)
+    plain = a_table(database.owner, "public.kinds", "id", columns=("id",))
+    table = replace(plain, account=AccountColumn(column, ColumnType.STRING))
+    install(database.owner, table)
+    version = SOURCE.current_version(database.reader)
+
+    def ids(*accounts: str) -> list[str]:
+        shared = replace(table, shared=SharedRows(accounts, (), "m"))
+        return [row["id"] for row in exported(database.reader, shared, None, version)]
+
+    assert ids(account) == ["1"]
+    assert ids(f"0{account}", account + " ", account.upper() + "!", f"+{account}") == []
+
+    # Of a row that is gone the log says whose it was.
+    database.run("DELETE FROM kinds WHERE id = 1; UPDATE kinds SET id = 3 WHERE id = 2")
+    shared = replace(table, shared=SharedRows((account,), (account,), "m"))
+    assert told(database.reader, version, shared) == [("deleted", "1")]
+
+
+@pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.JSON, FileFormat.NDJSON])
+def test_parts_of_a_shared_table_have_each_of_its_rows_once(
+    database: Database, file_format: FileFormat
+) -> None:
+    database.run(
+        "DELETE FROM held; INSERT INTO held SELECT i, CASE i % 4 WHEN 0 THEN NULL ELSE "
+        "'account ' || i % 10 END, 'north', 'row ' || i FROM generate_series(1, 20000) i; "
+        "ANALYZE held"
+    )
+    plain = a_table(database.owner, "public.held", "id", tenant="north", columns=("id", "name"))
+    sharing = SharedRows(("account 1", "account 6"), (), "m")
+    table = replace(of_accounts(plain, public=True), shared=sharing)
+    version = SOURCE.current_version(database.reader)
+    splitting = PostgresqlWarehouse(least_range_bytes=1, split_from_bytes=1)
+    ranges = splitting.plan(
+        database.reader, version, table, file_format, target_bytes=20_000, max_ranges=5
+    )
+    assert len(ranges) > 1
+    document = b""
+    for number, one in enumerate(ranges):
+        position = PartPosition(number == 0, number == len(ranges) - 1)
+        with splitting.stream(
+            database.reader, version, table, one, file_format, Compression.NONE, position
+        ) as stream:
+            document += b"".join(stream)
+    found = sorted(int(row["id"]) for row in rows_of(document, file_format))
+    assert found == [i for i in range(1, 20_001) if i % 4 == 0 or i % 10 in (1, 6)]
+
+
+@pytest.mark.parametrize("file_format", list(FileFormat))
+def test_changes_of_consents_are_the_same_in_every_format(
+    database: Database, file_format: FileFormat
+) -> None:
+    plain = a_table(database.owner, "public.held", "id", tenant="north", columns=("id", "name"))
+    table = of_accounts(plain, public=True)
+    database.run(
+        "DELETE FROM held; INSERT INTO held VALUES (1, 'ann', 'north', 'a'), "
+        "(2, 'bob', 'north', 'b'), (3, NULL, 'north', 'c'), (4, 'eve', 'north', 'd')"
+    )
+    version = SOURCE.current_version(database.reader)
+    database.run("UPDATE held SET account = 'bob' WHERE id = 3; DELETE FROM held WHERE id = 4")
+    many = tuple(f"account {i:06d}" for i in range(50_000))
+    shared = SharedRows(("bob", *many), tuple(sorted(("ann", "eve", *many))), "mark")
+    now = SOURCE.current_version(database.reader)
+    with CHANGES.stream_changes(
+        database.reader, version, now, replace(table, shared=shared), file_format, Compression.NONE
+    ) as stream:
+        made = Document(b"".join(stream), stream.rows)
+    lists = lists_of(made, file_format)
+    ids = {change: sorted(int(row["id"]) for row in rows) for change, rows in lists.items()}
+    assert ids == {"inserted": [2], "updated": [], "deleted": [1, 4]}
+    if file_format is FileFormat.JSON:
+        assert f'"syncVersion":"{now}~mark"'.encode() in made.stored
