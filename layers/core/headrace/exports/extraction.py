@@ -138,7 +138,7 @@ class Extraction:
         Raises Fenced if they were to be unloaded and are not; SyncVersionExpired, ResyncRequired.
         """
         source, table = self.table(operation, job)
-        table = self.access.granted(operation, table)
+        table = self.access.granted(operation, table, job.content)
         if not source.unloads:
             return source, operation.sync_version or "", table
         if job.staging is None:
@@ -199,8 +199,10 @@ class PlanExport:
     def _sharing(self, operation: Operation) -> SharingSnapshot | None:
         """Whose rows are read, of a service."""
         _, configuration = self.extraction.configuration(operation)
+        if not configuration.by_consent:
+            return None
         kms_key = self.extraction.configurations.kms_key(operation.tenant)
-        return self.extraction.access.fixed(operation, configuration, kms_key)
+        return self.extraction.access.fixed(operation, kms_key)
 
     def _version(self, operation: Operation) -> str | None:
         """None: that of the snapshot which is yet to be held."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from headrace.exports.model import (
     Configuration,
+    Content,
     Operation,
     SharedAccounts,
     SharedRows,
@@ -35,12 +36,8 @@ class RowAccess:
     lists: AccountLists
     clock: Clock
 
-    def fixed(
-        self, operation: Operation, configuration: Configuration, kms_key: str | None
-    ) -> SharingSnapshot | None:
-        """Whose rows the operation is to read: of those that share now; None if of no service."""
-        if not configuration.by_consent:
-            return None
+    def fixed(self, operation: Operation, kms_key: str | None) -> SharingSnapshot:
+        """Whose rows an operation of a service is to read: of those that share now."""
         tenant, client_id = operation.tenant, operation.client_id
         shared = self.sharing.shared_by(
             tenant, client_id, operation.organisation, self.clock.now()
@@ -48,7 +45,7 @@ class RowAccess:
         mark = self.lists.keep(tenant, client_id, shared.accounts, kms_key)
         return SharingSnapshot(shared.version, mark)
 
-    def granted(self, operation: Operation, table: Table) -> Table:
+    def granted(self, operation: Operation, table: Table, content: Content) -> Table:
         """The table as the operation may read it. Raises SyncVersionExpired, ResyncRequired."""
         if operation.sharing is None:
             return table
@@ -57,7 +54,7 @@ class RowAccess:
             whose = replace(
                 whose,
                 accounts=self._accounts(operation, operation.sharing.mark),
-                before=self._before(operation),
+                before=self._before(operation) if content is Content.CHANGES else (),
             )
         return replace(table, shared=whose)
 
@@ -85,10 +82,7 @@ class RowAccess:
         return self.lists.of(operation.tenant, operation.client_id, mark)
 
     def _before(self, operation: Operation) -> tuple[str, ...]:
-        since = operation.request.since
-        if since is None:
-            return ()
-        _, mark = unmarked(since)
+        _, mark = unmarked(operation.request.since or "")
         if mark is None:
             raise ResyncRequired("Nobody knows whose rows there were at that version.")
         return self._accounts(operation, mark)
