@@ -41,7 +41,6 @@ from headrace.identity.api_keys import ApiKey, KeyKind
 from headrace.identity.certificate_views import CertificateView
 from headrace.identity.certifying import Certified
 from headrace.identity.client_authentication import NOT_AUTHENTICATED
-from headrace.identity.issuing import SPENT_BEFORE
 from headrace.identity.key_views import KeyList, ManagersView, created_key
 from headrace.identity.logging_in import LoginGiven
 from headrace.identity.model import IssuedCertificate
@@ -351,9 +350,8 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
         "status": "ACTIVE",
         "authToken": "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
         "refreshToken": REFRESH_TOKEN,
-        "expiresIn": 18000,
+        "expires_in": 18000,
     },
-    ("exchange_refresh_token", 400): lambda: TokenRefused("invalid_grant", SPENT_BEFORE).document(),
     ("get_statistics", 200): lambda: StatisticsView.of(
         "wellness-app",
         [Day(date(2026, 11, 23), {Action.TOKEN: 3, Action.EXPORT: 1, Action.DOWNLOAD: 7})],

@@ -11,6 +11,7 @@ from typing import Any
 from headrace.exports.model import Status
 from headrace.exports.row_access import WITHDRAWN
 from headrace.exports.views import QuotaView
+from headrace.identity.issuing import SPENT_BEFORE
 from headrace.kernel import errors
 from headrace.kernel.errors import HeadraceError
 from headrace.kernel.view import camel
@@ -49,6 +50,12 @@ DESCRIBED: tuple[Described, ...] = (
         errors.InvalidRequest("The body is not JSON in UTF-8."),
         "The request cannot be read: the body is no JSON, a parameter stands twice, a cursor or "
         "an `Idempotency-Key` is broken. Mend the program.",
+    ),
+    Described(
+        errors.RefreshRefused(SPENT_BEFORE, error="invalid_grant"),
+        "The refresh token gives no tokens: it was exchanged before, or its key was revoked or has "
+        "expired (`error` is `invalid_grant`); or something that came with it is wrong. `error` is "
+        "the code that `/connect/token` would answer.",
     ),
     Described(
         errors.NotAuthenticated("The token has expired."),

@@ -5,14 +5,19 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.audit.model import Action
-from headrace.identity.documents import ExchangedDocument, TokenErrorDocument
+from headrace.identity.documents import ExchangedDocument
 from headrace.identity.issuing import Asked
 from headrace.identity.mutual_tls import certificate_of
-from headrace.identity.oauth import SentRequest, TokenRefused
-from headrace.kernel.errors import BodyTooLarge, InvalidRequest, Unavailable, ValidationFailed
+from headrace.identity.oauth import SentRequest
+from headrace.kernel.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    RefreshRefused,
+    Unavailable,
+    ValidationFailed,
+)
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
-from headrace.runtime.oauth import answered
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import prepare
 
@@ -45,11 +50,8 @@ route = Route(
         "DPoP": "A proof of a key of yours, to bind the tokens to it (RFC 9449)",
         "Idempotency-Key": "A random key of your own: with it, the exchange can be repeated",
     },
-    replies={200: ExchangedDocument, 400: TokenErrorDocument},
-    reply_headers={
-        400: {"DPoP-Nonce": "With `use_dpop_nonce`: the nonce that your next proof needs"}
-    },
-    errors=(InvalidRequest, BodyTooLarge, ValidationFailed, Unavailable),
+    replies={200: ExchangedDocument},
+    errors=(InvalidRequest, RefreshRefused, BodyTooLarge, ValidationFailed, Unavailable),
 )
 
 prepare(identity.exchange_refresh_token)
@@ -57,7 +59,7 @@ prepare(identity.exchange_refresh_token)
 
 @route
 def handler(call: Call) -> Reply:
-    """Answers the tokens; a refusal is written as that of the token endpoint."""
+    """Answers the tokens."""
     sent: ExchangeRefreshToken = call.body
     asked = Asked(
         SentRequest(
@@ -74,14 +76,11 @@ def handler(call: Call) -> Reply:
         {"refresh_token": sent.refresh_token},
         call.idempotency_key,
     )
-    try:
-        given = identity.exchange_refresh_token()(asked)
-    except TokenRefused as refused:
-        return answered(refused)
+    given = identity.exchange_refresh_token()(asked)
     document = ExchangedDocument(
         status="ACTIVE",
         authToken=given.access_token,
         refreshToken=str(given.refresh_token),
-        expiresIn=given.expires_in,
+        expires_in=given.expires_in,
     )
     return Reply(200, document, caller=given.caller)

@@ -122,7 +122,7 @@ def test_a_refresh_key_gives_tokens_each_of_which_ends_with_the_next(services: D
     caller = caller_of(services, first.json["access_token"])
     assert caller is not None and caller["credential"] == made["key_id"]
     second = call("exchange_refresh_token", body={"refreshToken": first.json["refresh_token"]})
-    assert second.json["status"] == "ACTIVE"
+    assert (second.json["status"], second.json["expires_in"]) == ("ACTIVE", 5 * 3600)
     assert caller_of(services, first.json["access_token"]) is None
     assert caller_of(services, second.json["authToken"]) is not None
     call("revoke_key", key_id=made["key_id"])
@@ -133,11 +133,14 @@ def test_a_refresh_key_gives_tokens_each_of_which_ends_with_the_next(services: D
 def test_a_spent_refresh_token_is_400_at_both_endpoints(services: Deployment) -> None:
     token = created("refresh")["refresh_token"]
     assert call("exchange_refresh_token", body={"refreshToken": token}).status == 200
-    for answer in (
-        call("exchange_refresh_token", body={"refreshToken": token}),
-        services.post_token({"grant_type": "refresh_token", "refresh_token": token}),
-    ):
-        assert (answer.status, answer.json["error"]) == (400, "invalid_grant")
+    answer = call("exchange_refresh_token", body={"refreshToken": token})
+    assert (answer.status, answer.json["code"]) == (400, "refresh_refused")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    again = services.post_token({"grant_type": "refresh_token", "refresh_token": token})
+    assert again.json.keys() == {"error", "error_description"}
+    for refused in (answer, again):
+        assert (refused.status, refused.json["error"]) == (400, "invalid_grant")
+        assert token not in refused.body
 
 
 def test_of_a_certificates_key_the_names_for_the_request_are_given_out(
@@ -231,6 +234,20 @@ def test_a_service_is_never_left_with_nobody_or_somebody_else(
 ) -> None:
     assert call("set_managers", body=body).status == 422
     assert call("get_managers").json["users"] == [ADA]
+
+
+def test_a_service_is_handed_to_nobody_who_could_not_log_in(services: Deployment) -> None:
+    users = DynamoUsers(services.tables["users"])
+    bob = users.find("acme", BOB)
+    assert bob is not None
+    users.save(bob.disabled())
+    teams = DynamoTeams(services.tables["users"])
+    teams.save(Team("acme", "empty"))
+    teams.save(Team("acme", "gone", frozenset({BOB, "id-never-was"})))
+    for body in ({"users": [BOB]}, {"teams": ["empty"]}, {"users": [BOB], "teams": ["gone"]}):
+        assert call("set_managers", body=body).status == 422, body
+    assert call("get_managers").json["users"] == [ADA]
+    assert call("set_managers", body={"users": [BOB], "teams": ["integration"]}).status == 200
 
 
 def test_of_two_who_hand_over_at_once_one_is_refused(services: Deployment) -> None:

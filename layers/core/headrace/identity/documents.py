@@ -84,7 +84,7 @@ class ExchangedDocument(TypedDict):
     """An access token, a signed JWT; send it as `Authorization: Bearer …`."""
     refreshToken: str
     """The next refresh token: keep it, the one before is of no use."""
-    expiresIn: int
+    expires_in: int
     """The seconds that the access token is valid."""
 
 

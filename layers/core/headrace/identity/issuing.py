@@ -26,7 +26,7 @@ from headrace.identity.oauth import (
 from headrace.identity.ports import ApiKeys, Clients, Signer
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import InvalidProof, NonceNeeded
+from headrace.kernel.errors import InvalidProof, NonceNeeded, RefreshRefused
 from headrace.kernel.ids import Ids
 
 SPENT_NOW = (
@@ -211,6 +211,20 @@ class RefreshTokens:
             more={"key_id": key.key_id, "key_generation": key.generation},
         )
         return replace(self.make(token), caller=_caller(token, key))
+
+
+@dataclass(frozen=True)
+class ExchangeRefreshToken:
+    """The same for services that do not speak OAuth (seed 002): refusals are errors of ours."""
+
+    grant: Grant
+
+    def __call__(self, asked: Asked) -> TokenIssued:
+        """The tokens. Raises RefreshRefused, Unavailable."""
+        try:
+            return self.grant(asked)
+        except TokenRefused as refusal:
+            raise RefreshRefused(refusal.detail, refusal.error, refusal.nonce) from None
 
 
 def _works(key: ApiKey, client: Client, now: datetime) -> bool:

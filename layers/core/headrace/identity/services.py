@@ -175,22 +175,28 @@ def appointed(
 
     Raises ValidationFailed, Conflict.
     """
-    if not user_ids and not team_names:
-        raise ValidationFailed("A service has a manager: name a user or a team.")
+    found_users = {user_id: users.find(tenant, user_id) for user_id in user_ids}
+    found_teams = [teams.find(tenant, name) for name in sorted(team_names)]
     unknown = [
         *(
             {"field": "users", "message": "one of them is no user of this tenant"}
-            for user_id in user_ids
-            if users.find(tenant, user_id) is None
+            for user in found_users.values()
+            if user is None
         ),
         *(
             {"field": "teams", "message": "one of them is no team of this tenant"}
-            for name in team_names
-            if teams.find(tenant, name) is None
+            for team in found_teams
+            if team is None
         ),
     ]
     if unknown:
         raise ValidationFailed("Somebody who is named is not there.", unknown)
+    members = {member for team in found_teams if team is not None for member in team.members}
+    persons = [*found_users.values(), *(users.find(tenant, member) for member in sorted(members))]
+    if not any(user is not None and user.is_active for user in persons):
+        raise ValidationFailed(
+            "A service has a manager: name a user who can log in, or a team that has one."
+        )
     management = replace(managers.of(service), users=user_ids, teams=team_names)
     managers.save(service, management)
     return management

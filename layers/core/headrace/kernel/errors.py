@@ -6,6 +6,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
 
     HeadraceError
     ├── InvalidRequest            the request cannot be read at all
+    │   ├── RefreshRefused        its refresh token, or what came with it, gives no tokens
     │   └── BodyTooLarge
     ├── ValidationFailed          it can be read, and a value in it is wrong
     │   ├── IdempotencyKeyReused
@@ -74,6 +75,20 @@ class InvalidRequest(HeadraceError):
 
     code = "invalid_request"
     title = "The request cannot be read"
+
+
+class RefreshRefused(InvalidRequest):
+    """A refresh token that gives no tokens; ``error`` is the code of RFC 6749 section 5.2.
+
+    ``nonce``: what the next proof needs, if it is for want of that.
+    """
+
+    code = "refresh_refused"
+    title = "No tokens are given"
+
+    def __init__(self, detail: str, error: str, nonce: str | None = None) -> None:
+        super().__init__(detail, error=error)
+        self.nonce = nonce
 
 
 class BodyTooLarge(InvalidRequest):

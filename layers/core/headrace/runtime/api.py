@@ -24,11 +24,13 @@ from headrace.kernel.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NetworkNotAllowed,
+    NonceNeeded,
     NotAuthenticated,
     NotAuthorized,
     NotFound,
     OrganisationNotAllowed,
     QuotaExhausted,
+    RefreshRefused,
     Stopped,
     TooManyTries,
     Unavailable,
@@ -437,6 +439,8 @@ def problem(error: HeadraceError, correlation_id: str) -> Reply:
         headers["WWW-Authenticate"] = (
             f'Bearer realm="headrace", error="insufficient_scope", scope="{scope}"'
         )
+    if isinstance(error, (NonceNeeded, RefreshRefused)) and error.nonce is not None:
+        headers["DPoP-Nonce"] = error.nonce
     if allowed := error.members.get("allow"):
         headers["Allow"] = allowed
     document = {

@@ -35,6 +35,7 @@ from headrace.identity.client_authentication import (
 from headrace.identity.dpop import CheckProof
 from headrace.identity.issuing import (
     ClientCredentials,
+    ExchangeRefreshToken,
     IssueToken,
     MakeToken,
     RefreshTokens,
@@ -304,10 +305,10 @@ def issue_token() -> IssueToken:
     )
 
 
-def exchange_refresh_token() -> RefreshTokens:
+def exchange_refresh_token() -> ExchangeRefreshToken:
     """POST /v1/auth."""
     make = MakeToken(signing_keys(), clock(), RandomIds(), check_proof())
-    return RefreshTokens(clients(), api_keys(), make)
+    return ExchangeRefreshToken(RefreshTokens(clients(), api_keys(), make))
 
 
 def managed_services() -> ManagedServices:
