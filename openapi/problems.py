@@ -291,6 +291,7 @@ MEMBERS: Mapping[str, Schema] = {
             "required": ["field", "message"],
         },
     },
+    "error": {"type": "string", "description": "The code of RFC 6749 section 5.2 for it."},
     "requiredScope": {"type": "string", "description": "The scope that the call needs."},
     "allow": {"type": "string", "description": "The methods that the path answers."},
     "blockingOperationId": {
