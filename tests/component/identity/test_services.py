@@ -15,7 +15,8 @@ from headrace.catalog.model import Client, Service
 from headrace.identity.users import Management, Team, User
 from headrace.kernel.errors import Conflict
 from headrace.runtime.api import Scope
-from tests.component.identity.deployment import CLIENTS, Deployment, Response, event_of
+from tests.component.identity.deployment import BASE, CLIENTS, Deployment, Response, event_of
+from tests.component.identity.test_possession import proof_now
 
 ADA, BOB = "id-ada", "id-bob"
 
@@ -54,10 +55,11 @@ def call(
     tenant: str = "acme",
     key_id: str | None = None,
     scope: Scope = Scope.SERVICES_MANAGE,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The endpoint's answer to a person."""
     handler = importlib.import_module(f"identity.{module}").handler
-    event = event_of(handler.route.method, handler.route.path)
+    event = event_of(handler.route.method, handler.route.path, headers=headers)
     event["pathParameters"] = {"serviceId": service} | ({"keyId": key_id} if key_id else {})
     event["body"] = None if body is None else json.dumps(body)
     event["requestContext"]["authorizer"] = {
@@ -141,6 +143,20 @@ def test_a_spent_refresh_token_is_400_at_both_endpoints(services: Deployment) ->
     for refused in (answer, again):
         assert (refused.status, refused.json["error"]) == (400, "invalid_grant")
         assert token not in refused.body
+
+
+@pytest.mark.abuse(48)
+def test_where_nonces_are_wanted_a_refused_exchange_tells_which(services: Deployment) -> None:
+    services.configure(DPOP_NONCES="required")
+    body = {"refreshToken": created("refresh")["refresh_token"]}
+
+    def exchange(**claims: str) -> Response:
+        proof = proof_now(htu=f"{BASE}/v1/auth", **claims)
+        return call("exchange_refresh_token", body=body, headers={"DPoP": proof})
+
+    refused = exchange()
+    assert (refused.status, refused.json["error"]) == (400, "use_dpop_nonce")
+    assert exchange(nonce=refused.headers["DPoP-Nonce"]).status == 200
 
 
 def test_of_a_certificates_key_the_names_for_the_request_are_given_out(
