@@ -6,6 +6,7 @@ import pytest
 
 from headrace.catalog.declarations import CatalogText, read_declarations, read_folder
 from headrace.catalog.model import CatalogRefused
+from headrace.identity.users import Permission
 
 GOOD = """\
 tenants:
@@ -660,3 +661,22 @@ def test_two_schedules_of_a_client_have_names_of_their_own() -> None:
     [problem] = problems(GOOD + again)
     assert 'the schedule "nightly" is declared already' in problem
     assert "for this tenant and client; give one of them another name" in problem
+
+
+def test_no_client_stands_for_the_persons_who_log_in() -> None:
+    user = GOOD.replace("- id: integrator", "- id: user").replace(
+        "client: integrator", "client: user"
+    )
+    [problem] = problems(user)
+    assert '"user" stands for the persons who log in; take another id' in problem
+    assert (
+        problems(user.replace("id: user", "id: User").replace("client: user", "client: User")) == []
+    )
+
+
+def test_no_client_has_a_scope_of_persons_but_that_of_consents() -> None:
+    tenants = "    tenants: [northwind]\n"
+    for permission in set(Permission) - {Permission.MANAGE_CONSENTS}:
+        scopes = f'    scopes: ["{permission.scope}"]\n'
+        [problem] = problems(changed(tenants, tenants + scopes))
+        assert f'there is no scope "{permission.scope}"' in problem
