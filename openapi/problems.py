@@ -67,6 +67,13 @@ DESCRIBED: tuple[Described, ...] = (
         "one for each call.",
     ),
     Described(
+        errors.NonceNeeded(
+            "The DPoP proof needs the nonce of the header DPoP-Nonce.",
+            "5b1e2f.1rXGS7bVQ8u0mXkqkz0hJ4m3Jc0o2bq8n0dQyq5m7hE",
+        ),
+        "The proof of possession needs the nonce that `DPoP-Nonce` brings. Make a new one with it.",
+    ),
+    Described(
         errors.LoginFailed("User name and password do not fit."),
         "The user name or the password is wrong, or the user is disabled; which, nobody is told.",
     ),

@@ -73,7 +73,24 @@ GROUPS: tuple[tuple[str, str, dict[int, str]], ...] = (
     (
         "DPoP",
         "401 `invalid_dpop_proof`",
-        dict.fromkeys((*range(31, 37), 38, 39, 40, 41, *range(44, 50)), "RFC 9449 section 4.3"),
+        {
+            31: "two DPoP headers",
+            32: "another `typ`",
+            33: "a symmetric algorithm",
+            34: "a private key in `jwk`",
+            35: "another `htm`",
+            36: "another host or path in `htu`",
+            38: "another query in `htu`: 200",
+            39: "`iat` 61 s ago, or 61 s ahead",
+            40: "`iat` 10 s ahead: 200",
+            41: "a proof used again, or by twenty calls at once: one is answered",
+            44: "no `ath`",
+            45: "another `ath`",
+            46: "another key: 401 `invalid_token`",
+            47: "a bound token as Bearer: 401 `invalid_token`",
+            48: "no nonce, or an old one, where they are needed: `use_dpop_nonce`",
+            49: "a refresh token with another key: 400",
+        },
     ),
     (
         "Client certificates",
@@ -207,10 +224,6 @@ GROUPS: tuple[tuple[str, str, dict[int, str]], ...] = (
 )
 
 LATER = {
-    "login, passwords and credential links": (26, 27, 29, 30),
-    "DPoP": (*range(31, 37), 38, 39, 40, 41, *range(44, 50)),
-    "client certificates": (50, 51, 53, 54, 55, 56, 58),
-    "API keys and refresh tokens": (59, 60, 61, 62, 64, 65),
     "data sets": (96, 97, 98, 105, 106, 107, *range(109, 116), 118, 119),
     "sources over HTTP, webhooks, redirect pages, templates": (128, 129, 130, 136),
 }

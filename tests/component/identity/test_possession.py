@@ -1,5 +1,6 @@
 """Tokens that are bound to a key, from the token endpoint to the authorizer."""
 
+import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 from headrace.adapters.dynamodb.nonces import DynamoNonces
 from headrace.adapters.dynamodb.table import Table
 from headrace.identity.dpop import token_hash
-from tests.component.identity.deployment import BASE, Deployment
+from tests.component.identity.deployment import BASE, Deployment, called, event_of
 from tests.unit.identity.proofs_made import KEY, a_proof, key_name
 
 TOKEN_URL = f"{BASE}/connect/token"
@@ -120,3 +121,27 @@ def test_processes_agree_on_the_nonce_of_a_span(deployment: Deployment) -> None:
     assert store.agree(7, "7.first", until) == "7.first"
     assert store.agree(7, "7.second", until) == "7.first"
     assert store.find(7) == "7.first"
+
+
+@pytest.mark.abuse(48)
+def test_a_login_and_its_refresh_tokens_are_told_the_nonce_too(deployment: Deployment) -> None:
+    deployment.configure(DPOP_NONCES="required")
+    password = deployment.add_user("ada@acme.example")
+    url = f"{BASE}/api/ver3/auth/login"
+
+    def log_in(**claims: Any) -> Any:
+        sent = {"DPoP": proof_now(htu=url, **claims)}
+        event = event_of("POST", "/api/ver3/auth/login", headers=sent)
+        event["body"] = json.dumps({"username": "ada@acme.example", "password": password})
+        return called("log_in", event)
+
+    refused = log_in()
+    assert (refused.status, refused.json["code"]) == (401, "use_dpop_nonce")
+    nonce = refused.headers["DPoP-Nonce"]
+    given = log_in(nonce=nonce)
+    assert (given.status, given.json["token_type"]) == (200, "DPoP")
+    form = {"grant_type": "refresh_token", "refresh_token": given.json["refresh_token"]}
+    without = deployment.post_token(form, headers={"DPoP": proof_now(htu=TOKEN_URL)})
+    assert (without.status, without.json["error"]) == (400, "use_dpop_nonce")
+    good = proof_now(htu=TOKEN_URL, nonce=without.headers["DPoP-Nonce"])
+    assert deployment.post_token(form, headers={"DPoP": good}).status == 200

@@ -22,6 +22,7 @@ from headrace.kernel.errors import (
     Conflict,
     InvalidProof,
     LoginFailed,
+    NonceNeeded,
     NotAnIntegrator,
     NotAuthenticated,
 )
@@ -252,6 +253,8 @@ class ContinueLogin:
             return
         try:
             key = self.check_proof(place.proofs, "POST", place.url)
+        except NonceNeeded as error:
+            raise TokenRefused(error.code, error.detail, nonce=error.nonce) from None
         except InvalidProof as error:
             raise TokenRefused(error.code, error.detail) from None
         if session.rotation.bound_to not in {None, key}:

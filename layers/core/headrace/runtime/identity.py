@@ -377,6 +377,7 @@ def authenticate_client() -> AuthenticateClient:
 def log_in() -> "LogIn":
     """POST /api/ver3/auth/login."""
     from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
+    from headrace.identity.logging_in import LogIn
 
     return LogIn(
         users(),
