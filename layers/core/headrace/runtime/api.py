@@ -434,8 +434,6 @@ def problem(error: HeadraceError, correlation_id: str) -> Reply:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="headrace"'
-    if isinstance(error, NonceNeeded):
-        headers["DPoP-Nonce"] = error.nonce
     if error.code == "insufficient_scope":
         scope = error.members.get("requiredScope", "")
         headers["WWW-Authenticate"] = (
