@@ -12,6 +12,7 @@ from headrace.audit.model import Action, Failing
 from headrace.audit.usecases import NoteFailing, ReadStatistics, RecordEvent
 from headrace.exports.model import Failure
 from headrace.kernel.caller import Caller
+from headrace.runtime.observability import logger
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
 
@@ -55,15 +56,18 @@ def managed_service(caller: Caller, service: str) -> str:
 
 
 def note_failed_operation(event: Mapping[str, Any], failure: Failure | None) -> None:
-    """An operation that ended as failed, for those who run the service."""
-    note_failing()(
-        Failing(
-            at=clock().now(),
-            action=Action.ERROR,
-            service=event["client_id"],
-            what="operation",
-            status=500,
-            code=failure.code if failure else "jobs_failed",
-            correlation_id=event["operation_id"],
+    """An operation that ended as failed, for those who run the service; it has ended anyway."""
+    try:
+        note_failing()(
+            Failing(
+                at=clock().now(),
+                action=Action.ERROR,
+                service=event["client_id"],
+                what="operation",
+                status=500,
+                code=failure.code if failure else "jobs_failed",
+                correlation_id=event["operation_id"],
+            )
         )
-    )
+    except Exception:
+        logger().exception("a failed operation was not counted")
