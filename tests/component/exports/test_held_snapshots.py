@@ -8,7 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from headrace.adapters.dynamodb.statistics import DynamoStatistics
+from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
+from headrace.audit.model import Failing
+from headrace.audit.usecases import NoteFailing
 from headrace.exports import extraction
 from headrace.exports.holding import Ending, HoldSnapshot
 from headrace.exports.model import (
@@ -28,7 +32,7 @@ from headrace.kernel.errors import (
     SourceUnavailable,
     Unavailable,
 )
-from headrace.runtime import wiring
+from headrace.runtime import auditing, wiring
 from tests.builders import a_configuration
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.places import ONLY, a_table_of, rows_of
@@ -116,6 +120,10 @@ class Deployment:
 
         return run
 
+    def failings(self) -> tuple[Failing, ...]:
+        """What those who run the service are told of."""
+        return auditing.note_failing().statistics.failings("bureau", 10, None)[0]
+
     def balances(self, operation: Operation, table: str) -> set[int]:
         """The balances in the table's document, which has each row once."""
         [job] = [job for job in operation.jobs if job.table == table]
@@ -157,6 +165,10 @@ def deployment(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         }
         for name, use_case in use_cases.items():
             monkeypatch.setattr(wiring, name, lambda use_case=use_case: use_case)
+        counts = DynamoStatistics(
+            Table(world.clients["dynamodb"], "StatisticsTable"), timedelta(days=1)
+        )
+        monkeypatch.setattr(auditing, "note_failing", lambda: NoteFailing(counts))
         yield Deployment(world, postgresql, database, source)
 
 
@@ -282,6 +294,7 @@ def test_a_database_that_lets_nobody_in_fails_the_operation_with_that_reason(
     assert failed.failure is not None
     assert failed.failure.code == "source_unavailable"
     assert deployment.world.lock() is None
+    assert [failing.code for failing in deployment.failings()] == ["source_unavailable"]
 
 
 # --- one snapshot, held for one attempt -------------------------------------------------------

@@ -447,7 +447,7 @@ def _changes(
     keys = ", ".join(f"{value} AS {name}" for name, value in logged.values())
     names = ", ".join(name for name, _ in logged.values())
     joined = " AND ".join(f"r.{identifier(of)} = n.{name}" for of, (name, _) in logged.items())
-
+    told = ", ".join(f"n.{name}" for name, _ in logged.values())
     passed = _all(
         condition(one, relation, f"(l.before)[{capture.scope.index(one.column) + 1}]")
         for one in table.filters
@@ -500,7 +500,7 @@ def _changes(
            bool_or(op <> 'U' OR (changed & {mask}) <> {none}) AS seen
     FROM span GROUP BY {names}
 ), judged AS (
-    SELECT {names}, {read}, {_is_there(key)} AND coalesce({chosen}{whose.shares}, false) AS is_now,
+    SELECT {told}, {read}, {_is_there(key)} AND coalesce({chosen}{whose.shares}, false) AS is_now,
            {_is_there(key)}::int + n.gone > 0 AND n.passed AS was, n.seen
     FROM net n LEFT JOIN {relation.sql.removesuffix(" AS t")} AS r ON {joined} {whose.of_row}{moved}
 )
