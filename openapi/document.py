@@ -145,7 +145,11 @@ def build() -> dict[str, Any]:
     for one in routes:
         for path in one.paths:
             described = _operation(one, path, schemas)
-            described["responses"] |= refusals.of(raised(one))
+            for status, refusal in refusals.of(raised(one)).items():
+                own = described["responses"].setdefault(status, refusal)
+                if own is not refusal:
+                    # An error of a protocol, and a problem of ours: they differ in their type.
+                    own["content"] = own.get("content", {}) | refusals.content(refusal)
             paths.setdefault(path, {})[one.route.method.lower()] = described
     document = {
         "openapi": "3.1.0",

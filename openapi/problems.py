@@ -366,6 +366,11 @@ class Responses:
 
     named: dict[str, Any] = field(default_factory=dict)
 
+    def content(self, reference: Mapping[str, str]) -> dict[str, Any]:
+        """What a response has in it, by its reference."""
+        found: dict[str, Any] = self.named[reference["$ref"].rpartition("/")[2]]["content"]
+        return found
+
     def of(self, kinds: Iterable[type[HeadraceError]]) -> dict[str, Any]:
         """References to the responses, by status, that these errors lead to."""
         by_status: dict[int, list[Described]] = {}

@@ -52,6 +52,12 @@ def beside_the_point(case: Any, reply: Any) -> list[str]:
         one["field"] for one in reply.json().get("errors", ())
     ] == ["webhook"]:
         names.append("positive_data_acceptance")  # only the catalog's are known
+    if reply.status_code == 410:
+        # A link that never was is one that has ended, whatever it looks like.
+        names += ["negative_data_rejection", "positive_data_acceptance"]
+    # The caller's token stands beside the client's own proof; and nobody has the refresh token.
+    if reply.status_code == 400 and case.path.startswith(("/connect/", "/v1/auth")):
+        names.append("positive_data_acceptance")
     if reply.status_code == 400 and "cursor" in case.query:
         names.append("positive_data_acceptance")  # only a page gives out cursors that hold
     return names
