@@ -10,8 +10,10 @@ from cyclopts import App, Parameter
 
 from headrace.audit.model import Span
 from headrace.audit.usecases import ReadStatistics, ReadTrail
+from headrace.audit.views import StatisticsView
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest
+from headrace.kernel.view import as_json
 from headrace_admin import views
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
@@ -91,8 +93,7 @@ def statistics(
         failings, _ = reader.failings(service, 20, None)
         printer.result(
             {
-                "service": service,
-                "days": [views.day_json(day) for day in days],
+                **as_json(StatisticsView.of(service, days)),
                 "newestErrors": [views.failing_json(failing) for failing in failings],
             },
             lambda out: views.print_statistics(out, days, failings),

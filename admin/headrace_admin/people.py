@@ -20,7 +20,7 @@ from headrace.identity.user_administration import (
     SetRole,
     UserDirectory,
 )
-from headrace.identity.users import MAX_PASSWORD, User
+from headrace.identity.users import MAX_PASSWORD, Team, User
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import RandomIds
@@ -71,6 +71,14 @@ def _print_user(printer: Printer, changed: User, said: str, password: str | None
             printer.err.print("Hand it over safely; it cannot be shown again.")
 
     printer.result({**views.user_json(changed), **shown}, human)
+
+
+def _print_team(printer: Printer, changed: Team, directory: UserDirectory) -> None:
+    members = directory.members(changed)
+    printer.result(
+        views.team_json(changed, members),
+        lambda out: views.print_teams(out, [(changed, members)]),
+    )
 
 
 # --- role -----------------------------------------------------------------------------------
@@ -313,8 +321,7 @@ def add_member(name: str, username: Username, *, tenant: Tenant, target: Target 
     def work() -> Exit:
         directory = _known(tenant, target)
         joined = JoinTeam(directory)(tenant, name, username)
-        found = [(joined, directory.members(joined))]
-        printer.result(views.team_json(*found[0]), lambda out: views.print_teams(out, found))
+        _print_team(printer, joined, directory)
         return Exit.OK
 
     return finished(printer, work)
@@ -334,8 +341,7 @@ def remove_member(name: str, username: Username, *, tenant: Tenant, target: Targ
     def work() -> Exit:
         directory = _known(tenant, target)
         left = LeaveTeam(directory)(tenant, name, username)
-        found = [(left, directory.members(left))]
-        printer.result(views.team_json(*found[0]), lambda out: views.print_teams(out, found))
+        _print_team(printer, left, directory)
         return Exit.OK
 
     return finished(printer, work)

@@ -512,14 +512,6 @@ def event_json(event: Event) -> Json:
     return {name: value for name, value in found.items() if value not in (None, {})}
 
 
-def day_json(day: Day) -> Json:
-    """The counts of a day."""
-    return {
-        "day": day.day.isoformat(),
-        "counts": {str(action): count for action, count in sorted(day.counts.items())},
-    }
-
-
 def failing_json(failing: Failing) -> Json:
     """What came to nothing."""
     return {name: value for name, value in as_json(failing).items() if value is not None}

@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from headrace.audit.model import Action
 from headrace.identity.documents import ExchangedDocument
 from headrace.identity.issuing import Asked
-from headrace.identity.mutual_tls import certificate_of
-from headrace.identity.oauth import SentRequest
 from headrace.kernel.errors import (
     BodyTooLarge,
     InvalidRequest,
@@ -18,6 +16,7 @@ from headrace.kernel.errors import (
 )
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
+from headrace.runtime.oauth import sent_request
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import prepare
 
@@ -62,15 +61,8 @@ def handler(call: Call) -> Reply:
     """Answers the tokens."""
     sent: ExchangeRefreshToken = call.body
     asked = Asked(
-        SentRequest(
-            "",
-            None,
-            b"",
-            call.every("dpop"),
-            f"{call.base_url}{route.path}",
-            certificate_of(call.context),
-        ),
-        str(call.context.get("identity", {}).get("sourceIp", "")),
+        sent_request(call, route.path),
+        call.source_ip,
         call.base_url,
         settings().audience,
         {"refresh_token": sent.refresh_token},

@@ -4,7 +4,7 @@ from headrace.identity.documents import IntrospectionDocument, TokenErrorDocumen
 from headrace.kernel.errors import Unavailable
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
-from headrace.runtime.oauth import answered, sent_request, source_ip
+from headrace.runtime.oauth import answered, sent_request
 
 route = Route(
     "POST",
@@ -22,4 +22,4 @@ route = Route(
 def handler(call: Call) -> Reply:
     """Answers how it stands, or that it is not active: for one that is not yours too."""
     use_case = identity.introspect_token(call.context)
-    return answered(use_case(sent_request(call, route.path), source_ip(call)))
+    return answered(use_case(sent_request(call, route.path), call.source_ip))

@@ -9,7 +9,7 @@ from headrace.identity.oauth import TokenRefused
 from headrace.kernel.errors import Unavailable
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
-from headrace.runtime.oauth import answered, sent_request, source_ip
+from headrace.runtime.oauth import answered, sent_request
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import prepare
 
@@ -41,7 +41,7 @@ def handler(call: Call) -> Reply:
     """Answers a token, or an error as RFC 6749 section 5.2 writes it."""
     asked = Asked(
         sent_request(call, route.path),
-        source_ip(call),
+        call.source_ip,
         call.base_url,
         settings().audience,
         idempotency_key=call.idempotency_key,

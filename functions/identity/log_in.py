@@ -75,7 +75,7 @@ def handler(call: Call) -> Reply:
     place = Place(
         issuer=call.base_url,
         audience=settings().audience,
-        source_ip=str(call.context.get("identity", {}).get("sourceIp", "")),
+        source_ip=call.source_ip,
         url=f"{call.base_url}{route.path}",
         proofs=call.every("dpop"),
     )

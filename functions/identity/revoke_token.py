@@ -4,7 +4,7 @@ from headrace.identity.documents import TokenErrorDocument, TokenQuestionForm
 from headrace.kernel.errors import Conflict, Unavailable
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
-from headrace.runtime.oauth import answered, sent_request, source_ip
+from headrace.runtime.oauth import answered, sent_request
 
 route = Route(
     "POST",
@@ -22,4 +22,4 @@ route = Route(
 def handler(call: Call) -> Reply:
     """Answers nothing: after it there is no such token, whoever's it was."""
     use_case = identity.revoke_token(call.context)
-    return answered(use_case(sent_request(call, route.path), source_ip(call)))
+    return answered(use_case(sent_request(call, route.path), call.source_ip))

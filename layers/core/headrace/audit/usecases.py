@@ -31,17 +31,14 @@ class RecordEvent:
 
 @dataclass(frozen=True)
 class NoteFailing:
-    """Counts a failing and keeps it for those who run the service; it fails no call itself."""
+    """Counts a failing and keeps it for those who run the service."""
 
     statistics: Statistics
 
     def __call__(self, failing: Failing) -> None:
-        """Never raises Unavailable."""
-        try:
-            self.statistics.count(failing.service, failing.at.date(), failing.action)
-            self.statistics.note(failing)
-        except Unavailable:
-            _log.warning("a failing was not counted", exc_info=True)
+        """Raises Unavailable."""
+        self.statistics.count(failing.service, failing.at.date(), failing.action)
+        self.statistics.note(failing)
 
 
 @dataclass(frozen=True)

@@ -90,10 +90,8 @@ class MakeToken:
 
     def __call__(self, token: AccessToken) -> TokenIssued:
         """The answer that carries it. Raises Unavailable."""
-        key_id = self.signer.key_id()
-        text = tokens.signed(token, key_id, lambda message: self.signer.sign(key_id, message))
         return TokenIssued(
-            text,
+            tokens.signed_by(self.signer, token),
             int(token.lifetime.total_seconds()),
             token.scope,
             "Bearer" if token.key is None else "DPoP",

@@ -121,11 +121,9 @@ class GiveTokens:
             subject=session.user_id,
             more=session.claims(),
         )
-        key_id = self.signer.key_id()
-        signed = tokens.signed(token, key_id, lambda message: self.signer.sign(key_id, message))
         return LoginGiven(
             username=user.username,
-            access_token=signed,
+            access_token=tokens.signed_by(self.signer, token),
             refresh_token=refresh_token_of(text),
             expires_in=int(ACCESS_TOKEN_LIFETIME.total_seconds()),
             scope=token.scope,

@@ -18,6 +18,7 @@ from typing import Any
 from headrace.identity.encoding import from_base64url, object_from_json, to_base64url, to_json
 from headrace.identity.keys import KeySet
 from headrace.identity.model import ACCESS_TOKEN_TYPE, AccessToken, Issuer
+from headrace.identity.ports import Signer
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import NotAuthenticated
 
@@ -32,6 +33,12 @@ EXPIRED = "The access token has expired. Ask for a new one."
 NOT_YET = "The access token is not valid yet."
 NOT_TRUSTED = "The access token is of an issuer that is not trusted here."
 NOT_FOR_US = "The access token is not meant for this API."
+
+
+def signed_by(signer: Signer, token: AccessToken) -> str:
+    """The token, signed by the key that signs now. Raises Unavailable."""
+    key_id = signer.key_id()
+    return signed(token, key_id, lambda message: signer.sign(key_id, message))
 
 
 def signed(token: AccessToken, key_id: str, sign: Callable[[bytes], bytes]) -> str:

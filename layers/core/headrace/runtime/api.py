@@ -140,6 +140,11 @@ class Call:
         return settings().base_url(self.context)
 
     @property
+    def source_ip(self) -> str:
+        """The address that API Gateway saw; never one that a header claims."""
+        return str(self.context.get("identity", {}).get("sourceIp", ""))
+
+    @property
     def known_caller(self) -> Caller:
         """The caller of a route that needs one."""
         if self.caller is None:
@@ -262,21 +267,18 @@ class Endpoint:
         from headrace.runtime import auditing  # noqa: PLC0415 — only where something fails
 
         document = reply.body if isinstance(reply.body, Mapping) else {}
-        failing = Failing(
-            at=auditing.now(),
-            action=Action.FAILURE if reply.status < 500 else Action.ERROR,
-            service=caller.client_id,
-            what=f"{self.route.method} {self.route.path}",
-            status=reply.status,
-            code=str(document.get("code") or document.get("error") or ""),
-            correlation_id=correlation_id,
-            credential=caller.credential,
+        auditing.note(
+            Failing(
+                at=auditing.now(),
+                action=Action.FAILURE if reply.status < 500 else Action.ERROR,
+                service=caller.client_id,
+                what=f"{self.route.method} {self.route.path}",
+                status=reply.status,
+                code=str(document.get("code") or document.get("error") or ""),
+                correlation_id=correlation_id,
+                credential=caller.credential,
+            )
         )
-        try:
-            auditing.note_failing()(failing)
-        except Exception:
-            # The answer that there is tells more than one about its being counted would.
-            logger().exception("a failing was not counted", extra={"route": self.route.path})
 
     def call(self, event: Mapping[str, Any]) -> Call:
         """The request in the event, checked. Raises HeadraceError."""

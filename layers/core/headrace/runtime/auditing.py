@@ -55,19 +55,25 @@ def managed_service(caller: Caller, service: str) -> str:
     return managed_services().one(caller, service).client_id
 
 
-def note_failed_operation(event: Mapping[str, Any], failure: Failure | None) -> None:
-    """An operation that ended as failed, for those who run the service; it has ended anyway."""
+def note(failing: Failing) -> None:
+    """Notes it if it can be. What failed has an answer already, and that tells more than one
+    about its being noted would."""
     try:
-        note_failing()(
-            Failing(
-                at=clock().now(),
-                action=Action.ERROR,
-                service=event["client_id"],
-                what="operation",
-                status=500,
-                code=failure.code if failure else "jobs_failed",
-                correlation_id=event["operation_id"],
-            )
-        )
+        note_failing()(failing)
     except Exception:
-        logger().exception("a failed operation was not counted")
+        logger().exception("a failing was not counted", extra={"what": failing.what})
+
+
+def note_failed_operation(event: Mapping[str, Any], failure: Failure | None) -> None:
+    """An operation that ended as failed, for those who run the service."""
+    note(
+        Failing(
+            at=now(),
+            action=Action.ERROR,
+            service=event["client_id"],
+            what="operation",
+            status=500,
+            code=failure.code if failure else "jobs_failed",
+            correlation_id=event["operation_id"],
+        )
+    )

@@ -74,9 +74,19 @@ def clients() -> Clients:
 
 
 @cache
+def _credentials_table() -> Table:
+    return Table(client("dynamodb"), settings().credentials_table)
+
+
+@cache
+def _proofs_table() -> Table:
+    return Table(client("dynamodb"), settings().proofs_table)
+
+
+@cache
 def client_secrets() -> DynamoClientSecrets:
     """The hashes of clients' secrets."""
-    return DynamoClientSecrets(Table(client("dynamodb"), settings().credentials_table))
+    return DynamoClientSecrets(_credentials_table())
 
 
 @cache
@@ -84,7 +94,7 @@ def certificates() -> "DynamoCertificates":
     """The certificate authority's certificate, and those that it issued."""
     from headrace.adapters.dynamodb.certificates import DynamoCertificates
 
-    return DynamoCertificates(Table(client("dynamodb"), settings().credentials_table))
+    return DynamoCertificates(_credentials_table())
 
 
 def certify() -> "Certify":
@@ -122,7 +132,7 @@ def teams() -> DynamoTeams:
 @cache
 def managers() -> DynamoManagers:
     """Who manages which service."""
-    return DynamoManagers(Table(client("dynamodb"), settings().credentials_table))
+    return DynamoManagers(_credentials_table())
 
 
 def roles() -> DynamoRoles:
@@ -133,7 +143,7 @@ def roles() -> DynamoRoles:
 @cache
 def login_sessions() -> DynamoLoginSessions:
     """Logins that go on."""
-    return DynamoLoginSessions(Table(client("dynamodb"), settings().credentials_table))
+    return DynamoLoginSessions(_credentials_table())
 
 
 @cache
@@ -146,14 +156,14 @@ def _passwords() -> "Argon2idPasswords":
 @cache
 def api_keys() -> DynamoApiKeys:
     """The keys of external services."""
-    return DynamoApiKeys(Table(client("dynamodb"), settings().credentials_table))
+    return DynamoApiKeys(_credentials_table())
 
 
 @cache
 def _handovers() -> "DynamoHandovers":
     from headrace.adapters.dynamodb.handovers import DynamoHandovers
 
-    return DynamoHandovers(Table(client("dynamodb"), settings().credentials_table))
+    return DynamoHandovers(_credentials_table())
 
 
 def find_handover() -> "FindHandover":
@@ -180,8 +190,7 @@ def _nonces() -> "ServerNonces":
     from headrace.adapters.dynamodb.nonces import DynamoNonces
     from headrace.identity.nonces import ServerNonces
 
-    table = Table(client("dynamodb"), settings().proofs_table)
-    return ServerNonces(DynamoNonces(table), clock())
+    return ServerNonces(DynamoNonces(_proofs_table()), clock())
 
 
 def certify_key() -> "CertifyKey":
@@ -194,7 +203,7 @@ def certify_key() -> "CertifyKey":
 @cache
 def used_proofs() -> DynamoUsedProofs:
     """What was used, and can be used once only."""
-    return DynamoUsedProofs(Table(client("dynamodb"), settings().proofs_table))
+    return DynamoUsedProofs(_proofs_table())
 
 
 @cache
@@ -293,7 +302,7 @@ def issue_token() -> IssueToken:
     """POST /connect/token."""
     from headrace.identity.logging_in import ContinueLogin, RefreshEither
 
-    make = MakeToken(signing_keys(), clock(), RandomIds(), check_proof())
+    make = _make_token()
     return IssueToken(
         {
             "client_credentials": ClientCredentials(authenticate_client(), make),
@@ -305,10 +314,13 @@ def issue_token() -> IssueToken:
     )
 
 
+def _make_token() -> MakeToken:
+    return MakeToken(signing_keys(), clock(), RandomIds(), check_proof())
+
+
 def exchange_refresh_token() -> ExchangeRefreshToken:
     """POST /v1/auth."""
-    make = MakeToken(signing_keys(), clock(), RandomIds(), check_proof())
-    return ExchangeRefreshToken(RefreshTokens(clients(), api_keys(), make))
+    return ExchangeRefreshToken(RefreshTokens(clients(), api_keys(), _make_token()))
 
 
 def managed_services() -> ManagedServices:
@@ -333,7 +345,7 @@ def hand_over() -> HandOver:
 
 @cache
 def _revocations() -> DynamoRevocations:
-    return DynamoRevocations(Table(client("dynamodb"), settings().proofs_table))
+    return DynamoRevocations(_proofs_table())
 
 
 def _own_tokens(request_context: Mapping[str, Any]) -> "OwnTokens":

@@ -23,11 +23,6 @@ def sent_request(call: Call, path: str) -> SentRequest:
     )
 
 
-def source_ip(call: Call) -> str:
-    """The address that API Gateway saw; never one that a header claims."""
-    return str(call.context.get("identity", {}).get("sourceIp", ""))
-
-
 def answered(answer: Mapping[str, Any] | TokenRefused | None) -> Reply:
     """The reply: a document, nothing, or an error (RFC 6749 section 5.2)."""
     if not isinstance(answer, TokenRefused):
