@@ -68,13 +68,14 @@ def leave(service: Integrator, account: str) -> int:
 
 
 def exported(client: Integrator) -> tuple[list[str], int]:
-    """The ids of the employees in a new export, and how many departments it has."""
+    """The ids of the employees in a new export, sorted, and how many departments it has."""
     operation = client.export(fileFormat="csv")
     documents = {
         job["table"]: list(csv.DictReader(io.StringIO(client.document(job["jobId"]).decode())))
         for job in operation["jobs"]
     }
-    return [row["id"] for row in documents["employees"]], len(documents["departments"])
+    ids = sorted(row["id"] for row in documents["employees"])
+    return ids, len(documents["departments"])
 
 
 def on_behalf(broker: Integrator, organisation: str) -> Integrator:
