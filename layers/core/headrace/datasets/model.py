@@ -1,0 +1,140 @@
+"""Data sets, and the processes that build and import them.
+
+A *data set* is made of the items that were asked for when it was created; its *payload* is what a
+build wrote of them. Builds, imports and undoings are *processes*. Of those an environment runs one
+at a time: whoever begins one takes its lease, and whoever runs it renews the lease, so that a
+process whose worker died does not stand in the way of the next one::
+
+    RUNNING ──> SUCCEEDED (result S)
+            └─> FAILED (result F)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+CODE_LENGTH = 100
+
+
+@dataclass(frozen=True, order=True)
+class Selection:
+    """What a data set is to have: one record of a table, or all there are at its creation."""
+
+    table_id: int
+    record_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Not to go along with items of one table: dependents or reference data of another."""
+
+    top: int
+    dependent: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a data set is built and imported (seed 001), as it was created with."""
+
+    exclusions: tuple[Exclusion, ...] = ()
+    global_includes: tuple[int, ...] = ()
+    exact_version_match: bool = False
+    disable_delete_by_omission: bool = False
+    inclusion_date: str | None = None
+    """An ISO date; of the build."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set as it is kept. Its items are in a document of their own (``Items``)."""
+
+    tenant: str
+    definition: str
+    code: str
+    data_set_id: str
+    description: str
+    options: Options
+    created_at: datetime
+    updated_at: datetime
+    number_of_items: int = 0
+    payload_key: str | None = None
+    """Where the payload lies, if it was built."""
+    payload_built_at: datetime | None = None
+    payload_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Item:
+    """A top-level item that a data set has: its table, id and UUID in the source environment."""
+
+    table_id: int
+    record_id: int
+    uuid: str
+
+
+class ProcessKind(StrEnum):
+    """What a process does."""
+
+    BUILD = "build"
+    IMPORT = "import"
+    UNDO = "undo"
+
+
+class Result(StrEnum):
+    """How a process ended (seed 001)."""
+
+    SUCCESS = "S"
+    FAILURE = "F"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a process is, in records; ``total`` is None until it is known."""
+
+    done: int = 0
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What an import did, or a dry run would do: records by what became of them."""
+
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    failed_items: int = 0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A build, an import or an undoing.
+
+    ``request`` is what its worker needs to know (plain JSON values); ``outcome`` what it left:
+    the keys of its difference and undo set, counts.
+    """
+
+    tenant: str
+    process_id: str
+    kind: ProcessKind
+    definition: str
+    data_set: str
+    started_at: datetime
+    started_by: str
+    request: Mapping[str, Any]
+    progress: Progress = Progress()
+    ended_at: datetime | None = None
+    result: Result | None = None
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    attempt: int = 1
+
+    @property
+    def path(self) -> str:
+        """Where its state is read (seed 001)."""
+        return f"/generic/datasetprocesses/{self.process_id}"
+
+    def ended(self, result: Result, now: datetime, outcome: Mapping[str, Any]) -> "Process":
+        """Itself, at its end."""
+        return replace(self, result=result, ended_at=now, outcome=outcome)

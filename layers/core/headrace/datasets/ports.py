@@ -1,0 +1,173 @@
+"""What data sets need of the world."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import BinaryIO, Protocol
+
+from headrace.datasets.definitions import Application, Definition, Table
+from headrace.datasets.messages import Message
+from headrace.datasets.model import DataSet, Item, Options, Process, Progress, Selection
+from headrace.datasets.payload import Manifest
+from headrace.kernel.paging import Page
+
+
+class Applications(Protocol):
+    """The applications of the catalog's current version."""
+
+    def of_tenant(self, tenant: str) -> Application | None:
+        """The tenant's, if it has one."""
+        ...
+
+
+class DataSets(Protocol):
+    """The data sets of an environment, by definition and code."""
+
+    def add(self, data_set: DataSet) -> bool:
+        """False if there is one of this definition and code already; nothing changes then."""
+        ...
+
+    def find(self, tenant: str, definition: str, code: str) -> DataSet | None:
+        """Read consistently."""
+        ...
+
+    def of_definition(self, tenant: str, definition: str) -> Sequence[DataSet]:
+        """All of them, by code."""
+        ...
+
+    def save(self, data_set: DataSet) -> None:
+        """In place of what there is of this definition and code."""
+        ...
+
+
+class Items(Protocol):
+    """The items of data sets: encrypted documents, read and written as streams."""
+
+    def write(self, data_set: DataSet, items: Iterable[Item]) -> int:
+        """Whole or not at all; how many there were. Raises FileUnavailable."""
+        ...
+
+    def read(self, data_set: DataSet) -> Iterator[Item]:
+        """In the order they were written in. Raises FileUnavailable."""
+        ...
+
+
+class Processes(Protocol):
+    """The processes of an environment, and the lease that the running one has."""
+
+    def begin(self, process: Process, lease: timedelta) -> bool:
+        """False if another one runs whose lease has not ended; nothing changes then. One whose
+        lease has ended is failed by this."""
+        ...
+
+    def find(self, tenant: str, process_id: str) -> Process | None:
+        """Read consistently."""
+        ...
+
+    def renew(self, process: Process, lease: timedelta, progress: Progress) -> None:
+        """Says that it goes on, and how far it is. Raises Fenced if it has ended or lost its
+        lease."""
+        ...
+
+    def tell(self, process: Process, messages: Iterable[Message]) -> None:
+        """Adds messages, once however often this is repeated with the same ones. Raises Fenced."""
+        ...
+
+    def end(self, process: Process) -> None:
+        """Its end, once, and that of its lease. Raises Fenced if it has ended otherwise."""
+        ...
+
+    def messages(self, tenant: str, process_id: str, number: int, size: int) -> Page[Message]:
+        """A page of them, in the order they were told."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The records of one table of a payload. ``complete`` as in ``TableEntry``; ``lines`` as in
+    ``headrace.datasets.payload``; to be read once."""
+
+    table: Table
+    complete: bool
+    lines: Iterator[bytes]
+
+
+class Gathering(Protocol):
+    """What was found for a payload in one snapshot; tables in the definition's order."""
+
+    items: int
+    """Top-level items that are still there, and records of reference data."""
+    records: int
+    """In all tables, for the progress."""
+
+    def tables(self) -> Iterator[Gathered]:
+        """Each to be read to its end before the next."""
+        ...
+
+
+class SourceDatabase(Protocol):
+    """The application's database, read-only."""
+
+    def items(
+        self, application: Application, definition: Definition, selections: Sequence[Selection]
+    ) -> Iterator[Item]:
+        """The items that are there now: by table, then UUID, each once.
+
+        Raises ValidationFailed: a table is no top-level one, or there is no such record.
+        """
+        ...
+
+    def gather(
+        self,
+        application: Application,
+        definition: Definition,
+        items: Iterable[Item],
+        options: Options,
+    ) -> AbstractContextManager[Gathering]:
+        """All that belongs to these items, in one snapshot that stands until this is left."""
+        ...
+
+
+class PayloadWriter(Protocol):
+    """Makes payloads."""
+
+    def write(self, manifest: Manifest, gathering: Gathering) -> Iterator[bytes]:
+        """The payload, of the manifest's output format; its ``tables`` are filled in on the way.
+        The same manifest and records give the same bytes."""
+        ...
+
+
+class Payload(Protocol):
+    """A payload that is read. Whatever is wrong with it raises PayloadRefused, before or on the
+    way; nothing of it is trusted."""
+
+    manifest: Manifest
+
+    def lines(self, table_id: int) -> Iterator[bytes]:
+        """The records of a table, each checked against the definition."""
+        ...
+
+
+class PayloadReader(Protocol):
+    """Reads payloads."""
+
+    def read(self, file: BinaryIO, definition: Definition) -> AbstractContextManager[Payload]:
+        """From a file that can seek. Raises PayloadRefused."""
+        ...
+
+
+class Payloads(Protocol):
+    """Payloads, differences and undo sets in storage, encrypted."""
+
+    def store(self, tenant: str, key: str, content_type: str, chunks: Iterable[bytes]) -> int:
+        """Whole or not at all; its bytes. Raises FileUnavailable."""
+        ...
+
+    def open(self, tenant: str, key: str) -> AbstractContextManager[BinaryIO]:
+        """To read and seek in; a bounded part is in memory. Raises FileUnavailable, FileExpired."""
+        ...
+
+    def link(self, tenant: str, key: str, file_name: str) -> str:
+        """Where a caller reads it, for a short time."""
+        ...
