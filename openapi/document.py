@@ -37,6 +37,8 @@ SCOPES: Mapping[Scope, str] = {
     Scope.SERVICES_MANAGE: "Manage services and their keys (persons who log in)",
     Scope.CONSENTS_MANAGE: "Manage consents (services their own; persons who log in)",
     Scope.STATISTICS_READ: "Read services' statistics (persons who log in)",
+    Scope.DATA_EXCHANGE: "Create, build, download and import data sets (dataexchange IP)",
+    Scope.CREATE_AND_EXPORT: "Create and build full data sets in one call",
 }
 
 _DESCRIPTION = """\

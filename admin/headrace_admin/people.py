@@ -119,7 +119,8 @@ def put_role(
         Its users may log in through the API.
     permission
         What it allows; repeat it for more. There are "export templates through the API", "manage
-        services", "manage consents" and "read statistics".
+        services", "manage consents", "read statistics", "dataexchange IP" and "datasetoperation
+        createandexport API".
     """
     printer = Printer(as_json=target.json)
 

@@ -20,8 +20,9 @@ DEFAULT_DAILY_QUOTA = 3
 SCOPES = ("metadata:read", "data:read", "jobs:manage")
 """Scopes without the deployment's prefix (seed 000, section 4)."""
 
-FURTHER_SCOPES = ("consents:manage",)
-"""Scopes that a client has only if its entry says so; this one is for services."""
+FURTHER_SCOPES = ("consents:manage", "dataexchange", "datasetoperation:createandexport")
+"""Scopes that a client has only if its entry says so: the first is for services, the others are
+the access restrictions of data set operations (seed 001)."""
 
 
 @dataclass(frozen=True)

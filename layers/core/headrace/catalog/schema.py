@@ -290,9 +290,10 @@ class ClientEntry(Entry):
         min_length=1,
         description="What it may do, without the deployment's scope prefix: "
         + ", ".join(f"`{scope}`" for scope in SCOPES)
-        + "; and, for a service that subscribes accounts to itself, "
+        + "; and those that a client has only if its entry says so, "
         + ", ".join(f"`{scope}`" for scope in FURTHER_SCOPES)
-        + ".",
+        + ": the first is for services that subscribe accounts to themselves, the others are for "
+        "programs that carry data sets.",
     )
     daily_quota: int = Field(
         default=DEFAULT_DAILY_QUOTA,

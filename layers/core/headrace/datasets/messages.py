@@ -1,7 +1,11 @@
 """The messages of data set processes and calls: code, severity and text (seed 001)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
+
+from headrace.kernel.errors import HeadraceError
 
 
 class Severity(StrEnum):
@@ -35,6 +39,13 @@ class MessageText:
     def __call__(self, item: str | None = None, **values: object) -> Message:
         """The message about an item."""
         return Message(self.code, self.text.format(**values), self.severity, item)
+
+    def refusing[E: HeadraceError](
+        self, kind: type[E], members: Mapping[str, Any] | None = None, **values: object
+    ) -> E:
+        """The message as the refusal of a call: ``kind`` has the same code."""
+        severity = str(self.severity)
+        return kind(self.text.format(**values), severity=severity, **(members or {}))
 
 
 MISSING_REFERENCE = MessageText(

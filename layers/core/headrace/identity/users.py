@@ -21,12 +21,14 @@ _MAX_MEMBERS = 1000
 
 
 class Permission(StrEnum):
-    """What a role may allow, named as the operator reads it (seed 003, step 2)."""
+    """What a role may allow, named as the operator reads it (seed 003, step 2; seed 001)."""
 
     EXPORT_TEMPLATES = "export templates through the API"
     MANAGE_SERVICES = "manage services"
     MANAGE_CONSENTS = "manage consents"
     READ_STATISTICS = "read statistics"
+    DATA_EXCHANGE = "dataexchange IP"
+    CREATE_AND_EXPORT = "datasetoperation createandexport API"
 
     @property
     def scope(self) -> str:
@@ -39,6 +41,8 @@ _SCOPES: Mapping[Permission, str] = {
     Permission.MANAGE_SERVICES: "services:manage",
     Permission.MANAGE_CONSENTS: "consents:manage",
     Permission.READ_STATISTICS: "statistics:read",
+    Permission.DATA_EXCHANGE: "dataexchange",
+    Permission.CREATE_AND_EXPORT: "datasetoperation:createandexport",
 }
 
 

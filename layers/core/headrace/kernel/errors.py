@@ -11,7 +11,11 @@ Only ``runtime.api`` knows the HTTP status of a class.
     ├── ValidationFailed          it can be read, and a value in it is wrong
     │   ├── IdempotencyKeyReused
     │   ├── SyncVersionUnknown
-    │   └── IncrementsUnavailable
+    │   ├── IncrementsUnavailable
+    │   ├── EmptyDataSet          nothing is there to build (seed 001)
+    │   ├── NotAZip               the name of a file to import does not end in .zip
+    │   ├── WrongVersion          what is to be imported was built by another version
+    │   └── PayloadRefused        a file to import is not as a payload has to be
     ├── NotAuthenticated
     │   ├── InvalidProof          of possession of a key (DPoP)
     │   │   └── NonceNeeded       the proof needs a nonce of ours
@@ -23,6 +27,8 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── OrganisationNotAllowed
     │   └── ConsentWithdrawn      somebody whose rows are in a file shares them no more
     ├── NotFound
+    │   ├── UnknownDefinition     of data sets
+    │   └── UnknownDataSet        the definition has no such data set
     ├── MethodNotAllowed
     ├── Conflict
     │   ├── OperationActive
@@ -31,6 +37,9 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── OperationUnfinished
     │   ├── JobUnfinished
     │   ├── CatalogChanged
+    │   ├── DataSetExists         of this definition and code
+    │   ├── BuildWhileBusy        another build or import runs
+    │   ├── ImportWhileBusy       the same, told to who starts an import
     │   └── ConsentFixed          its state does not let a consent be changed so, or by this caller
     ├── Gone
     │   ├── FileExpired
@@ -133,6 +142,34 @@ class IncrementsUnavailable(ValidationFailed):
     title = "There are no increments of this"
 
 
+class EmptyDataSet(ValidationFailed):
+    """There is nothing to build."""
+
+    code = "GEN-MIGR-010"
+    title = "The data set is empty"
+
+
+class NotAZip(ValidationFailed):
+    """The name of a file to import does not end in .zip."""
+
+    code = "GEN-MIGR-007"
+    title = "The file is no ZIP archive"
+
+
+class WrongVersion(ValidationFailed):
+    """What is to be imported was built by an application of another version."""
+
+    code = "GEN-MIGR-015"
+    title = "The data set is of another version"
+
+
+class PayloadRefused(ValidationFailed):
+    """A file to import is not as a payload has to be; nothing of it was taken."""
+
+    code = "payload_refused"
+    title = "The file is no payload of this definition"
+
+
 class NotAuthenticated(HeadraceError):
     """Nobody known is calling."""
 
@@ -214,6 +251,20 @@ class NotFound(HeadraceError):
     title = "Not found"
 
 
+class UnknownDefinition(NotFound):
+    """The caller's tenant has no data set definition of this code."""
+
+    code = "OHI-IP-DATA-004"
+    title = "Unknown data set definition"
+
+
+class UnknownDataSet(NotFound):
+    """The definition has no data set of this code."""
+
+    code = "OHI-IP-DATA-001"
+    title = "Unknown data set"
+
+
 class MethodNotAllowed(HeadraceError):
     """The path exists, the method does not."""
 
@@ -268,6 +319,27 @@ class CatalogChanged(Conflict):
 
     code = "catalog_changed"
     title = "The catalog changed meanwhile"
+
+
+class DataSetExists(Conflict):
+    """There is a data set of this definition and code already."""
+
+    code = "data_set_exists"
+    title = "There is such a data set already"
+
+
+class BuildWhileBusy(Conflict):
+    """Another build or import runs. ``blockingProcessId`` names it."""
+
+    code = "GEN-MIGR-008"
+    title = "Another build or import is in progress"
+
+
+class ImportWhileBusy(Conflict):
+    """The same, told to who starts an import."""
+
+    code = "GEN-MIGR-009"
+    title = "Another build or import is in progress"
 
 
 class ConsentFixed(Conflict):

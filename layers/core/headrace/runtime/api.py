@@ -72,6 +72,10 @@ class Scope(StrEnum):
     SERVICES_MANAGE = "services:manage"
     CONSENTS_MANAGE = "consents:manage"
     STATISTICS_READ = "statistics:read"
+    DATA_EXCHANGE = "dataexchange"
+    """The access restriction "dataexchange IP" (seed 001)."""
+    CREATE_AND_EXPORT = "datasetoperation:createandexport"
+    """The access restriction "datasetoperation createandexport API" (seed 001)."""
 
     @property
     def full(self) -> str:
