@@ -21,6 +21,7 @@ from headrace.identity.logging_in import (
     Place,
 )
 from headrace.identity.oauth import SentRequest, TokenIssued, TokenRefused
+from headrace.identity.password_check import CheckPassword
 from headrace.identity.sessions import LoginSession
 from headrace.identity.users import Permission, User
 from headrace.kernel.errors import (
@@ -87,11 +88,9 @@ class World:
         self, username: str = ADA, password: str = PASSWORD, proofs: tuple[str, ...] = ()
     ) -> LoginGiven:
         log_in = LogIn(
-            self.users,
+            CheckPassword(self.users, self.tries, self.passwords, self.clock),
             self.roles,
             self.sessions,
-            self.tries,
-            self.passwords,
             self.check_proof,
             self.give,
         )

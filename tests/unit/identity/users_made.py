@@ -203,6 +203,9 @@ class FakeTries:
         """See the port."""
         self.by_name.pop(username, None)
 
+    def take_back(self, source_ip: str, now: datetime) -> None:
+        """See the port."""
+
 
 @dataclass
 class FakePasswords:

@@ -42,6 +42,7 @@ from headrace.kernel.errors import (
     NonceNeeded,
     NotAuthenticated,
     OrganisationNotAllowed,
+    TooManyTries,
     Unavailable,
 )
 
@@ -50,6 +51,7 @@ _CREDENTIALS = re.compile(
     r"(?:; ?grp=([A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}))?"
 )
 """With the one parameter there is, of token characters (RFC 9110 section 5.6.2), never quoted."""
+_BASIC = re.compile(r"[Bb][Aa][Ss][Ii][Cc] +([A-Za-z0-9+/]{1,8192}={0,2})")
 
 BOUND = "The access token is bound to a key: send it as DPoP, with a proof."
 UNBOUND = "The access token is bound to no key: ask for one with a DPoP proof."
@@ -67,6 +69,10 @@ NO_CLIENT = "The access token names no client that is known here."
 
 class _NotPossessed(NotAuthenticated):
     """The token is good, and not sent as its key asks for."""
+
+
+class BasicRefused(NotAuthenticated):
+    """Name and password, or id and secret, are none that let somebody in."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ class Credentials:
     token: str = field(repr=False)
     organisation: str | None = None
     """On whose behalf the call is made, as it says itself (seed 002, ``grp``)."""
+    basic: bool = False
+    """By the scheme Basic: then ``token`` is a name and a password, in base64."""
 
     @classmethod
     def read(cls, presented: Presented) -> "Credentials | None":
@@ -105,6 +113,8 @@ class Credentials:
         if len(presented.authorization) > 1:
             raise NotAuthenticated("The Authorization header is sent more than once.")
         header = presented.authorization[0].strip(" ") if presented.authorization else ""
+        if basic := _BASIC.fullmatch(header):
+            return cls(by_proof=False, token=basic[1], basic=True)
         if header.partition(" ")[0].lower() not in {"bearer", "dpop"}:
             return None
         match = _CREDENTIALS.fullmatch(header)
@@ -148,7 +158,7 @@ class Denied:
     """
 
     detail: str | None
-    scheme: Literal["Bearer", "DPoP"] = "Bearer"
+    scheme: Literal["Bearer", "DPoP", "Basic"] = "Bearer"
     code: str = NotAuthenticated.code
     nonce: str | None = None
     """The one that the caller's next proof needs."""
@@ -159,7 +169,11 @@ class Refused:
     """The caller is known and gets no answer from here, or cannot be known now; ``code`` is the
     code of the problem."""
 
-    code: Literal["network_not_allowed", "organisation_not_allowed", "unavailable"]
+    code: Literal[
+        "network_not_allowed", "organisation_not_allowed", "too_many_tries", "unavailable"
+    ]
+    retry_after: int | None = None
+    """Seconds, where the call may be made later."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +192,12 @@ class Authorize:
             return Denied(error.detail, "DPoP", error.code, error.nonce)
         except (InvalidProof, _NotPossessed) as error:
             return Denied(error.detail, "DPoP", error.code)
+        except BasicRefused as error:
+            return Denied(error.detail, "Basic")
         except NotAuthenticated as error:
             return Denied(error.detail)
+        except TooManyTries as error:
+            return Refused("too_many_tries", error.retry_after)
         except OrganisationNotAllowed:
             return Refused("organisation_not_allowed")
         except Unavailable:

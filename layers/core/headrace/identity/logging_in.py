@@ -8,27 +8,26 @@ from headrace.identity.dpop import CheckProof
 from headrace.identity.issuing import Asked, Grant
 from headrace.identity.model import ACCESS_TOKEN_LIFETIME, AccessToken, scope_tokens
 from headrace.identity.oauth import TokenIssued, TokenRefused
-from headrace.identity.ports import LoginSessions, LoginTries, Passwords, Roles, Signer, Users
+from headrace.identity.password_check import CheckPassword
+from headrace.identity.ports import LoginSessions, Roles, Signer, Users
 from headrace.identity.sessions import (
     LOGIN_PREFIX,
     LoginSession,
     read_refresh_token,
     refresh_token_of,
 )
-from headrace.identity.users import Role, User, normal_password, normal_username
+from headrace.identity.users import Role, User, normal_password
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     Conflict,
     InvalidProof,
-    LoginFailed,
     NonceNeeded,
     NotAnIntegrator,
     NotAuthenticated,
 )
 from headrace.kernel.ids import Ids
 
-FAILED = "User name and password do not fit."
 NOT_AN_INTEGRATOR = "This user's role may not log in through the API; ask your operator."
 NOT_VALID = "The refresh token is not valid, or its login has ended. Log in again."
 SPENT_NOW = "The refresh token was exchanged a moment ago: use the one that came for it."
@@ -134,17 +133,11 @@ class GiveTokens:
 
 @dataclass(frozen=True)
 class LogIn:
-    """Gives a person tokens for a user name and a password.
+    """Gives a person tokens for a user name and a password."""
 
-    Whether the user is unknown or disabled or the password is wrong, the same is read, written and
-    hashed, and the same is answered: neither the answer nor its time tells who is a user here.
-    """
-
-    users: Users
+    check_password: CheckPassword
     roles: Roles
     sessions: LoginSessions
-    tries: LoginTries
-    passwords: Passwords
     check_proof: CheckProof
     give: GiveTokens
 
@@ -154,11 +147,9 @@ class LogIn:
         clock = self.give.clock
         # Before all else, and for whoever it is: a bad proof tells nothing of the password.
         key = self.check_proof(place.proofs, "POST", place.url) if place.proofs else None
-        name = normal_username(username)
-        # Counted first: of a hundred tries at once, no more than may be made are worked on.
-        self.tries.count(name, place.source_ip, clock.now())
-        user = self._authenticated(name, normal_password(password))
-        self.tries.forget(name)
+        user = self.check_password(username, password, place.source_ip)
+        if self.check_password.passwords.is_outdated(user.password_hash):
+            self._hash_anew(user, normal_password(password))
         role = self.roles.find(user.tenant, user.role)
         if role is None or not role.integrator:
             raise NotAnIntegrator(NOT_AN_INTEGRATOR)
@@ -170,20 +161,11 @@ class LogIn:
         self.sessions.begin(session)
         return given
 
-    def _authenticated(self, name: str, password: str) -> User:
-        user = self.users.named(name)
-        usable = user is not None and user.is_active
-        fits = self.passwords.verify(user.password_hash if user and usable else None, password)
-        if user is None or not usable or not fits:
-            raise LoginFailed(FAILED)
-        if self.passwords.is_outdated(user.password_hash):
-            self._hash_anew(user, password)
-        return user
-
     def _hash_anew(self, user: User, password: str) -> None:
         """With the parameters of today; the password is the same, so no login ends by it."""
         try:
-            self.users.save(user.hashed_anew(self.passwords.hash(password)))
+            hashed = self.check_password.passwords.hash(password)
+            self.check_password.users.save(user.hashed_anew(hashed))
         except Conflict:
             # Somebody changes the user at this moment; the next login will do it.
             return

@@ -261,6 +261,10 @@ class LoginTries(Protocol):
         """Takes back the tries of a name: one succeeded."""
         ...
 
+    def take_back(self, source_ip: str, now: datetime) -> None:
+        """Takes back the one try of an address that was counted at this moment."""
+        ...
+
 
 class Passwords(Protocol):
     """A slow hash of passwords, in the text form that carries its parameters."""

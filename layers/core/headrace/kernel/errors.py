@@ -59,6 +59,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
         ├── SnapshotLost          nobody holds the snapshot open any more that a worker is to read
         ├── SourceBusy            as many workers read from the source as may at once
         ├── AddressRefused        a URL leads where no call of ours may go
+        ├── TimedOut              whom we called did not answer in time
         └── FileUnavailable
 """
 
@@ -473,6 +474,13 @@ class AddressRefused(Unavailable):
 
     code = "address_refused"
     title = "The address is not called"
+
+
+class TimedOut(Unavailable):
+    """Whom we called did not answer in time."""
+
+    code = "timed_out"
+    title = "No answer in time"
 
 
 class FileUnavailable(Unavailable):

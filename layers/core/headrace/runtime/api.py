@@ -337,13 +337,18 @@ class Endpoint:
 def caller_of(context: Mapping[str, Any]) -> Caller:
     """The caller that the authorizer established.
 
-    Raises NotAuthenticated, NetworkNotAllowed, OrganisationNotAllowed, Unavailable.
+    Raises NotAuthenticated, NetworkNotAllowed, OrganisationNotAllowed, TooManyTries, Unavailable.
     """
     facts = context.get("authorizer") or {}
     if facts.get("refusal") == NetworkNotAllowed.code:
         raise NetworkNotAllowed("The client may not call from this network.")
     if facts.get("refusal") == OrganisationNotAllowed.code:
         raise OrganisationNotAllowed("The caller may not act on behalf of this organisation.")
+    if facts.get("refusal") == TooManyTries.code:
+        raise TooManyTries(
+            "Too many tries; wait, and then try again.",
+            retry_after=int(facts.get("retry_after", "1")),
+        )
     if facts.get("refusal") == Unavailable.code:
         raise Unavailable("The token cannot be checked now; try again.", retry_after=5)
     if not facts.get("tenant") or not facts.get("client_id"):

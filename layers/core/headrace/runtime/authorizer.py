@@ -4,9 +4,9 @@ The policy is for this one request (results are not cached). What follows from t
 
 - a caller: ``tenant``, ``client_id``, ``scopes``, and if there is one ``user``, ``organisation``,
   ``credential``; ``runtime.api`` reads them;
-- a refusal: ``refusal`` with the code of a problem, and no caller. The policy allows, since a
-  denial has one fixed status, and ``runtime.api`` answers with the problem before any handler
-  runs. A reader that does not know the code finds no caller, and answers 401;
+- a refusal: ``refusal`` with the code of a problem, perhaps ``retry_after``, and no caller. The
+  policy allows, since a denial has one fixed status, and ``runtime.api`` answers with the problem
+  before any handler runs. A reader that does not know the code finds no caller, and answers 401;
 - a denial: ``challenge`` for WWW-Authenticate (RFC 6750 section 3), ``code`` and ``detail`` for the
   problem document, ``nonce`` for DPoP-Nonce where proofs need one. The template's ACCESS_DENIED
   response puts them in as they are, so all are texts of ours, never anything that the caller sent.
@@ -41,9 +41,10 @@ class Authorizer:
         match decision:
             case Allowed(caller):
                 return policy(event, "Allow", caller.client_id, facts_of(caller))
-            case Refused(code):
+            case Refused(code, retry_after):
                 logger().info("call refused", extra={"code": code})
-                return policy(event, "Allow", "nobody", {"refusal": code})
+                later = {} if retry_after is None else {"retry_after": str(retry_after)}
+                return policy(event, "Allow", "nobody", {"refusal": code, **later})
             case Denied() as denied:
                 logger().info("call denied", extra={"detail": denied.detail or "no credentials"})
                 return policy(event, "Deny", "nobody", denial(denied))
@@ -90,6 +91,13 @@ def facts_of(caller: Caller) -> dict[str, str]:
 def denial(denied: Denied) -> dict[str, str]:
     """The context of a denial; without a detail the caller sent no credentials at all, and gets a
     challenge without an error (RFC 6750 section 3.1, RFC 9449 section 7.1)."""
+    if denied.scheme == "Basic":
+        # RFC 7617 section 2.1; it has no place for errors.
+        return {
+            "challenge": f'Basic {_REALM}, charset="UTF-8"',
+            "code": denied.code,
+            "detail": denied.detail or _NO_CREDENTIALS,
+        }
     error = f', error="{denied.code}", error_description="{denied.detail}"' if denied.detail else ""
     algorithms = f', algs="{" ".join(ALGORITHMS)}"' if denied.scheme == "DPoP" else ""
     nonce = {} if denied.nonce is None else {"nonce": denied.nonce}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
+from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
 from headrace.adapters.dynamodb.managers import DynamoManagers
 from headrace.adapters.dynamodb.memberships import DynamoMemberships
 from headrace.adapters.dynamodb.revocations import DynamoRevocations
@@ -26,6 +27,7 @@ from headrace.identity.authorizing import (
     LoggedIn,
     StaticKeys,
 )
+from headrace.identity.basic import BasicCredentials
 from headrace.identity.client_authentication import (
     AuthenticateClient,
     ByCertificate,
@@ -43,6 +45,7 @@ from headrace.identity.issuing import (
 from headrace.identity.keys import KeySet, VerificationKey, keys_from_jwks
 from headrace.identity.model import Client, Issuer
 from headrace.identity.on_behalf import OnBehalf
+from headrace.identity.password_check import CheckPassword
 from headrace.identity.ports import Clients
 from headrace.identity.services import CreateKey, HandOver, ManagedServices, ManageKeys
 from headrace.identity.tokens import Verifier
@@ -151,6 +154,11 @@ def _passwords() -> "Argon2idPasswords":
     from headrace.adapters.argon2id import Argon2idPasswords
 
     return Argon2idPasswords()
+
+
+@cache
+def _login_tries() -> DynamoLoginTries:
+    return DynamoLoginTries(_users_table(), settings().login_tries_per_address)
 
 
 @cache
@@ -291,11 +299,22 @@ def authorize(request_context: Mapping[str, Any]) -> Authorize:
         _revocations(),
     )
     recognizers = (
+        _basic_credentials(),
         StaticKeys(api_keys(), clients(), clock()),
         KeyCertificates(certificates(), api_keys(), clients(), clock()),
         tokens,
     )
     return Authorize(recognizers, OnBehalf(clients(), _memberships()))
+
+
+def _basic_credentials() -> BasicCredentials:
+    return BasicCredentials(
+        CheckPassword(users(), _login_tries(), _passwords(), clock(), each_call=True),
+        roles(),
+        clients(),
+        client_secrets(),
+        settings().scope_prefix,
+    )
 
 
 def issue_token() -> IssueToken:
@@ -388,15 +407,12 @@ def authenticate_client() -> AuthenticateClient:
 
 def log_in() -> "LogIn":
     """POST /api/ver3/auth/login."""
-    from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
     from headrace.identity.logging_in import LogIn
 
     return LogIn(
-        users(),
+        CheckPassword(users(), _login_tries(), _passwords(), clock()),
         roles(),
         login_sessions(),
-        DynamoLoginTries(_users_table(), settings().login_tries_per_address),
-        _passwords(),
         check_proof(),
         _give_tokens(),
     )

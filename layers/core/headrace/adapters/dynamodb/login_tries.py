@@ -70,6 +70,18 @@ class DynamoLoginTries:
         except ConditionFailed:
             return  # another login of the same user forgot them first
 
+    def take_back(self, source_ip: str, now: datetime) -> None:
+        """See the port."""
+        try:
+            self.table.update(
+                *_window_of(source_ip, Window.at(now)),
+                "SET tries = tries - :one",
+                "tries >= :one",
+                one=1,
+            )
+        except ConditionFailed:
+            return  # the window was removed, and the count with it
+
     def _counted(self, partition: str, tries: Tries, seen: Item | None) -> Item:
         item = {
             "pk": partition,
@@ -90,8 +102,7 @@ class DynamoLoginTries:
     def _counted_at(self, source_ip: str, now: datetime) -> Item:
         window = Window.at(now)
         return self.table.to_update(
-            _partition(f"address {address_counted(source_ip)}"),
-            f"window#{window.number}",
+            *_window_of(source_ip, window),
             "SET tries = if_not_exists(tries, :none) + :one, #ttl = :ttl",
             "attribute_not_exists(tries) OR tries < :most",
             none=0,
@@ -107,6 +118,10 @@ def _refuse(seconds: int) -> NoReturn:
 
 def _tries(item: Item | None) -> Tries:
     return Tries() if item is None else Tries(item["tries"], from_rfc3339(item["latest"]))
+
+
+def _window_of(source_ip: str, window: Window) -> tuple[str, str]:
+    return _partition(f"address {address_counted(source_ip)}"), f"window#{window.number}"
 
 
 def _partition(what: str) -> str:
