@@ -85,16 +85,21 @@ class Processes(Protocol):
 
 @dataclass(frozen=True)
 class Gathered:
-    """The records of one table of a payload. ``complete`` as in ``TableEntry``; ``lines`` as in
-    ``headrace.datasets.payload``; to be read once."""
+    """The records of one table of a payload. ``records``: how many; ``complete`` as in
+    ``TableEntry``; ``lines`` as in ``headrace.datasets.payload``, each chunk whole lines, or none
+    when a second went by without any; to be read once."""
 
     table: Table
+    records: int
     complete: bool
     lines: Iterator[bytes]
 
 
 class Gathering(Protocol):
-    """What was found for a payload in one snapshot; tables in the definition's order."""
+    """What was found for a payload in one snapshot; tables in the definition's order.
+
+    All that the definition carries are there, also those of which no record was found.
+    """
 
     items: int
     """Top-level items that are still there, and records of reference data."""
@@ -125,7 +130,11 @@ class SourceDatabase(Protocol):
         items: Iterable[Item],
         options: Options,
     ) -> AbstractContextManager[Gathering]:
-        """All that belongs to these items, in one snapshot that stands until this is left."""
+        """All that belongs to these items, in one snapshot that stands until this is left.
+
+        Raises ValidationFailed: an option names a table that the definition has not;
+        ValueNotExportable: a record has no UUID, or refers to none that there is.
+        """
         ...
 
 
@@ -134,18 +143,29 @@ class PayloadWriter(Protocol):
 
     def write(self, manifest: Manifest, gathering: Gathering) -> Iterator[bytes]:
         """The payload, of the manifest's output format; its ``tables`` are filled in on the way.
-        The same manifest and records give the same bytes."""
+        The same manifest and records give the same bytes. A chunk may be empty, as of ``Gathered``.
+
+        Raises ValueNotExportable: a record is larger than a reader takes.
+        """
         ...
 
 
 class Payload(Protocol):
-    """A payload that is read. Whatever is wrong with it raises PayloadRefused, before or on the
-    way; nothing of it is trusted."""
+    """A payload that is read. Whatever is wrong with it raises PayloadRefused; nothing of it is
+    trusted."""
 
     manifest: Manifest
+    """Not proven before ``verify``; of XML, the digests stand elsewhere and are empty here."""
+
+    def verify(self) -> None:
+        """Reads all of it once: structure, digests, counts, and each record's shape and order."""
+        ...
 
     def lines(self, table_id: int) -> Iterator[bytes]:
-        """The records of a table, each checked against the definition."""
+        """The records of a table, each one a line that was checked against the definition.
+
+        What was not verified before is now. None of a table that the payload does not hold.
+        """
         ...
 
 
@@ -153,7 +173,7 @@ class PayloadReader(Protocol):
     """Reads payloads."""
 
     def read(self, file: BinaryIO, definition: Definition) -> AbstractContextManager[Payload]:
-        """From a file that can seek. Raises PayloadRefused."""
+        """From a file that can seek; its manifest at first. Raises PayloadRefused."""
         ...
 
 

@@ -16,6 +16,8 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── NotAZip               the name of a file to import does not end in .zip
     │   ├── WrongVersion          what is to be imported was built by another version
     │   └── PayloadRefused        a file to import is not as a payload has to be
+    │       ├── PayloadTableUnknown
+    │       └── PayloadIncompatible   its records are not of this environment's shape
     ├── NotAuthenticated
     │   ├── InvalidProof          of possession of a key (DPoP)
     │   │   └── NonceNeeded       the proof needs a nonce of ours
@@ -169,6 +171,20 @@ class PayloadRefused(ValidationFailed):
 
     code = "payload_refused"
     title = "The file is no payload of this definition"
+
+
+class PayloadTableUnknown(PayloadRefused):
+    """The payload holds a table that the definition does not have here. The code is seed 001's."""
+
+    code = "GEN-MIGR-003"
+    title = "The payload has an unknown table"
+
+
+class PayloadIncompatible(PayloadRefused):
+    """A table has other columns in the payload than here. The code is seed 001's."""
+
+    code = "GEN-MIGR-006"
+    title = "The payload does not fit this environment"
 
 
 class NotAuthenticated(HeadraceError):

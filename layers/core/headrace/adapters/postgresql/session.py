@@ -1,7 +1,7 @@
 """A session with the server: read-only, in one snapshot, with settings that give exact texts."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -121,16 +121,24 @@ def _connect(source: Source) -> Connection:
 
 
 @contextmanager
-def session(source: Source, snapshot: str | None = None, version: str = "") -> Iterator[Connection]:
+def session(
+    source: Source,
+    snapshot: str | None = None,
+    version: str = "",
+    before: Callable[[Connection], None] | None = None,
+) -> Iterator[Connection]:
     """A connection in a read-only transaction of one snapshot: ``snapshot``, or one of its own.
 
     ``version`` is what the named one shows. A server that was restarted gives out names anew, so
-    the name alone could be somebody else's. What is asked of it within is stopped when this is
-    left. Raises SourceUnavailable, SourceChanged, SnapshotLost.
+    the name alone could be somebody else's. ``before``: what is done outside of the transaction,
+    such as to make temporary tables, that can be filled within. What is asked of it within is
+    stopped when this is left. Raises SourceUnavailable, SourceChanged, SnapshotLost.
     """
     connection = connect(source)
     try:
         with errors_translated():
+            if before is not None:
+                before(connection)
             connection.execute(BEGIN)
             if snapshot is not None:
                 try:
