@@ -53,6 +53,10 @@ MISSING_REFERENCE = MessageText(
     "{column} refers to {table} {reference}, which is neither in the data set nor in this "
     "environment",
 )
+REFUSED_REFERENCE = MessageText(
+    "GEN-MIGR-001",
+    "{column} refers to {table} {reference}, which is in the data set but could not be imported",
+)
 UNKNOWN_TABLE = MessageText("GEN-MIGR-003", "The table {table} is not known in this environment")
 INCOMPATIBLE = MessageText(
     "GEN-MIGR-006", "The item does not fit the table as it is in this environment: {reason}"

@@ -1,6 +1,6 @@
 """What data sets need of the world."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 
 from headrace.datasets.definitions import Application, Definition, Table
 from headrace.datasets.messages import Message
-from headrace.datasets.model import DataSet, Item, Options, Process, Progress, Selection
+from headrace.datasets.model import Counts, DataSet, Item, Options, Process, Progress, Selection
 from headrace.datasets.payload import Manifest
 from headrace.kernel.paging import Page
 
@@ -174,6 +174,66 @@ class PayloadReader(Protocol):
 
     def read(self, file: BinaryIO, definition: Definition) -> AbstractContextManager[Payload]:
         """From a file that can seek; its manifest at first. Raises PayloadRefused."""
+        ...
+
+
+class Planned(Protocol):
+    """What an import would do to the target, and its doing."""
+
+    @property
+    def wrong(self) -> Sequence[Message]:
+        """Why nothing at all can be done; then nothing else is asked."""
+        ...
+
+    def counts(self) -> Counts:
+        """Of the items that were not refused so far; and how many were."""
+        ...
+
+    def messages(self) -> Iterator[Message]:
+        """``wrong``, and why items were refused so far, in their order."""
+        ...
+
+    def failed_items(self) -> frozenset[int]:
+        """The numbers of the items that were refused so far."""
+        ...
+
+    def difference(self) -> Iterator[bytes]:
+        """What is to be done, as NDJSON in chunks (docs/datasets.md)."""
+        ...
+
+    def undo_set(self) -> Iterator[bytes]:
+        """What undoes it, as NDJSON in chunks; to be kept before anything is applied."""
+        ...
+
+    def records(self) -> int:
+        """How many there are to write."""
+        ...
+
+    def apply(self) -> Iterator[int]:
+        """Writes batch after batch, an item whole or not at all; yields how many records of it
+        were dealt with. What was yielded stays if this is left. Raises SourceUnavailable,
+        SourceChanged."""
+        ...
+
+
+class TargetDatabase(Protocol):
+    """The application's database, written to. Each raises SourceUnavailable, SourceChanged."""
+
+    def planned(
+        self,
+        application: Application,
+        definition: Definition,
+        payload: Payload,
+        *,
+        delete_by_omission: bool,
+        dry: bool,
+        keep_going: Callable[[int], None],
+    ) -> AbstractContextManager[Planned]:
+        """What the import of a payload would do. ``dry``: it is not going to be applied.
+
+        ``keep_going`` is called now and then with how many records were read. Raises
+        PayloadRefused.
+        """
         ...
 
 

@@ -1,0 +1,242 @@
+"""Importing a payload (seed 001), or saying what that would do.
+
+An import plans all it has to do, keeps what undoes it, and then writes item after item. A worker
+that is killed, or whose time is over, leaves whole items; the next one begins anew, finds what is
+done unchanged, and keeps what undoes its own part: so the undo set has as many parts as there were
+workers that wrote.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from headrace.datasets.definitions import Application, Definition, accepts
+from headrace.datasets.messages import (
+    UNKNOWN_DEFINITION,
+    WRONG_VERSION,
+    Message,
+)
+from headrace.datasets.model import Counts, Process, Progress, Result
+from headrace.datasets.payload import Manifest
+from headrace.datasets.ports import (
+    Applications,
+    PayloadReader,
+    Payloads,
+    Planned,
+    Processes,
+    TargetDatabase,
+)
+from headrace.kernel.clock import Clock
+from headrace.kernel.errors import Fenced, FileExpired
+
+NDJSON = "application/x-ndjson"
+
+LEASE = timedelta(minutes=5)
+"""A worker that says nothing for so long is taken for dead. A statement over all records of a
+large table may take minutes."""
+
+RENEWED_EVERY = timedelta(seconds=5)
+
+TIME_TO_END_S = 60.0
+"""A worker that has no more time than this begins no further batch."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How far a worker came. ``result`` is None if there is more to do, for another worker."""
+
+    result: Result | None
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+
+
+def covered_tables(definition: Definition, manifest: Manifest) -> frozenset[int]:
+    """The dependents of which a payload has all records that belong to its items.
+
+    Records of theirs that are missing in it were deleted in the source. Of tables that were
+    excluded, or filtered by an inclusion date, or that the payload does not know, nobody can say.
+    """
+    complete = {entry.table_id for entry in manifest.tables if entry.complete}
+    return frozenset(
+        table.table_id
+        for table in definition.tables
+        if table.owner
+        and table.table_id in complete
+        and (definition.top_of(table.table_id), table.table_id) not in manifest.excluded
+    )
+
+
+def difference_key(process_id: str) -> str:
+    """Where the difference of an import lies."""
+    return f"{process_id}/difference.ndjson"
+
+
+def undo_key(process_id: str, part: int) -> str:
+    """Where a part of an import's undo set lies."""
+    return f"{process_id}/undo-{part}.ndjson"
+
+
+@dataclass
+class Heartbeat:
+    """Says now and then that a worker is still at it. Raises Fenced if that is nobody's wish."""
+
+    processes: Processes
+    process: Process
+    clock: Clock
+    total: int | None = None
+
+    def __post_init__(self) -> None:
+        self._said = self.clock.now() - RENEWED_EVERY
+
+    def __call__(self, done: int) -> None:
+        """To be called as often as one likes."""
+        now = self.clock.now()
+        if now - self._said >= RENEWED_EVERY:
+            self._said = now
+            self.processes.renew(self.process, LEASE, Progress(done, self.total))
+
+
+@dataclass(frozen=True)
+class ImportDataSet:
+    """Imports the payload of a process; a dry run tells the difference and writes nothing."""
+
+    applications: Applications
+    processes: Processes
+    payloads: Payloads
+    reader: PayloadReader
+    target: TargetDatabase
+    clock: Clock
+
+    def __call__(self, tenant: str, process_id: str, time_left: Callable[[], float]) -> Ran:
+        """How far it came; its messages are told.
+
+        ``time_left``: seconds. Raises Fenced, SourceUnavailable, SourceChanged, FileUnavailable,
+        FileExpired.
+        """
+        process = running(self.processes, tenant, process_id)
+        application = self.applications.of_tenant(tenant)
+        definition = application.definition(process.definition) if application else None
+        if application is None or definition is None:
+            return self._refused(process, [UNKNOWN_DEFINITION(definition=process.definition)])
+        with (
+            self.payloads.open(tenant, process.request["payload"]) as file,
+            self.reader.read(file, definition) as payload,
+        ):
+            manifest, request = payload.manifest, process.request
+            exactly = bool(request.get("exactVersionMatch")) or manifest.exact_version_match
+            if not accepts(manifest.version, application.version, exactly=exactly):
+                return self._refused(process, [_wrong_version(manifest, application)])
+            keeps = request.get("disableDeleteByOmission") or manifest.disable_delete_by_omission
+            heartbeat = Heartbeat(self.processes, process, self.clock)
+            with self.target.planned(
+                application,
+                definition,
+                payload,
+                delete_by_omission=not keeps,
+                dry=bool(request.get("dryRun")),
+                keep_going=heartbeat,
+            ) as planned:
+                if planned.wrong:
+                    return self._refused(process, planned.wrong)
+                if request.get("dryRun"):
+                    return self._told(process, planned)
+                return self._applied(process, planned, heartbeat, time_left)
+
+    def _refused(self, process: Process, messages: Iterable[Message]) -> Ran:
+        self.processes.tell(process, messages)
+        return Ran(Result.FAILURE)
+
+    def _told(self, process: Process, planned: Planned) -> Ran:
+        key = difference_key(process.process_id)
+        self.payloads.store(process.tenant, key, NDJSON, planned.difference())
+        self.processes.tell(process, planned.messages())
+        return _ended(planned.counts(), difference=key)
+
+    def _applied(
+        self,
+        process: Process,
+        planned: Planned,
+        heartbeat: Heartbeat,
+        time_left: Callable[[], float],
+    ) -> Ran:
+        tenant, process_id = process.tenant, process.process_id
+        part, total = self._next_part(process), planned.records()
+        if part == 0:
+            key = difference_key(process_id)
+            self.payloads.store(tenant, key, NDJSON, planned.difference())
+        if total:
+            self.payloads.store(tenant, undo_key(process_id, part), NDJSON, planned.undo_set())
+        heartbeat.total, done = total, 0
+        # The last word before the first change: is the process still this worker's.
+        self.processes.renew(process, LEASE, Progress(done, total))
+        for records in planned.apply():
+            done += records
+            heartbeat(done)
+            if done < total and time_left() < TIME_TO_END_S:
+                return Ran(None)
+        self.processes.tell(process, planned.messages())
+        counts = planned.counts()
+        if part or counts.failed_items:
+            counts = self._settled(process, planned, counts)
+        undo = undo_key(process_id, 0) if part or total else None
+        return _ended(counts, difference=difference_key(process_id), undo=undo)
+
+    def _next_part(self, process: Process) -> int:
+        """The first part of the undo set that is not there yet."""
+        for part in count():
+            if not exists(self.payloads, process.tenant, undo_key(process.process_id, part)):
+                return part
+        raise AssertionError
+
+    def _settled(self, process: Process, planned: Planned, counts: Counts) -> Counts:
+        """Leaves what was not done out of the difference, which was written before it was.
+
+        Counts what all workers together did: what the first one had to do, without the items that
+        were refused in the end.
+        """
+        failed = planned.failed_items()
+        done = {"added": 0, "changed": 0, "deleted": 0}
+        key = difference_key(process.process_id)
+
+        def kept() -> Iterator[bytes]:
+            with self.payloads.open(process.tenant, key) as file:
+                for line in file:
+                    entry = json.loads(line)
+                    if entry["number"] not in failed:
+                        done[entry["change"]] += 1
+                        yield line
+
+        self.payloads.store(process.tenant, key, NDJSON, kept())
+        known = counts.added + counts.changed + counts.unchanged
+        return Counts(
+            **done,
+            unchanged=known - done["added"] - done["changed"],
+            failed_items=counts.failed_items,
+        )
+
+
+def running(processes: Processes, tenant: str, process_id: str) -> Process:
+    """The process. Raises Fenced if there is none, or it has ended."""
+    process = processes.find(tenant, process_id)
+    if process is None or process.ended_at is not None:
+        raise Fenced("The process has ended.")
+    return process
+
+
+def exists(payloads: Payloads, tenant: str, key: str) -> bool:
+    """Is there such a document. Raises FileUnavailable."""
+    with suppress(FileExpired), payloads.open(tenant, key):
+        return True
+    return False
+
+
+def _wrong_version(manifest: Manifest, application: Application) -> Message:
+    return WRONG_VERSION(built_by=manifest.version, version=application.version)
+
+
+def _ended(counts: Counts, **outcome: str | None) -> Ran:
+    result = Result.FAILURE if counts.failed_items else Result.SUCCESS
+    return Ran(result, {"counts": asdict(counts), **outcome})
