@@ -213,7 +213,9 @@ def parquet_value(column: SourceColumn) -> str:
     source = identifier(column.name)
     match column.type:
         case ColumnType.JSON:
-            return f"CAST({_json(column, source, one_line=False)} AS JSON)"
+            value = _json(column, source, one_line=False)
+            # A cast would look a second time whether it is JSON.
+            return value if column.engine_type == "JSON" else f"CAST({value} AS JSON)"
         case ColumnType.STRING:
             return f"CAST({source} AS VARCHAR)"
         case ColumnType.INTEGER:
@@ -366,8 +368,7 @@ def _far_year(date: str) -> str:
 
 
 _STRING = r'"([^"\\]|\\.)*"'
-_TRAILING = r",\s*[\]}]"
-_LENIENCY = rf"(?i)nan|inf|{_TRAILING}"
+_LENIENCY = r"(?i)nan|inf|,\s*[\]}]"
 """What DuckDB's JSON parser lets pass and JSON does not: NaN, Infinity, trailing commas."""
 
 
@@ -378,15 +379,12 @@ def _json(column: SourceColumn, source: str, *, one_line: bool) -> str:
     if column.engine_type != "JSON":
         return f"CAST(to_json({source}) AS VARCHAR)"
     text = f"CAST({source} AS VARCHAR)"
-    # Of text that passes these quick looks nothing more need be known; few documents do not.
-    suspect = (
-        f"contains(lower({text}), 'nan') OR contains(lower({text}), 'inf') "
-        f"OR regexp_matches({text}, {literal(_TRAILING)})"
-    )
+    # Of text that passes the quick look nothing more need be known; few documents do not.
+    suspect = f"regexp_matches({text}, {literal(_LENIENCY)})"
     outside = f"regexp_replace({text}, {literal(_STRING)}, '', 'g')"
     lenient = f"regexp_matches({outside}, {literal(_LENIENCY)})"
-    strict = f"json_valid({text}) AND (NOT ({suspect}) OR NOT {lenient})"
-    shown = _on_one_line(text) if one_line else text
+    strict = f"json_valid({text}) AND (NOT {suspect} OR NOT {lenient})"
+    shown = _on_one_line(text) if one_line else source
     refusal = _refusal(column, "text that is not JSON")
     return f"CASE WHEN {source} IS NULL THEN NULL WHEN {strict} THEN {shown} ELSE {refusal} END"
 
