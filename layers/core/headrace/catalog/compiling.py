@@ -1,4 +1,5 @@
-"""From declarations to a catalog that can be published: against the sources as they are now."""
+"""From declarations to a catalog that can be published: against the sources and the applications'
+databases as they are now."""
 
 import json
 import re
@@ -8,15 +9,16 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from headrace.catalog.application_compiling import ApplicationCompiler
 from headrace.catalog.declarations import (
     CatalogText,
     Declarations,
-    Declared,
     read_declarations,
 )
+from headrace.catalog.declared import Declared
 from headrace.catalog.marked import Path
 from headrace.catalog.model import Catalog, CatalogRefused, Client, Problem, Service, Tenant
-from headrace.catalog.ports import SourceSchemas
+from headrace.catalog.ports import ApplicationSchemas, SourceSchemas
 from headrace.catalog.schema import (
     AccessEntry,
     ClientEntry,
@@ -25,7 +27,7 @@ from headrace.catalog.schema import (
     ServiceEntry,
     TableEntry,
 )
-from headrace.catalog.suggestions import did_you_mean
+from headrace.catalog.suggestions import did_you_mean, some_of
 from headrace.exports.model import (
     AccountColumn,
     Column,
@@ -67,10 +69,13 @@ def compile_catalog(
     texts: Iterable[CatalogText],
     variables: Mapping[str, str],
     schemas: SourceSchemas,
+    databases: ApplicationSchemas,
     *,
     local: bool = False,
 ) -> Catalog:
     """The catalog that the files declare, with types and row estimates from the sources.
+
+    ``databases`` are those of applications.
 
     ``local``: it is for a platform on this machine (``read_declarations``).
 
@@ -79,7 +84,9 @@ def compile_catalog(
     declared = read_declarations(texts, variables, local=local)
     compiler = _Compiler(declared, schemas)
     configurations = tuple(compiler.configurations())
-    problems = [*declared.problems, *compiler.problems]
+    application_compiler = ApplicationCompiler(databases)
+    applications = [application_compiler(one) for one in declared.applications]
+    problems = [*declared.problems, *compiler.problems, *application_compiler.problems]
     if problems:
         raise CatalogRefused(problems)
     return Catalog(
@@ -109,6 +116,7 @@ def compile_catalog(
         sources=tuple(compiler.sources.values()),
         configurations=compiler.counted(configurations),
         schedules=tuple(_schedules(declared)),
+        applications=tuple(one for one in applications if one is not None),
     )
 
 
@@ -207,7 +215,7 @@ class _Compiler:
             for index, access in enumerate(_access_of(client) or ()):
                 if access.table not in granted:
                     hint = did_you_mean(access.table, granted) or (
-                        f"; they have {_some(sorted(granted))}" if granted else ""
+                        f"; they have {some_of(sorted(granted))}" if granted else ""
                     )
                     self.problems.append(
                         client.problem(
@@ -324,7 +332,7 @@ class _Compiler:
             hint = (
                 did_you_mean(entry.source, opened.tables)
                 or did_you_mean(entry.source, short)
-                or f"; it has {_some(opened.tables)}"
+                or f"; it has {some_of(opened.tables)}"
             )
             message = f'the source "{opened.source.name}" has no table "{entry.source}"{hint}'
         self.problems.append(configuration.problem((*path, "source"), message))
@@ -340,7 +348,7 @@ class _Compiler:
     ) -> SourceColumn | None:
         if name in of_source:
             return of_source[name]
-        hint = did_you_mean(name, of_source) or f"; it has {_some(of_source)}"
+        hint = did_you_mean(name, of_source) or f"; it has {some_of(of_source)}"
         message = f'{table} has no column "{name}"{hint}'
         self.problems.append(configuration.problem(where, message))
         return None
@@ -470,7 +478,7 @@ class _Compiler:
         granted = {column.public_name for column in entry.columns}
         for index, name in enumerate(access.columns):
             if name not in granted:
-                hint = did_you_mean(name, granted) or f"; it grants {_some(sorted(granted))}"
+                hint = did_you_mean(name, granted) or f"; it grants {some_of(sorted(granted))}"
                 self.problems.append(
                     service.problem(
                         (*where, "columns", index),
@@ -581,10 +589,3 @@ def _parses(parse: object, text: str) -> bool:
 def _access_of(client: Declared[ClientEntry]) -> Sequence[AccessEntry] | None:
     service: ServiceEntry | None = client.entry.service
     return service.access if service is not None else None
-
-
-def _some(names: Iterable[str]) -> str:
-    """The names, or the first dozen of them."""
-    listed = list(names)
-    more = f" and {len(listed) - 12} more" if len(listed) > 12 else ""
-    return ", ".join(listed[:12]) + more

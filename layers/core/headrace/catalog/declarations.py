@@ -13,10 +13,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from headrace.catalog import marked
+from headrace.catalog.application_entries import ApplicationEntry
+from headrace.catalog.applications import check_application
+from headrace.catalog.declared import Declared
 from headrace.catalog.marked import MarkedFile, Path
 from headrace.catalog.model import CatalogRefused, Problem
 from headrace.catalog.schema import (
-    SECTIONS,
     ClientEntry,
     ConfigurationEntry,
     Entry,
@@ -25,6 +27,7 @@ from headrace.catalog.schema import (
     TableEntry,
     TenantEntry,
 )
+from headrace.catalog.sections import SECTIONS
 from headrace.catalog.suggestions import did_you_mean
 from headrace.exports.model import CHANGE_COLUMN, Compression, ExportRequest, FileFormat
 
@@ -36,24 +39,6 @@ class CatalogText(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
-class Declared[E: Entry]:
-    """An entry, and where it stands."""
-
-    entry: E
-    file: MarkedFile
-    path: Path
-
-    def problem(self, below: Path, message: str) -> Problem:
-        """A problem with what stands at ``below`` in the entry."""
-        return self.file.problem((*self.path, *below), message)
-
-    @property
-    def place(self) -> str:
-        """``file:line``."""
-        return f"{self.file.name}:{self.file.line(self.path)}"
-
-
 @dataclass
 class Declarations:
     """All entries of all files that are right in themselves, and all problems so far."""
@@ -63,6 +48,7 @@ class Declarations:
     sources: list[Declared[SourceEntry]] = field(default_factory=list)
     configurations: list[Declared[ConfigurationEntry]] = field(default_factory=list)
     schedules: list[Declared[ScheduleEntry]] = field(default_factory=list)
+    applications: list[Declared[ApplicationEntry]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     names: dict[str, set[str]] = field(default_factory=dict)
     """By section, the ids that stand there, of broken entries too: they are not unknown."""
@@ -118,6 +104,8 @@ def read_declarations(
         _check_webhooks(declared)
     for configuration in declared.configurations:
         declared.problems += _check_tables(configuration)
+    for application in declared.applications:
+        declared.problems += check_application(application)
     return declared
 
 
@@ -254,6 +242,7 @@ def _check_names(declared: Declarations) -> None:
         ("source", "name", declared.sources, lambda item: (item.entry.name,)),
         ("configuration", "id", declared.configurations, key_of_configuration),
         ("schedule", "name", declared.schedules, key_of_schedule),
+        ("application", "id", declared.applications, key_of_id),
     )
     for what, name, items, key in sections:
         seen: dict[tuple[str, ...], Declared[Any]] = {}
@@ -286,6 +275,19 @@ def _check_references(declared: Declarations) -> None:
     for client in declared.clients:
         for index, tenant in enumerate(client.entry.tenants):
             unknown(client, ("tenants", index), "tenants", tenant)
+    served: dict[str, Declared[ApplicationEntry]] = {}
+    for application in declared.applications:
+        tenant = application.entry.tenant
+        unknown(application, ("tenant",), "tenants", tenant)
+        first = served.setdefault(tenant, application)
+        if first is not application:
+            declared.problems.append(
+                application.problem(
+                    ("tenant",),
+                    f'the tenant "{tenant}" has the application at {first.place} already; it can '
+                    "have one only",
+                )
+            )
     for schedule in declared.schedules:
         unknown(schedule, ("client",), "clients", schedule.entry.client)
         unknown(schedule, ("tenant",), "tenants", schedule.entry.tenant)

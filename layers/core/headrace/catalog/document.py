@@ -10,6 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from headrace.catalog.model import Catalog, Client, Service, Tenant
+from headrace.datasets.definitions import (
+    Application,
+    Definition,
+    OutputFormat,
+    Reference,
+)
+from headrace.datasets.definitions import Table as ApplicationTable
 from headrace.exports.model import (
     AccountColumn,
     Column,
@@ -246,6 +253,98 @@ def schedule_from_json(value: Json) -> Schedule:
     )
 
 
+def application_to_json(application: Application) -> Json:
+    """An application; each of its tables stands there once."""
+    tables = {
+        table.table_id: table
+        for definition in application.definitions
+        for table in (*definition.others, *definition.tables)
+    }
+    return {
+        "applicationId": application.application_id,
+        "tenant": application.tenant,
+        "name": application.name,
+        "identifier": application.identifier,
+        "version": application.version,
+        "options": dict(application.options),
+        "taskProcessing": dict(application.task_processing),
+        "tables": [_application_table_to_json(table) for _, table in sorted(tables.items())],
+        "definitions": [
+            {
+                "code": definition.code,
+                "description": definition.description,
+                "output": definition.output.value,
+                "tables": [table.table_id for table in definition.tables],
+                "topLevel": list(definition.top_level),
+                "referenceData": list(definition.reference_data),
+                "sourcesProperty": definition.sources_property,
+                "others": [table.table_id for table in definition.others],
+            }
+            for definition in application.definitions
+        ],
+    }
+
+
+def application_from_json(value: Json) -> Application:
+    """The inverse of ``application_to_json``."""
+    tables = {table["tableId"]: _application_table_from_json(table) for table in value["tables"]}
+    return Application(
+        application_id=value["applicationId"],
+        tenant=value["tenant"],
+        name=value["name"],
+        identifier=value["identifier"],
+        version=value["version"],
+        options=value["options"],
+        task_processing=value["taskProcessing"],
+        definitions=tuple(
+            Definition(
+                code=definition["code"],
+                description=definition["description"],
+                output=OutputFormat(definition["output"]),
+                tables=tuple(tables[number] for number in definition["tables"]),
+                top_level=tuple(definition["topLevel"]),
+                reference_data=tuple(definition["referenceData"]),
+                sources_property=definition["sourcesProperty"],
+                others=tuple(tables[number] for number in definition["others"]),
+            )
+            for definition in value["definitions"]
+        ),
+    )
+
+
+def _application_table_to_json(table: ApplicationTable) -> Json:
+    return {
+        "tableId": table.table_id,
+        "name": table.name,
+        "relation": table.relation,
+        "columns": list(table.columns),
+        "idColumn": table.id_column,
+        "uuidColumn": table.uuid_column,
+        "functionalKey": list(table.functional_key),
+        "references": [
+            {"column": one.column, "tableId": one.table_id} for one in table.references
+        ],
+        "owner": table.owner and {"column": table.owner.column, "tableId": table.owner.table_id},
+        "inclusionDateColumn": table.inclusion_date_column,
+    }
+
+
+def _application_table_from_json(value: Json) -> ApplicationTable:
+    owner = value["owner"]
+    return ApplicationTable(
+        table_id=value["tableId"],
+        name=value["name"],
+        relation=value["relation"],
+        columns=tuple(value["columns"]),
+        id_column=value["idColumn"],
+        uuid_column=value["uuidColumn"],
+        functional_key=tuple(value["functionalKey"]),
+        references=tuple(Reference(one["column"], one["tableId"]) for one in value["references"]),
+        owner=Reference(owner["column"], owner["tableId"]) if owner else None,
+        inclusion_date_column=value["inclusionDateColumn"],
+    )
+
+
 def catalog_to_json(catalog: Catalog) -> Json:
     """All of a catalog, its entries in a fixed order."""
     return {
@@ -262,6 +361,16 @@ def catalog_to_json(catalog: Catalog) -> Json:
             schedule_to_json(s)
             for s in sorted(catalog.schedules, key=lambda s: (s.tenant, s.client_id, s.name))
         ],
+        **(
+            {
+                "applications": [
+                    application_to_json(a)
+                    for a in sorted(catalog.applications, key=lambda a: a.tenant)
+                ]
+            }
+            if catalog.applications
+            else {}
+        ),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from headrace.datasets.definitions import Application
 from headrace.exports.model import Configuration, Source
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
@@ -77,6 +78,7 @@ class Catalog:
     sources: tuple[Source, ...]
     configurations: tuple[Configuration, ...]
     schedules: tuple[Schedule, ...] = ()
+    applications: tuple[Application, ...] = ()
 
 
 @dataclass(frozen=True)

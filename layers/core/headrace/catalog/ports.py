@@ -1,7 +1,9 @@
 """What the catalog needs of the world. Adapters answer these; tests have fakes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from headrace.catalog.model import Catalog, Publication
@@ -53,4 +55,82 @@ class SourceSchemas(Protocol):
 
     def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:
         """Rows of each configured table, after its filters."""
+        ...
+
+
+class Kind(StrEnum):
+    """What a column of an application can be used for."""
+
+    NUMBER = "whole number"
+    UUID = "UUID"
+    TIME = "date or time"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class DatabaseColumn:
+    """A column of a table. ``written``: its type as SQL.
+
+    ``no_text``: why its values have no text that means the same elsewhere, if that is so.
+    ``default``: does it get a value where none is given. ``counted``: is that the next of a
+    sequence. ``computed``: does the database alone set it.
+    """
+
+    name: str
+    written: str
+    kind: Kind = Kind.OTHER
+    nullable: bool = True
+    default: bool = False
+    counted: bool = False
+    computed: bool = False
+    no_text: str | None = None
+
+
+@dataclass(frozen=True)
+class UniqueIndex:
+    """Columns that together tell all rows apart. ``nulls_alike``: two NULLs are the same then."""
+
+    columns: frozenset[str]
+    nulls_alike: bool = False
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A column that holds values of a column of a table (``schema.table``)."""
+
+    column: str
+    relation: str
+    to_column: str
+
+
+@dataclass(frozen=True)
+class DatabaseTable:
+    """A table of an application's database as it is now.
+
+    ``is_table``: it is no view nor anything else that is not written to. ``rows_hidden``: policies
+    choose which of its rows this role sees.
+    """
+
+    columns: Mapping[str, DatabaseColumn]
+    unique: tuple[UniqueIndex, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    is_table: bool = True
+    readable: bool = True
+    rows_hidden: bool = False
+
+
+@dataclass(frozen=True)
+class ApplicationDatabase:
+    """What an application's database has: tables by ``schema.table``, functions that take no
+    argument, by ``schema.function``."""
+
+    tables: Mapping[str, DatabaseTable]
+    functions: frozenset[str] = field(default_factory=frozenset)
+
+
+class ApplicationSchemas(Protocol):
+    """What the check asks of an application's database."""
+
+    def describe(self, database: Source) -> ApplicationDatabase:
+        """All of it that its role knows of. Raises SourceUnavailable."""
         ...

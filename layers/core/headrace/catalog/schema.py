@@ -67,7 +67,8 @@ def _source_name(value: str) -> str:
     return _plain(value, _MAX_SOURCE_BYTES)
 
 
-def _title(value: str) -> str:
+def title(value: str) -> str:
+    """The text, if there is one."""
     if not value.strip():
         raise ValueError("must not be empty")
     return value
@@ -160,7 +161,8 @@ def _row_value(value: object) -> str | int | bool:
     return value
 
 
-def _without_repeats(values: list[str]) -> list[str]:
+def without_repeats(values: list[str]) -> list[str]:
+    """The values, if none is there twice."""
     for value in values:
         if values.count(value) > 1:
             raise ValueError(f'names "{value}" more than once')
@@ -184,13 +186,13 @@ class TenantEntry(Entry):
     """An organisation whose rows the sources hold."""
 
     id: Id64 = Field(description="The tenant's id, as tokens name it.")
-    name: Annotated[str, AfterValidator(_title)] = Field(description="What people call it.")
+    name: Annotated[str, AfterValidator(title)] = Field(description="What people call it.")
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
         default="UTC",
         description="IANA time zone; its midnight resets the daily quotas of the tenant's clients.",
         examples=["Europe/Amsterdam"],
     )
-    kms_key: Annotated[str, AfterValidator(_title)] | None = Field(
+    kms_key: Annotated[str, AfterValidator(title)] | None = Field(
         default=None,
         description="KMS key (id, ARN or alias) that encrypts the tenant's files. "
         "Without one they are encrypted with the stack's key.",
@@ -237,7 +239,7 @@ class AccessEntry(Entry):
     """What a service may see of a table that its configurations grant; it can only narrow them."""
 
     table: PublicName = Field(description="The table, by the name that callers see.")
-    columns: Annotated[list[PublicName], AfterValidator(_without_repeats)] = Field(
+    columns: Annotated[list[PublicName], AfterValidator(without_repeats)] = Field(
         default=[],
         description="The columns, by the names that callers see; without any, all that are "
         "granted. Those of the primary key must be among them.",
@@ -264,7 +266,7 @@ class ServiceEntry(Entry):
 
     @model_validator(mode="after")
     def _names_a_table_once(self) -> "ServiceEntry":
-        _without_repeats([one.table for one in self.access or ()])
+        without_repeats([one.table for one in self.access or ()])
         return self
 
 
@@ -278,13 +280,13 @@ class ClientEntry(Entry):
         description="The client's id, as it asks for tokens with; not `user`, which stands for the "
         "persons who log in."
     )
-    name: Annotated[str, AfterValidator(_title)] = Field(description="Whose it is.")
-    tenants: Annotated[list[Id64], AfterValidator(_without_repeats)] = Field(
+    name: Annotated[str, AfterValidator(title)] = Field(description="Whose it is.")
+    tenants: Annotated[list[Id64], AfterValidator(without_repeats)] = Field(
         min_length=1,
         description="The tenants it may act for. With several, it names one for each token.",
     )
     scopes: Annotated[
-        list[Annotated[str, AfterValidator(_scope)]], AfterValidator(_without_repeats)
+        list[Annotated[str, AfterValidator(_scope)]], AfterValidator(without_repeats)
     ] = Field(
         default=list(SCOPES),
         min_length=1,
@@ -307,7 +309,7 @@ class ClientEntry(Entry):
         "anywhere.",
         examples=[["192.0.2.0/24", "2001:db8::/32"]],
     )
-    trusted_issuers: list[Annotated[str, AfterValidator(_title)]] = Field(
+    trusted_issuers: list[Annotated[str, AfterValidator(title)]] = Field(
         default=[],
         description="External issuers, among those that the deployment trusts, whose tokens may "
         "speak for this client.",
@@ -518,7 +520,7 @@ class TableEntry(Entry):
         "or in the metadata.",
         examples=[["id", {"source": "first_name", "name": "firstName"}]],
     )
-    primary_key: Annotated[list[PublicName], AfterValidator(_without_repeats)] = Field(
+    primary_key: Annotated[list[PublicName], AfterValidator(without_repeats)] = Field(
         default=[],
         description="The columns (by the names callers see) that tell rows apart. Each must be "
         "chosen, and never be NULL.",
@@ -651,13 +653,3 @@ class ScheduleEntry(Entry):
     enabled: bool = Field(
         default=True, description="Is it at work; what falls due while it is not is not missed."
     )
-
-
-SECTIONS: dict[str, type[Entry]] = {
-    "tenants": TenantEntry,
-    "clients": ClientEntry,
-    "sources": SourceEntry,
-    "configurations": ConfigurationEntry,
-    "schedules": ScheduleEntry,
-}
-"""The keys that a catalog file may have, each with a list of such entries."""

@@ -10,6 +10,7 @@
     version#V…      configuration#TENANT#CLIENT#ID  packed: gzip of JSON
     version#V…      default#TENANT#CLIENT           configuration_id of the default one
     version#V…      schedule#TENANT#CLIENT#NAME     body: JSON
+    version#V…      application#TENANT              packed: gzip of JSON
 
 Publishing takes a number of its own from the counter, writes the entries under it, where nobody
 looks yet, and then moves the pointer if it still stands where the publisher last saw it. So a
@@ -35,6 +36,7 @@ from headrace.catalog.model import (
     Publication,
     Tenant,
 )
+from headrace.datasets.definitions import Application
 from headrace.exports.model import Configuration, QuotaRule, Source
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
@@ -115,6 +117,11 @@ class DynamoCatalogs:
         item = self._entry(self._current_version(), f"tenant#{tenant_id}")
         return None if item is None else document.tenant_from_json(_body(item))
 
+    def application(self, tenant: str) -> Application | None:
+        """The tenant's application as published now, if it has one."""
+        item = self._entry(self._current_version(), f"application#{tenant}")
+        return None if item is None else document.application_from_json(_body(item))
+
     # --- what the scheduler reads -----------------------------------------------------------
 
     def published(self) -> tuple[datetime, tuple[Schedule, ...]] | None:
@@ -155,15 +162,22 @@ class DynamoCatalogs:
                 map(document.configuration_from_json, self._bodies(version, "configuration#"))
             ),
             schedules=tuple(map(document.schedule_from_json, self._bodies(version, "schedule#"))),
+            applications=tuple(
+                map(document.application_from_json, self._bodies(version, "application#"))
+            ),
         )
 
     def publish(self, catalog: Catalog, expected: int, moment: datetime) -> Publication:
         """Makes it the next version and the current one, whole or not at all.
 
         Raises CatalogChanged if ``expected`` is not the current version (0: none), and
-        CatalogRefused if a configuration is too large.
+        CatalogRefused if a configuration or an application is too large.
         """
-        entries = [*_entries(catalog), *_schedule_entries(catalog)]
+        entries = [
+            *_entries(catalog),
+            *_schedule_entries(catalog),
+            *_application_entries(catalog),
+        ]
         version = self._next_number()
         for entry in entries:
             self.table.put({"pk": _partition(version), **entry})
@@ -262,21 +276,11 @@ def _entries(catalog: Catalog) -> Iterator[Item]:
         yield {"sk": f"source#{source.name}", "body": _json(document.source_to_json(source))}
     for configuration in catalog.configurations:
         owner = f"{configuration.tenant}#{configuration.client_id}"
-        packed = gzip.compress(
-            _json(document.configuration_to_json(configuration)).encode(), mtime=0
+        packed = _packed(
+            document.configuration_to_json(configuration),
+            f"configurations[{configuration.configuration_id}]",
+            "spread its tables over several configurations",
         )
-        if len(packed) > MAX_PACKED_BYTES:
-            raise CatalogRefused(
-                [
-                    Problem(
-                        "catalog",
-                        0,
-                        f"configurations[{configuration.configuration_id}]",
-                        f"too large to be stored: {len(packed):,} bytes compressed, where "
-                        f"{MAX_PACKED_BYTES:,} fit; spread its tables over several configurations",
-                    )
-                ]
-            )
         yield {"sk": f"configuration#{owner}#{configuration.configuration_id}", "packed": packed}
         if configuration.default:
             yield {
@@ -292,6 +296,28 @@ def _schedule_entries(catalog: Catalog) -> Iterator[Item]:
             "sk": f"schedule#{owner}#{schedule.name}",
             "body": _json(document.schedule_to_json(schedule)),
         }
+
+
+def _application_entries(catalog: Catalog) -> Iterator[Item]:
+    for application in catalog.applications:
+        packed = _packed(
+            document.application_to_json(application),
+            f"applications[{application.application_id}]",
+            "declare fewer tables",
+        )
+        yield {"sk": f"application#{application.tenant}", "packed": packed}
+
+
+def _packed(value: document.Json, path: str, remedy: str) -> bytes:
+    """Raises CatalogRefused if it is too large."""
+    packed = gzip.compress(_json(value).encode(), mtime=0)
+    if len(packed) > MAX_PACKED_BYTES:
+        message = (
+            f"too large to be stored: {len(packed):,} bytes compressed, where "
+            f"{MAX_PACKED_BYTES:,} fit; {remedy}"
+        )
+        raise CatalogRefused([Problem("catalog", 0, path, message)])
+    return packed
 
 
 def _json(value: document.Json) -> str:

@@ -1,0 +1,21 @@
+"""What a catalog file may have."""
+
+from headrace.catalog.application_entries import ApplicationEntry
+from headrace.catalog.schema import (
+    ClientEntry,
+    ConfigurationEntry,
+    Entry,
+    ScheduleEntry,
+    SourceEntry,
+    TenantEntry,
+)
+
+SECTIONS: dict[str, type[Entry]] = {
+    "tenants": TenantEntry,
+    "clients": ClientEntry,
+    "sources": SourceEntry,
+    "configurations": ConfigurationEntry,
+    "schedules": ScheduleEntry,
+    "applications": ApplicationEntry,
+}
+"""The keys that a catalog file may have, each with a list of such entries."""
