@@ -5,10 +5,12 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from secrets import token_urlsafe
 from typing import Any
 
 from headrace.adapters.argon2id import Argon2idPasswords
+from headrace.adapters.postgresql.application_schemas import PostgresqlApplicationSchemas
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import read_declarations, read_folder
@@ -31,8 +33,11 @@ from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
 from local.deployment import STACK, api_url, client
+from local.environment import Environment
 from local.home import CHECKOUT, Home, write_whole
 from local.platform import REGION, endpoint, tls_endpoint
+from local.sample.applications import APPLICATIONS
+from local.sample.applications import GENERATOR as APPLICATIONS_GENERATOR
 from local.sample.roster import DATABASE, ROLE, Roster
 from local.sample.roster import GENERATOR as ROSTER_GENERATOR
 from local.sample.warehouse import GENERATOR, build
@@ -55,10 +60,16 @@ def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> N
         said.append(str(build(home.root)))
     with step("roster") as said:
         said.append(_roster(home, port))
+    environment = Environment.of(home, os.environ)
+    with step("applications") as said:
+        said.append(_applications(home, port, environment))
     about = _recorded(home) | {
         "catalog_variables": {
             "HEADRACE_WAREHOUSE": str(home.warehouse),
             "HEADRACE_ROSTER": str(Roster(home.roster).socket_folder),
+            "HEADRACE_APPLICATIONS": str(Roster(home.roster).socket_folder),
+            "HEADRACE_ENVIRONMENT": environment.identifier,
+            "HEADRACE_APPLICATION_VERSION": environment.version,
         },
         "api_url": api_url(port),
         "aws_endpoint_url": endpoint(port),
@@ -100,22 +111,39 @@ def _roster(home: Home, port: int) -> str:
     """The operational database started and filled, and its reader's password kept as a secret."""
     roster = Roster(home.roster)
     roster.start()
-    password = roster.build()
+    _keep_password(port, ROSTER_SECRET, ROLE, roster.build(), roster.new_password)
+    return f"PostgreSQL at {roster.socket_folder}"
+
+
+def _applications(home: Home, port: int, environment: Environment) -> str:
+    """The applications' databases made as the environment has them, and their passwords kept."""
+    server = Roster(home.roster)
+    for one in APPLICATIONS:
+        password = one.build(server, environment.sample)
+        renew = partial(one.new_password, server)
+        _keep_password(port, one.secret, one.role, password, renew)
+    environment.keep(home)
+    return f"environment {environment.identifier}, version {environment.version}"
+
+
+def _keep_password(
+    port: int, secret: str, role: str, password: str | None, renew: Callable[[], str]
+) -> None:
+    """Keeps a role's password as a secret; ``password`` is None if it is the one it had."""
     manager = client("secretsmanager", port)
     try:
-        kept = json.loads(manager.get_secret_value(SecretId=ROSTER_SECRET)["SecretString"])
+        kept = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"])
     except manager.exceptions.ResourceNotFoundException:
         kept = {}
     # The state of one may be forgotten and that of the other not.
     if password is None and not kept:
-        password = roster.new_password()
+        password = renew()
     if password is not None:
-        text = json.dumps({"username": ROLE, "password": password})
+        text = json.dumps({"username": role, "password": password})
         if kept:
-            manager.put_secret_value(SecretId=ROSTER_SECRET, SecretString=text)
+            manager.put_secret_value(SecretId=secret, SecretString=text)
         else:
-            manager.create_secret(Name=ROSTER_SECRET, SecretString=text)
-    return f"PostgreSQL at {roster.socket_folder}"
+            manager.create_secret(Name=secret, SecretString=text)
 
 
 def _trusted(home: Home, deployment: Deployment) -> str:
@@ -137,13 +165,20 @@ def _published(home: Home, deployment: Deployment, said: list[str]) -> Catalog:
     catalogs = deployment.catalogs()
     current = catalogs.current()
     roster = Roster(home.roster).socket_folder
-    digest = hashlib.sha256(f"{GENERATOR} {ROSTER_GENERATOR} {roster}".encode())
+    environment = Environment.of(home, os.environ)
+    digest = hashlib.sha256(
+        f"{GENERATOR} {ROSTER_GENERATOR} {APPLICATIONS_GENERATOR} {environment} {roster}".encode()
+    )
     for path in sorted(CATALOG.glob("*.yaml")):
         digest.update(path.read_bytes())
     if current is None or home.recall("catalog") != digest.hexdigest():
         with deployment.surroundings():
             compiled = compile_catalog(
-                read_folder(CATALOG), deployment.catalog_variables, WarehouseByKind(), local=True
+                read_folder(CATALOG),
+                deployment.catalog_variables,
+                WarehouseByKind(),
+                PostgresqlApplicationSchemas(),
+                local=True,
             )
         current = PublishCatalog(catalogs, SystemClock())(compiled)
         home.remember("catalog", digest.hexdigest())

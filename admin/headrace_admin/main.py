@@ -14,6 +14,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from headrace.adapters.postgresql import capturing
+from headrace.adapters.postgresql.application_schemas import PostgresqlApplicationSchemas
 from headrace.adapters.postgresql.capturing import Plan
 from headrace.adapters.postgresql.change_log import CapturedTable, NotCapturable, wanted
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
@@ -110,7 +111,11 @@ def _surroundings(target: Target) -> AbstractContextManager[None]:
 def _compiled(folder: Path, variables: Mapping[str, str], target: Target) -> Catalog:
     with _surroundings(target):
         return compile_catalog(
-            read_folder(folder), variables, WarehouseByKind(), local=target.local
+            read_folder(folder),
+            variables,
+            WarehouseByKind(),
+            PostgresqlApplicationSchemas(),
+            local=target.local,
         )
 
 

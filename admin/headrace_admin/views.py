@@ -62,6 +62,7 @@ def summary(catalog: Catalog) -> str:
         (len(catalog.sources), "source"),
         (len(catalog.configurations), "configuration"),
         (tables, "table"),
+        (len(catalog.applications), "application"),
     )
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
 
@@ -117,6 +118,28 @@ def print_catalog(out: Console, publication: Publication, catalog: Catalog) -> N
                 catalog.configurations, key=lambda c: (c.tenant, c.client_id, c.configuration_id)
             )
             for table in configuration.tables
+        ],
+    )
+    if catalog.applications:
+        _print_applications(out, catalog)
+
+
+def _print_applications(out: Console, catalog: Catalog) -> None:
+    _print_grid(
+        out,
+        ("application", "tenant", "environment", "version", "definition", "payload", "top level"),
+        [
+            (
+                application.application_id,
+                application.tenant,
+                application.identifier,
+                application.version,
+                definition.code,
+                definition.output.value,
+                ", ".join(definition.table(number).name for number in definition.top_level),
+            )
+            for application in sorted(catalog.applications, key=lambda a: a.tenant)
+            for definition in application.definitions
         ],
     )
 

@@ -1,7 +1,8 @@
 """The sample's operational database: PostgreSQL, of the wheel, on a socket in the platform's home.
 
 It stands beside the warehouse: a duty roster whose rows change while exports read. Whoever reads
-it for Headrace has a password, which lies in Secrets Manager as it does on AWS.
+it for Headrace has a password, which lies in Secrets Manager as it does on AWS. Its server has the
+databases of the sample's applications as well.
 """
 
 import secrets
@@ -14,6 +15,7 @@ from headrace.adapters.postgresql.capturing import installation, owner_connectio
 from headrace.adapters.postgresql.change_log import DEFAULT_RETENTION_DAYS, wanted
 from headrace.exports.model import Configuration, Source
 from local.postgresql import Server, ServerFailed
+from local.sample.applications import APPLICATIONS
 
 GENERATOR = 1
 """Rises with every change of the values: a database of an older one is made anew."""
@@ -22,7 +24,7 @@ DATABASE = "roster"
 ROLE = "headrace_reader"
 
 _ACCESS = f"""
-local all {ROLE} scram-sha-256
+local all {",".join((ROLE, *(application.role for application in APPLICATIONS)))} scram-sha-256
 local all all trust
 """
 

@@ -13,11 +13,13 @@ from deltalake import write_deltalake
 from moto import mock_aws
 
 from headrace.adapters.postgresql import connection
+from headrace.adapters.postgresql.application_schemas import PostgresqlApplicationSchemas
 from headrace.adapters.warehouse.by_kind import ChangesByKind, WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText, read_folder
 from headrace.catalog.model import Catalog, CatalogRefused
 from headrace.exports.model import ColumnType, Compression, FileFormat, VersionPlace
+from local.sample.applications import APPLICATIONS
 from local.sample.roster import ROLE, Roster
 from local.sample.warehouse import build
 from tests.component.warehouse.delta_logs import HandWritten, a_column
@@ -39,7 +41,12 @@ configurations:
 
 def compiled(place: Path, kind: str, tables: str) -> Catalog:
     text = HEAD.replace("KIND", kind) + tables
-    return compile_catalog([CatalogText("c.yaml", text)], {"PLACE": str(place)}, WarehouseByKind())
+    return compile_catalog(
+        [CatalogText("c.yaml", text)],
+        {"PLACE": str(place)},
+        WarehouseByKind(),
+        PostgresqlApplicationSchemas(),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +58,13 @@ def roster() -> Iterator[Roster]:
         connection._secrets.clear()
         try:
             roster.start()
-            boto3.client("secretsmanager").create_secret(
-                Name="headrace/roster",
-                SecretString=json.dumps({"username": ROLE, "password": roster.build()}),
-            )
+            passwords = {"headrace/roster": (ROLE, roster.build())} | {
+                one.secret: (one.role, one.build(roster, "test")) for one in APPLICATIONS
+            }
+            for name, (role, password) in passwords.items():
+                boto3.client("secretsmanager").create_secret(
+                    Name=name, SecretString=json.dumps({"username": role, "password": password})
+                )
             yield roster
         finally:
             roster.stop()
@@ -65,8 +75,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory, roster: Roster) -> Catalog:
     places = {
         "HEADRACE_WAREHOUSE": str(build(tmp_path_factory.mktemp("home"))),
         "HEADRACE_ROSTER": str(roster.socket_folder),
+        "HEADRACE_APPLICATIONS": str(roster.socket_folder),
+        "HEADRACE_ENVIRONMENT": "TEST",
+        "HEADRACE_APPLICATION_VERSION": "4.24.1.0.0",
     }
-    return compile_catalog(read_folder(SAMPLE), places, WarehouseByKind())
+    return compile_catalog(
+        read_folder(SAMPLE), places, WarehouseByKind(), PostgresqlApplicationSchemas()
+    )
 
 
 def test_the_sample_catalog_is_right(sample: Catalog) -> None:

@@ -33,9 +33,13 @@ class Server:
 
     def new_database(self) -> str:
         """The name of an empty database; tests share the server and nothing else."""
-        name = f"test{next(self._numbers)}"
+        name = self.new_name()
         self.run(f"CREATE DATABASE {name}")
         return name
+
+    def new_name(self) -> str:
+        """A name that no database has."""
+        return f"test{next(self._numbers)}"
 
     def source(self, database: str, **options: str) -> Source:
         """The database as a source of the kind postgresql, without a password."""

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from headrace.adapters.postgresql import connection as postgresql_connection
+from headrace.adapters.postgresql.application_schemas import PostgresqlApplicationSchemas
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import Limits, literal, load_extension
@@ -140,7 +141,9 @@ configurations:
   source: lake
   tables: [{{name: t, source: t, all_rows: true, columns: [i]}}]
 """
-    published = compile_catalog([CatalogText("c.yaml", text)], {}, WAREHOUSE)
+    published = compile_catalog(
+        [CatalogText("c.yaml", text)], {}, WAREHOUSE, PostgresqlApplicationSchemas()
+    )
     assert published.configurations[0].tables[0].row_estimate == 19
 
 

@@ -1,8 +1,26 @@
 """Entries of a published catalog, with what a test does not care about filled in."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.catalog.ports import ApplicationDatabase
 from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
 from headrace.exports.webhooks import Endpoint
+from headrace.kernel.errors import SourceUnavailable
+
+
+@dataclass(frozen=True)
+class FakeDatabases:
+    """Databases of applications, by the option ``database``."""
+
+    databases: Mapping[str, ApplicationDatabase] = field(default_factory=dict)
+
+    def describe(self, database: Source) -> ApplicationDatabase:
+        name = database.options["database"]
+        if name not in self.databases:
+            raise SourceUnavailable("The source does not accept a connection now.")
+        return self.databases[name]
 
 
 def a_tenant(tenant_id: str = "northwind", **changes: object) -> Tenant:

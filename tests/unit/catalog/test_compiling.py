@@ -26,7 +26,7 @@ from headrace.exports.model import (
 from headrace.exports.ports import SourceColumn
 from headrace.exports.schedules import Schedule
 from headrace.kernel.errors import SourceUnavailable
-from tests.unit.catalog.builders import a_catalog, a_configuration
+from tests.unit.catalog.builders import FakeDatabases, a_catalog, a_configuration
 
 HEAD = """\
 tenants: [{id: northwind, name: Northwind, time_zone: Europe/Oslo, kms_key: alias/n}]
@@ -102,7 +102,9 @@ def compiled(
     tables: str = TABLE, schemas: FakeSchemas | None = None, kind: str = "duckdb", more: str = ""
 ) -> tuple[Configuration, ...]:
     text = HEAD.replace("KIND", kind) + tables + more
-    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, schemas or FakeSchemas())
+    catalog = compile_catalog(
+        [CatalogText("c.yaml", text)], {}, schemas or FakeSchemas(), FakeDatabases()
+    )
     return catalog.configurations
 
 
@@ -142,7 +144,7 @@ def test_types_and_nullability_come_from_the_source() -> None:
 
 def test_tenants_and_clients_are_as_declared() -> None:
     text = HEAD.replace("KIND", "duckdb") + TABLE
-    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas())
+    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas(), FakeDatabases())
     assert catalog.tenants == (Tenant("northwind", "Northwind", "Europe/Oslo", "alias/n"),)
     assert catalog.clients == (Client("integrator", "I", ("northwind",), ("data:read",), 7),)
     assert catalog.sources == (Source("hr", "duckdb", {"path": "/x"}),)
@@ -199,7 +201,7 @@ schedules:
     text = HEAD.replace("KIND", "duckdb") + TABLE + declared
     webhooks = "webhooks: [{name: ends, url: https://hooks.bureau.example/}]"
     text = text.replace("daily_quota: 7", f"daily_quota: 7, {webhooks}")
-    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas())
+    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas(), FakeDatabases())
     nightly, weekly = catalog.schedules
     assert nightly == Schedule(
         "nightly", "northwind", "integrator", "full", "0 2 * * *", "Europe/Oslo"
@@ -375,7 +377,7 @@ def test_a_source_that_cannot_be_read_is_named_once() -> None:
     text = (HEAD.replace("KIND", "duckdb") + TABLE).replace("/x", "/gone")
     again = TABLE.replace("people", "again")
     with pytest.raises(CatalogRefused) as refused:
-        compile_catalog([CatalogText("c.yaml", text + again)], {}, FakeSchemas())
+        compile_catalog([CatalogText("c.yaml", text + again)], {}, FakeSchemas(), FakeDatabases())
     assert str(refused.value) == (
         'c.yaml:3: sources[0]: the source "hr" cannot be read: The file is not there.'
     )

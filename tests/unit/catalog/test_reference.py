@@ -6,7 +6,7 @@ import pytest
 
 from headrace.catalog import reference
 from headrace.catalog.declarations import CatalogText, read_declarations
-from headrace.catalog.schema import SECTIONS
+from headrace.catalog.sections import SECTIONS
 
 CHECKOUT = Path(__file__).parents[3]
 

@@ -9,6 +9,7 @@ from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText
 from headrace.catalog.model import CatalogRefused
 from headrace.exports.model import AccountColumn, ColumnType, Configuration, RowFilter, SharedRows
+from tests.unit.catalog.builders import FakeDatabases
 from tests.unit.catalog.test_compiling import FakeSchemas
 
 CATALOG = """\
@@ -45,7 +46,7 @@ def compiled(*changes: tuple[str, str]) -> dict[str, Configuration]:
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas())
+    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas(), FakeDatabases())
     return {one.client_id: one for one in catalog.configurations}
 
 

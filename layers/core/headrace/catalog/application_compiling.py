@@ -50,7 +50,9 @@ class ApplicationCompiler:
         return _application(declared, database)
 
 
-def _application(declared: Declared[ApplicationEntry], database: ApplicationDatabase) -> Application:
+def _application(
+    declared: Declared[ApplicationEntry], database: ApplicationDatabase
+) -> Application:
     entry = declared.entry
     by_name = {table.name: table for table in entry.tables}
     tables = {
@@ -99,9 +101,7 @@ def _table(
         id_column=entry.id_column,
         uuid_column=entry.uuid_column,
         functional_key=tuple(entry.functional_key),
-        references=tuple(
-            Reference(one.column, by_name[one.table].id) for one in entry.references
-        ),
+        references=tuple(Reference(one.column, by_name[one.table].id) for one in entry.references),
         owner=Reference(owner.column, by_name[owner.table].id) if owner else None,
         inclusion_date_column=entry.inclusion_date,
     )

@@ -144,9 +144,7 @@ class ApplicationTableEntry(Entry):
 class DefinitionEntry(Entry):
     """A data set definition: what data sets of one kind are made of."""
 
-    code: Id64 = Field(
-        description="Its code, as paths name it.", examples=["CLAIMS_CONFIGURATION"]
-    )
+    code: Id64 = Field(description="Its code, as paths name it.", examples=["CLAIMS_CONFIGURATION"])
     description: Annotated[str, AfterValidator(title)] = Field(description="What it is for.")
     output: Literal["ZIP", "XML"] = Field(
         default="ZIP", description="What the payload of its data sets is."
@@ -220,7 +218,8 @@ class ApplicationEntry(Entry):
         for name in self.database:
             if name not in DATABASE_OPTIONS:
                 hint = (
-                    did_you_mean(name, DATABASE_OPTIONS) or f"; it has {', '.join(DATABASE_OPTIONS)}"
+                    did_you_mean(name, DATABASE_OPTIONS)
+                    or f"; it has {', '.join(DATABASE_OPTIONS)}"
                 )
                 raise ValueError(f'a database has no option "{name}"{hint}')
         return self

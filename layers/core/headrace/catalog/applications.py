@@ -71,8 +71,7 @@ def _unknown(application: Declared[ApplicationEntry]) -> Iterator[Problem]:
         path = ("definitions", index)
         for key in ("top_level", "reference_data"):
             named += [
-                ((*path, key, number), name)
-                for number, name in enumerate(getattr(definition, key))
+                ((*path, key, number), name) for number, name in enumerate(getattr(definition, key))
             ]
     known = [table.name for table in application.entry.tables]
     for path, name in named:
@@ -82,9 +81,7 @@ def _unknown(application: Declared[ApplicationEntry]) -> Iterator[Problem]:
 
 
 def _owned_in_a_circle(application: Declared[ApplicationEntry]) -> Iterator[Problem]:
-    owners = {
-        table.name: table.owner.table for table in application.entry.tables if table.owner
-    }
+    owners = {table.name: table.owner.table for table in application.entry.tables if table.owner}
     for index, table in enumerate(application.entry.tables):
         way = [table.name]
         while way[-1] in owners and way[-1] not in way[:-1]:
@@ -125,8 +122,8 @@ def _check_definition(
         yield application.problem(
             path,
             "the records of its tables refer to each other in a circle, so none can be written "
-            f"first: {_way(reversed(error.args[1]))}; take one of these references out of its table, and "
-            "leave the column out",
+            f"first: {_way(reversed(error.args[1]))}; take one of these references out of its "
+            "table, and leave the column out",
         )
 
 

@@ -21,7 +21,6 @@ from headrace.catalog.model import CatalogRefused, Problem
 from headrace.catalog.schema import (
     ClientEntry,
     ConfigurationEntry,
-    Entry,
     ScheduleEntry,
     SourceEntry,
     TableEntry,

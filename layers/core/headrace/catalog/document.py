@@ -321,9 +321,7 @@ def _application_table_to_json(table: ApplicationTable) -> Json:
         "idColumn": table.id_column,
         "uuidColumn": table.uuid_column,
         "functionalKey": list(table.functional_key),
-        "references": [
-            {"column": one.column, "tableId": one.table_id} for one in table.references
-        ],
+        "references": [{"column": one.column, "tableId": one.table_id} for one in table.references],
         "owner": table.owner and {"column": table.owner.column, "tableId": table.owner.table_id},
         "inclusionDateColumn": table.inclusion_date_column,
     }

@@ -14,6 +14,13 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from headrace.catalog.application_entries import (
+    ApplicationEntry,
+    ApplicationTableEntry,
+    DefinitionEntry,
+    ReferenceEntry,
+    TaskProcessingEntry,
+)
 from headrace.catalog.schema import (
     OPTIONS,
     AccessEntry,
@@ -44,8 +51,9 @@ your own: [your-own-data.md](your-own-data.md).
 ## Files
 
 All `*.yaml` and `*.yml` files below the folder together are the catalog. Each has some of the keys
-`tenants`, `clients`, `sources`, `configurations` and `schedules`, each with a list. How you spread
-entries over files is up to you: one file, a file per key, a folder per tenant. A small one, whole:
+`tenants`, `clients`, `sources`, `configurations`, `schedules` and `applications`, each with a
+list. How you spread entries over files is up to you: one file, a file per key, a folder per tenant.
+A small one, whole:
 
 ```yaml
 {example}```
@@ -59,8 +67,8 @@ entries over files is up to you: one file, a file per key, a folder per tenant. 
   configurations share.
 - **Public names** (of tables and columns, as callers see them) have at most 63 bytes, no control
   characters, and differ in more than upper and lower case.
-- **Ids** (of tenants, clients, sources, configurations, schedules) have letters, digits, dots,
-  hyphens and underscores.
+- **Ids** (of tenants, clients, sources, configurations, schedules, applications, and codes of data
+  set definitions) have letters, digits, dots, hyphens and underscores.
 
 What is wrong is said all at once, as `file:line: path: what, and what to do`:
 
@@ -127,6 +135,23 @@ _CHECKS = """\
 - A column of the primary key is `NOT NULL` in the source. Parquet files cannot say so: there, a key
   is taken at your word.
 
+## What publishing checks against an application's database
+
+- The database can be reached, with texts of a known encoding, and has every table and column that
+  is named. A table is a table, no view; its role may read it, and no policy hides rows of it.
+- Ids are whole numbers from an identity column or a sequence, with a unique index over them. UUIDs
+  are of the type `uuid`, never NULL, with a unique index. A unique index is over the functional
+  key, of a dependent over it and the column of its owner, or over some of these columns; where one
+  of them may be NULL, two NULLs are the same to it (`NULLS NOT DISTINCT`).
+- Every column that refers to ids is declared as a reference, and where the database has a foreign
+  key, it leads to the table that is named. The column of an owner is never NULL.
+- Every carried column has a text that reads back to the same value in another database. Types that
+  name something of one database (`oid`, `regclass`, …), and `money`, have none, nor have types made
+  of them. Columns that the database computes cannot be carried.
+- Every column that is `NOT NULL` without a default is carried, so that records can be added.
+- The tables of a definition refer to each other in no circle, except a table to itself.
+- The functions of `task_processing` are there, take no argument, and may be run.
+
 ## Versions
 
 Publishing makes the next version and the current one in a single step. An operation keeps the
@@ -148,6 +173,11 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("A column", ColumnEntry),
     ("A choice of rows", RowsEntry),
     ("`schedules`", ScheduleEntry),
+    ("`applications`", ApplicationEntry),
+    ("A table of an application", ApplicationTableEntry),
+    ("A reference", ReferenceEntry),
+    ("A data set definition", DefinitionEntry),
+    ("Task processing", TaskProcessingEntry),
 )
 
 
