@@ -18,7 +18,11 @@ _PACKAGE = "flask_swagger_ui"
 """Ships Swagger UI's distribution; only its files are used, none of its code."""
 
 _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-NAMES = ("swagger-ui.css", "docs.css", "swagger-ui-bundle.js", "initializer.js")
+LINKED = ("swagger-ui.css", "docs.css", "swagger-ui-bundle.js", "initializer.js")
+"""What the page itself links to, by version."""
+IMPORTED = ("curl.js", "description.js", "proof.js", "session.js", "sign_in.js")
+"""What its scripts import, by name."""
+NAMES = LINKED + IMPORTED
 
 
 @dataclass(frozen=True)
@@ -70,5 +74,6 @@ def page(folder: str) -> str:
     links = {
         name.replace("-", "_").replace(".", "_"): f"{folder}{name}?v={one.version}"
         for name, one in _assets().items()
+        if name in LINKED
     }
     return Template((_OURS / "docs.html").read_text(encoding="utf-8")).substitute(links)

@@ -9,7 +9,8 @@ import pytest
 
 from openapi.routes import served
 from reference import get_docs_asset, get_openapi, get_root, refuse_route, show_docs
-from reference.assets import NAMES
+from reference.assets import IMPORTED, LINKED, NAMES, asset
+from reference.document import text
 from tests.unit.docs.checkout import ROOT
 
 KNOWN = {(one.route.method, path) for one in served() for path in one.paths}
@@ -76,7 +77,7 @@ def test_nothing_in_the_page_runs_but_files_of_this_host() -> None:
     assert not re.search(r"<script(?![^>]* src=)|<style|style=| on\w+=", page["body"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LINKED)
 def test_an_asset_is_text_and_may_be_kept_for_good_under_its_version(name: str) -> None:
     version = re.search(
         rf"{re.escape(name)}\?v=(\w+)", show_docs.handler(an_event("show_docs"), None)["body"]
@@ -88,6 +89,39 @@ def test_an_asset_is_text_and_may_be_kept_for_good_under_its_version(name: str) 
     assert reply["headers"]["Cache-Control"] == "public, max-age=31536000, immutable"
     digest = hashlib.sha256(reply["body"].encode()).hexdigest()
     assert reply["headers"]["ETag"] == f'"{digest[:16]}"' == f'"{version[1]}"'
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_what_scripts_import_is_asked_for_again_each_time(name: str) -> None:
+    reply = asked_for(name, None)
+    assert (reply["statusCode"], reply["headers"]["Cache-Control"]) == (200, "no-cache")
+    assert asked_for(name, None, **{"If-None-Match": reply["headers"]["ETag"]})["statusCode"] == 304
+
+
+def test_scripts_import_what_there_is_and_nothing_lies_there_unused() -> None:
+    ours = [name for name in NAMES if name.endswith(".js") and name != "swagger-ui-bundle.js"]
+    imported = {
+        found
+        for name in ours
+        for found in re.findall(r"""from\s+["']([^"']+)["']""", asset(name).text)
+    }
+    assert imported == {f"./{name}" for name in IMPORTED}
+
+
+def test_the_line_for_curl_hides_every_member_of_a_body_that_is_secret() -> None:
+    document = json.loads(text())
+    schemas = document["components"]["schemas"]
+    sent = {
+        name
+        for item in document["paths"].values()
+        for operation in item.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+        for name in schemas[content["schema"]["$ref"].rpartition("/")[2]]["properties"]
+    }
+    secret = {one for one in sent if re.search(r"(secret|assertion|password|token)$", one.lower())}
+    hidden = re.search(r'MEMBERS = "([^"]+)"', asset("curl.js").text)
+    assert hidden is not None
+    assert set(hidden[1].split("|")) == secret
 
 
 @pytest.mark.parametrize("version", [None, "0123456789abcdef"])

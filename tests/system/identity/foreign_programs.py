@@ -1,62 +1,27 @@
-"""Programs that others wrote, in Node.js: installed at the versions of ``foreign/``'s lock file.
+"""Programs that others wrote, in Node.js: installed at the versions of ``foreign/``'s lock file."""
 
-They need node and npm. A machine without them cannot show that foreign programs pass, so the tests
-fail there, and say so.
-"""
-
-import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from local.home import CHECKOUT
+from tests.system import npm
 
 SOURCES = Path(__file__).parent / "foreign"
 INSTALLED = CHECKOUT / ".tools" / "foreign"
-_LOCKED = ("package.json", "package-lock.json", ".npmrc")
 
 
 def installed() -> Path:
     """The folder in which the programs can run."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.fail("Foreign programs need node and npm (CONTRIBUTING.md).", pytrace=False)
-    digest = hashlib.sha256(b"".join((SOURCES / name).read_bytes() for name in _LOCKED)).hexdigest()
-    mark = INSTALLED / "installed"
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    if not mark.exists() or mark.read_text() != digest:
-        mark.unlink(missing_ok=True)
-        for name in _LOCKED:
-            shutil.copy(SOURCES / name, INSTALLED)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.fail(f"npm ci failed:\n{done.stderr[-2000:]}", pytrace=False)
-        mark.write_text(digest)
-    for program in SOURCES.glob("*.mjs"):
-        shutil.copy(program, INSTALLED)
-    return INSTALLED
+    return npm.installed(SOURCES, INSTALLED)
 
 
 def run(program: str, **told: Any) -> dict[str, Any]:
     """What the program says, told this."""
-    done = subprocess.run(
-        ["node", program],
-        cwd=installed(),
-        input=json.dumps(told),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    return npm.run(installed(), program, **told)
 
 
 @contextmanager

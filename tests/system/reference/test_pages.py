@@ -8,6 +8,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from openapi.routes import served
+from reference.assets import IMPORTED
 from reference.document import text_for
 from tests.system.deployed import Integrator, Platform
 
@@ -65,8 +66,9 @@ def test_nothing_of_the_page_comes_from_another_host(platform: Platform) -> None
         if link.partition("?")[0].endswith(".css"):
             loaded = re.findall(r"url\(\s*[\"']?([^\"')]{0,60})|@import", text)
             assert all(one.startswith("data:") for one in loaded)
-    initializer = platform.http.get(platform.api_url + "/docs/initializer.js").text
-    assert not re.search(r"https?:|//[a-z]", initializer.replace("// ", ""))
+    for name in ("initializer.js", *IMPORTED):
+        script = platform.http.get(f"{platform.api_url}/docs/{name}").text
+        assert not re.search(r"https?:|//[a-z]", script.replace("// ", ""))
 
 
 def test_the_description_served_is_the_committed_one_for_this_deployment(

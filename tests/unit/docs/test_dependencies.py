@@ -6,10 +6,12 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.unit.docs.checkout import ROOT, shown
 
 PAGE = ROOT / "docs" / "dependencies.md"
-PROGRAMS = ROOT / "tests" / "system" / "identity" / "foreign" / "package.json"
+PROGRAMS = sorted((ROOT / "tests" / "system").rglob("package.json"))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -46,8 +48,9 @@ def declared() -> dict[str, set[str]]:
         for requirements in (project["dependencies"], *optional):
             for requirement in requirements:
                 found.setdefault(name_of(requirement), set()).add(shown(path))
-    for name in json.loads(PROGRAMS.read_text())["dependencies"]:
-        found.setdefault(name, set()).add(shown(PROGRAMS))
+    for path in PROGRAMS:
+        for name in json.loads(path.read_text())["dependencies"]:
+            found.setdefault(name, set()).add(shown(path))
     return found
 
 
@@ -86,10 +89,11 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
     assert loose == []
 
 
-def test_the_foreign_programs_are_pinned_and_their_lock_names_no_registry() -> None:
-    asked = json.loads(PROGRAMS.read_text())["dependencies"]
+@pytest.mark.parametrize("programs", PROGRAMS, ids=shown)
+def test_what_comes_from_npm_is_pinned_and_its_lock_names_no_registry(programs: Path) -> None:
+    asked = json.loads(programs.read_text())["dependencies"]
     assert all(re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", version) for version in asked.values())
-    lock = json.loads(PROGRAMS.with_name("package-lock.json").read_text())
+    lock = json.loads(programs.with_name("package-lock.json").read_text())
     packages = {path: one for path, one in lock["packages"].items() if path}
     assert {f"node_modules/{name}" for name in asked} <= packages.keys()
     for one in packages.values():
