@@ -36,7 +36,7 @@ from headrace.exports.model import (
 from headrace.exports.schedule_views import ScheduleList
 from headrace.exports.schedules import Reason, Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
-from headrace.exports.webhooks import Answer, Notice
+from headrace.exports.webhooks import Notice
 from headrace.identity.api_keys import ApiKey, KeyKind
 from headrace.identity.certificate_views import CertificateView
 from headrace.identity.certifying import Certified
@@ -49,6 +49,7 @@ from headrace.identity.services import CreatedKey
 from headrace.identity.usecases import issuer_document
 from headrace.identity.users import Management
 from headrace.kernel.caller import USER_CLIENT_ID, Caller
+from headrace.kernel.deliveries import Answer
 from headrace.kernel.paging import Page
 from headrace.kernel.view import as_json
 from headrace.runtime.api import Scope

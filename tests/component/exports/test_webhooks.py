@@ -18,8 +18,9 @@ from headrace.adapters.kms.seal import KmsSeal
 from headrace.exports.extraction import Attempt
 from headrace.exports.model import Failure, Operation, Status
 from headrace.exports.views import OperationView
-from headrace.exports.webhooks import LIFETIME, Delivery, DeliveryState, Endpoint
+from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.kernel.clock import from_rfc3339
+from headrace.kernel.deliveries import LIFETIME, DeliveryState
 from headrace.kernel.errors import (
     AddressRefused,
     Conflict,

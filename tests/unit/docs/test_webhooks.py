@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from headrace.exports.webhooks import Delivery, headers, new_secret
+from headrace.exports.webhooks import Delivery
+from headrace.kernel.deliveries import headers, new_secret
 from tests.builders import a_completion
 from tests.unit.docs.checkout import ROOT
 

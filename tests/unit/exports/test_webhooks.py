@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from headrace.exports.model import Failure, Status
-from headrace.exports.webhooks import (
-    LIFETIME,
-    Answer,
-    Delivery,
-    DeliveryState,
-    Notice,
-    headers,
-    new_secret,
-)
+from headrace.exports.webhooks import Delivery, Notice
+from headrace.kernel.deliveries import LIFETIME, Answer, DeliveryState, headers, new_secret
 from tests.builders import NOON, a_completion, a_request, an_export
 
 SPECIFIED = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -11,15 +11,9 @@ from datetime import datetime
 
 from headrace.exports.extraction import Attempt
 from headrace.exports.ports import Configurations, Courier, Deliveries, WebhookSecrets
-from headrace.exports.webhooks import (
-    Answer,
-    Delivery,
-    DeliveryState,
-    Endpoint,
-    headers,
-    new_secret,
-)
+from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.kernel.clock import Clock
+from headrace.kernel.deliveries import Answer, DeliveryState, headers, new_secret
 from headrace.kernel.errors import AddressRefused, Fenced, Unavailable
 from headrace.kernel.ids import Ids
 

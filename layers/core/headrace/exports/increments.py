@@ -23,7 +23,7 @@ from headrace.exports.model import (
     marked,
 )
 from headrace.exports.ports import Baselines, Changes
-from headrace.exports.usecases import Export, Standing, Starter, chosen, idempotency_of
+from headrace.exports.usecases import Export, Standing, Starter, chosen
 from headrace.kernel.caller import Caller
 from headrace.kernel.errors import (
     IncrementsUnavailable,
@@ -31,6 +31,7 @@ from headrace.kernel.errors import (
     SyncVersionExpired,
     SyncVersionUnknown,
 )
+from headrace.kernel.idempotency import idempotency_of
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from headrace.exports.model import Operation
 from headrace.exports.ports import Deliveries, DeliveryRuns, DueDelivery
-from headrace.exports.webhooks import DeliveryState
+from headrace.kernel.deliveries import DeliveryState
 from headrace.kernel.errors import Fenced, Unavailable
 
 

@@ -34,6 +34,7 @@ from headrace.exports.model import (
 )
 from headrace.exports.schedules import Cursor, Schedule, ScheduledRun
 from headrace.exports.webhooks import Delivery, Endpoint
+from headrace.kernel.idempotency import IdempotencyKey
 
 
 class Configurations(Protocol):
@@ -70,14 +71,6 @@ class Configurations(Protocol):
         None if it is not, or no longer, a client of the tenant.
         """
         ...
-
-
-@dataclass(frozen=True)
-class IdempotencyKey:
-    """A caller's key for one start, and the digest of what was asked with it."""
-
-    key: str
-    body_sha256: str
 
 
 class Operations(Protocol):

@@ -1,8 +1,6 @@
 """What the API does for a caller: start, watch, retry, cancel, delete, and hand out files."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -27,7 +25,6 @@ from headrace.exports.ports import (
     Configurations,
     DeliveryRuns,
     Files,
-    IdempotencyKey,
     Operations,
     Workflows,
 )
@@ -49,6 +46,7 @@ from headrace.kernel.errors import (
     Unavailable,
     ValidationFailed,
 )
+from headrace.kernel.idempotency import IdempotencyKey, idempotency_of
 from headrace.kernel.ids import JOB_ID, OPERATION_ID, Ids
 
 
@@ -153,20 +151,6 @@ class Starter:
         if started.status is Status.SCHEDULED:
             begin(self.workflows, started)
         return export.standing(caller, started)
-
-
-def idempotency_of(
-    caller: Caller, key: str | None, asked: Sequence[str | None]
-) -> IdempotencyKey | None:
-    """A caller's key, if it sent one, with the digest of what it asked for.
-
-    What a data broker does for one organisation is nothing to another.
-    """
-    if not key:
-        return None
-    if caller.organisation is not None:
-        key = f"{caller.organisation} {key}"
-    return IdempotencyKey(key, hashlib.sha256(json.dumps(asked).encode()).hexdigest())
 
 
 def chosen(configuration: Configuration, entity: str | None) -> tuple[Table, ...]:

@@ -22,7 +22,8 @@ from headrace.exports.model import (
     SyncStanding,
     Table,
 )
-from headrace.exports.webhooks import Delivery, DeliveryState
+from headrace.exports.webhooks import Delivery
+from headrace.kernel.deliveries import DeliveryState
 from headrace.kernel.paging import Page
 from headrace.kernel.view import View
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table, marshal, unmarshal
 from headrace.exports.ports import DueDelivery
-from headrace.exports.webhooks import Answer, Completion, Delivery, DeliveryState
+from headrace.exports.webhooks import Completion, Delivery
 from headrace.kernel.clock import from_rfc3339, rfc3339
+from headrace.kernel.deliveries import Answer, DeliveryState
 from headrace.kernel.errors import Fenced, NotFound
 
 _HISTORY = timedelta(days=120)

@@ -54,7 +54,7 @@ from headrace.exports.model import (
     origins,
     read_so_far,
 )
-from headrace.exports.ports import DueOperation, IdempotencyKey
+from headrace.exports.ports import DueOperation
 from headrace.exports.webhooks import Notice
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import (
@@ -66,6 +66,7 @@ from headrace.kernel.errors import (
     OperationRunning,
     QuotaExhausted,
 )
+from headrace.kernel.idempotency import IdempotencyKey
 
 _KEY_LIFETIME = timedelta(hours=24)
 _HISTORY = timedelta(days=90)
