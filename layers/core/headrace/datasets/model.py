@@ -9,13 +9,18 @@ process whose worker died does not stand in the way of the next one::
             └─> FAILED (result F)
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 CODE_LENGTH = 100
+CODE = re.compile(rf"[A-Za-z0-9_.-]{{1,{CODE_LENGTH}}}")
+"""Codes of data sets and definitions: they stand in paths."""
+LEASE = timedelta(minutes=5)
+"""For how long a process is taken to run when nothing is heard of it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -47,6 +52,16 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a caller wants a data set to be."""
+
+    code: str
+    description: str
+    options: Options
+    selections: tuple[Selection, ...] = ()
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A data set as it is kept. Its items are in a document of their own (``Items``)."""
 
@@ -63,6 +78,14 @@ class DataSet:
     """Where the payload lies, if it was built."""
     payload_built_at: datetime | None = None
     payload_bytes: int = 0
+    is_full: bool = False
+    """Was it created with all top-level items that there are (``createandexport``)."""
+
+    @property
+    def file_name(self) -> str:
+        """Its payload's, when it is downloaded."""
+        suffix = (self.payload_key or "").rpartition(".")[2]
+        return f"{self.definition}_{self.code}.{suffix}"
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,15 @@ class Result(StrEnum):
 
     SUCCESS = "S"
     FAILURE = "F"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker's part of a process came to. ``more``: it has to go on by another one."""
+
+    result: Result = Result.SUCCESS
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,9 +163,19 @@ class Process:
     attempt: int = 1
 
     @property
+    def has_ended(self) -> bool:
+        """Has it a result."""
+        return self.result is not None
+
+    @property
     def path(self) -> str:
         """Where its state is read (seed 001)."""
         return f"/generic/datasetprocesses/{self.process_id}"
+
+    @property
+    def execution_name(self) -> str:
+        """The name of the execution that runs it: a second start is a repeat."""
+        return f"{self.process_id}-{self.attempt}"
 
     def ended(self, result: Result, now: datetime, outcome: Mapping[str, Any]) -> "Process":
         """Itself, at its end."""

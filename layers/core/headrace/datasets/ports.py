@@ -1,15 +1,17 @@
 """What data sets need of the world."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 from headrace.datasets.definitions import Application, Definition, Table
 from headrace.datasets.messages import Message
 from headrace.datasets.model import Counts, DataSet, Item, Options, Process, Progress, Selection
+from headrace.datasets.notices import Notice
 from headrace.datasets.payload import Manifest
+from headrace.kernel.idempotency import IdempotencyKey
 from headrace.kernel.paging import Page
 
 
@@ -32,12 +34,17 @@ class DataSets(Protocol):
         """Read consistently."""
         ...
 
+    def by_id(self, tenant: str, data_set_id: str) -> DataSet | None:
+        """The same, by its id."""
+        ...
+
     def of_definition(self, tenant: str, definition: str) -> Sequence[DataSet]:
         """All of them, by code."""
         ...
 
-    def save(self, data_set: DataSet) -> None:
-        """In place of what there is of this definition and code."""
+    def built(self, data_set: DataSet, process_id: str) -> bool:
+        """Keeps what a build made of it: payload, number of items, and the options it was built
+        with. False, and nothing changes, if a later build has done so."""
         ...
 
 
@@ -56,9 +63,26 @@ class Items(Protocol):
 class Processes(Protocol):
     """The processes of an environment, and the lease that the running one has."""
 
-    def begin(self, process: Process, lease: timedelta) -> bool:
-        """False if another one runs whose lease has not ended; nothing changes then. One whose
-        lease has ended is failed by this."""
+    def begin(
+        self,
+        process: Process,
+        lease: timedelta,
+        key: IdempotencyKey | None = None,
+        *,
+        adding: DataSet | None = None,
+        changing: DataSet | None = None,
+    ) -> Process | None:
+        """Records it and takes the lease, all or nothing; with it a data set is added, or put in
+        place of what there is.
+
+        The process; or the one that the key has started before. None if another one runs whose
+        lease has not ended; nothing changes then. One whose lease has ended is failed by this.
+        Raises DataSetExists, IdempotencyKeyReused.
+        """
+        ...
+
+    def running(self, tenant: str) -> str | None:
+        """The id of the process that has the lease, if one has."""
         ...
 
     def find(self, tenant: str, process_id: str) -> Process | None:
@@ -75,11 +99,92 @@ class Processes(Protocol):
         ...
 
     def end(self, process: Process) -> None:
-        """Its end, once, and that of its lease. Raises Fenced if it has ended otherwise."""
+        """Its end, once, and that of its lease; a notice is owed then. Raises Fenced if it has
+        ended otherwise."""
+        ...
+
+    def look_again(self, process: Process, moment: datetime) -> None:
+        """When the sweeper looks at it next. Raises Fenced if it has ended."""
         ...
 
     def messages(self, tenant: str, process_id: str, number: int, size: int) -> Page[Message]:
         """A page of them, in the order they were told."""
+        ...
+
+
+class Notices(Protocol):
+    """The notices that ends of processes owe the configured endpoints."""
+
+    def find(self, tenant: str, process_id: str) -> Notice | None:
+        """Read consistently."""
+        ...
+
+    def save(self, before: Notice, after: Notice) -> Notice:
+        """Writes ``after`` if it stands as ``before`` says. Raises Fenced."""
+        ...
+
+
+@dataclass(frozen=True)
+class Due:
+    """What the sweeper should look at: a process, or the notice of its end."""
+
+    tenant: str
+    process_id: str
+
+
+class DueProcesses(Protocol):
+    """What is due for the sweeper, of all tenants; the one view across them."""
+
+    def processes(self, moment: datetime) -> Iterator[Due]:
+        """Those that run, and were not heard of for a while."""
+        ...
+
+    def notices(self, moment: datetime) -> Iterator[Due]:
+        """Those whose time has passed."""
+        ...
+
+
+class Runs(Protocol):
+    """The executions of processes, and of notices that are owed apart from one."""
+
+    def start(self, process: Process) -> None:
+        """Starts the execution of the process; again is harmless. Raises Unavailable."""
+        ...
+
+    def is_running(self, process: Process) -> bool | None:
+        """Does it run; None if it never began. Raises Unavailable."""
+        ...
+
+    def start_notice(self, notice: Notice) -> None:
+        """Starts an execution that only sees to the notice; again is harmless."""
+        ...
+
+    def notice_is_running(self, notice: Notice) -> bool:
+        """Does an execution see to the notice: the process's own, or one for it."""
+        ...
+
+
+class Properties(Protocol):
+    """The properties of an environment (seed 001), by name."""
+
+    def value(self, tenant: str, name: str) -> str | None:
+        """Read consistently; None if it is not set."""
+        ...
+
+
+class SigningSecrets(Protocol):
+    """What notices of a tenant are signed with."""
+
+    def of(self, client_id: str, endpoint: str) -> Sequence[str]:
+        """The secrets of an endpoint, oldest first; perhaps none. Raises Unavailable."""
+        ...
+
+
+class Courier(Protocol):
+    """Carries messages to endpoints."""
+
+    def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status of the answer. Raises AddressRefused, Unavailable."""
         ...
 
 
@@ -101,10 +206,15 @@ class Gathering(Protocol):
     All that the definition carries are there, also those of which no record was found.
     """
 
-    items: int
-    """Top-level items that are still there, and records of reference data."""
-    records: int
-    """In all tables, for the progress."""
+    @property
+    def items(self) -> int:
+        """Top-level items that are still there, and records of reference data."""
+        ...
+
+    @property
+    def records(self) -> int:
+        """In all tables, for the progress."""
+        ...
 
     def tables(self) -> Iterator[Gathered]:
         """Each to be read to its end before the next."""
@@ -249,5 +359,9 @@ class Payloads(Protocol):
         ...
 
     def link(self, tenant: str, key: str, file_name: str) -> str:
-        """Where a caller reads it, for a short time."""
+        """Where a caller reads it, for a short time. Raises FileUnavailable, FileExpired."""
+        ...
+
+    def remove(self, tenant: str, key: str) -> None:
+        """Removes it, if it is there."""
         ...

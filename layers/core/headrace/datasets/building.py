@@ -1,0 +1,171 @@
+"""The worker's part of a build: the items are gathered in one snapshot and written as a payload."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from headrace.datasets import messages
+from headrace.datasets.definitions import Application, Definition, OutputFormat
+from headrace.datasets.messages import Message
+from headrace.datasets.model import DataSet, Done, Options, Process, Result
+from headrace.datasets.payload import Manifest
+from headrace.datasets.ports import (
+    Applications,
+    DataSets,
+    Gathered,
+    Gathering,
+    Items,
+    Payloads,
+    PayloadWriter,
+    Processes,
+    Properties,
+    SourceDatabase,
+)
+from headrace.datasets.running import Holding
+from headrace.datasets.usecases import everything
+from headrace.kernel.clock import Clock
+from headrace.kernel.errors import Fenced, Unavailable
+
+IDENTIFIER = "ohi.environment.identifier"
+"""The property that names the environment (seed 001)."""
+_CONTENT_TYPES = {OutputFormat.ZIP: "application/zip", OutputFormat.XML: "application/xml"}
+
+
+def identifier_of(application: Application, properties: Properties) -> str:
+    """How this environment of the application is called."""
+    return properties.value(application.tenant, IDENTIFIER) or application.identifier
+
+
+@dataclass(frozen=True)
+class BuildDataSet:
+    """Builds the payload of a data set. Another run of it begins anew, and writes the same."""
+
+    applications: Applications
+    properties: Properties
+    data_sets: DataSets
+    items: Items
+    processes: Processes
+    source: SourceDatabase
+    writer: PayloadWriter
+    payloads: Payloads
+    clock: Clock
+    renew_every_s: float = 5.0
+
+    def __call__(self, tenant: str, process_id: str) -> Done:
+        """Raises Fenced, Unavailable; what it fails for is told in messages."""
+        process = self.processes.find(tenant, process_id)
+        if process is None or process.has_ended:
+            raise Fenced("The process has ended.")
+        application = self.applications.of_tenant(tenant)
+        definition = None if application is None else application.definition(process.definition)
+        if application is None or definition is None:
+            unknown = messages.UNKNOWN_DEFINITION(definition=process.definition)
+            return self._failed(process, unknown)
+        data_set = self.data_sets.find(tenant, definition.code, process.data_set)
+        if data_set is None:
+            unknown = messages.UNKNOWN_DATA_SET(
+                definition=definition.code, data_set=process.data_set
+            )
+            return self._failed(process, unknown)
+        with Holding(self.processes, process, self.renew_every_s) as holding:
+            return self._build(application, definition, data_set, process, holding)
+
+    def _build(
+        self,
+        application: Application,
+        definition: Definition,
+        data_set: DataSet,
+        process: Process,
+        holding: Holding,
+    ) -> Done:
+        if process.request["createItems"]:
+            found = self.source.items(application, definition, everything(definition))
+            data_set = replace(data_set, number_of_items=self.items.write(data_set, found))
+        options = self._options(data_set, process)
+        items = self.items.read(data_set)
+        with self.source.gather(application, definition, items, options) as gathering:
+            if gathering.items == 0:
+                return self._failed(process, messages.EMPTY_DATA_SET())
+            holding.total = gathering.records
+            manifest = self._manifest(application, definition, data_set, options, gathering)
+            key = f"payloads/{process.process_id}.{definition.output.lower()}"
+            size = self.payloads.store(
+                data_set.tenant,
+                key,
+                _CONTENT_TYPES[definition.output],
+                self.writer.write(manifest, _Watched(gathering, holding)),
+            )
+        holding.prove()
+        built = replace(
+            data_set,
+            options=options,
+            payload_key=key,
+            payload_built_at=self.clock.now(),
+            payload_bytes=size,
+        )
+        if not self.data_sets.built(built, process.process_id):
+            raise Fenced("A later build was faster.")
+        self._remove_older(data_set, key)
+        return Done(outcome={"bytes": size, "items": gathering.items})
+
+    def _failed(self, process: Process, message: Message) -> Done:
+        self.processes.tell(process, [message])
+        return Done(Result.FAILURE)
+
+    def _remove_older(self, before: DataSet, key: str) -> None:
+        """What was built before is of no use now. If it cannot be removed, that harms nobody."""
+        if before.payload_key is not None and before.payload_key != key:
+            with suppress(Unavailable):
+                self.payloads.remove(before.tenant, before.payload_key)
+
+    def _options(self, data_set: DataSet, process: Process) -> Options:
+        asked = process.request
+        return replace(
+            data_set.options,
+            exact_version_match=asked["exactVersionMatch"],
+            disable_delete_by_omission=asked["disableDeleteByOmission"],
+            inclusion_date=asked["inclusionDate"],
+        )
+
+    def _manifest(
+        self,
+        application: Application,
+        definition: Definition,
+        data_set: DataSet,
+        options: Options,
+        gathering: Gathering,
+    ) -> Manifest:
+        return Manifest(
+            definition=definition.code,
+            data_set=data_set.code,
+            description=data_set.description,
+            environment=identifier_of(application, self.properties),
+            version=application.version,
+            output=definition.output,
+            items=gathering.items,
+            exact_version_match=options.exact_version_match,
+            disable_delete_by_omission=options.disable_delete_by_omission,
+            inclusion_date=options.inclusion_date,
+            excluded=tuple((one.top, one.dependent) for one in options.exclusions),
+            tables=(),
+        )
+
+
+@dataclass
+class _Watched:
+    """A gathering whose records are counted as the progress of the build."""
+
+    gathering: Gathering
+    holding: Holding
+
+    @property
+    def items(self) -> int:
+        return self.gathering.items
+
+    @property
+    def records(self) -> int:
+        return self.gathering.records
+
+    def tables(self) -> Iterator[Gathered]:
+        for one in self.gathering.tables():
+            yield replace(one, lines=self.holding.counted(one.lines))

@@ -1,0 +1,396 @@
+"""What callers do with data sets on the source side: create, build, download, and watch (seed 001).
+
+All of it belongs to the caller's tenant. What another tenant has is as what never was.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from headrace.datasets import messages
+from headrace.datasets.definitions import Application, Definition
+from headrace.datasets.messages import Message
+from headrace.datasets.model import (
+    CODE,
+    LEASE,
+    DataSet,
+    Item,
+    Options,
+    Process,
+    ProcessKind,
+    Selection,
+    Wanted,
+)
+from headrace.datasets.ports import (
+    Applications,
+    DataSets,
+    Items,
+    Payloads,
+    Processes,
+    Runs,
+    SourceDatabase,
+)
+from headrace.kernel.caller import Caller
+from headrace.kernel.clock import Clock
+from headrace.kernel.errors import (
+    BuildWhileBusy,
+    DataSetExists,
+    EmptyDataSet,
+    NotFound,
+    Unavailable,
+    UnknownDataSet,
+    UnknownDefinition,
+    ValidationFailed,
+)
+from headrace.kernel.idempotency import idempotency_of
+from headrace.kernel.ids import OPERATION_ID, Ids
+from headrace.kernel.paging import Page
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What the calls share."""
+
+    applications: Applications
+    data_sets: DataSets
+    processes: Processes
+    clock: Clock
+
+    def definition(self, caller: Caller, code: str) -> tuple[Application, Definition]:
+        """The definition, and the caller's application. Raises UnknownDefinition."""
+        application = self.applications.of_tenant(caller.tenant)
+        definition = None if application is None else application.definition(code)
+        if application is None or definition is None:
+            raise messages.UNKNOWN_DEFINITION.refusing(UnknownDefinition, definition=_shown(code))
+        return application, definition
+
+    def data_set(
+        self, caller: Caller, definition_code: str, code: str
+    ) -> tuple[Application, Definition, DataSet]:
+        """The data set too. Raises UnknownDefinition, UnknownDataSet."""
+        application, definition = self.definition(caller, definition_code)
+        found = self.data_sets.find(caller.tenant, definition.code, code)
+        if found is None:
+            raise messages.UNKNOWN_DATA_SET.refusing(
+                UnknownDataSet, definition=definition.code, data_set=_shown(code)
+            )
+        return application, definition, found
+
+    def check_is_new(self, caller: Caller, definition: Definition, code: str) -> None:
+        """Raises DataSetExists."""
+        if self.data_sets.find(caller.tenant, definition.code, code) is not None:
+            raise _exists()
+
+
+@dataclass(frozen=True)
+class CreateDataSet:
+    """Finds the items of a data set, and keeps them."""
+
+    exchange: Exchange
+    items: Items
+    source: SourceDatabase
+    ids: Ids
+
+    def __call__(self, caller: Caller, definition_code: str, wanted: Wanted) -> DataSet:
+        """Raises UnknownDefinition, ValidationFailed, DataSetExists, SourceUnavailable."""
+        application, definition = self.exchange.definition(caller, definition_code)
+        check_options(definition, wanted.options)
+        self.exchange.check_is_new(caller, definition, wanted.code)
+        now = self.exchange.clock.now()
+        data_set = _new(caller, definition, wanted, self.ids.new(now), now)
+        with _closed(self.source.items(application, definition, wanted.selections)) as found:
+            data_set = replace(data_set, number_of_items=self.items.write(data_set, found))
+        if not self.exchange.data_sets.add(data_set):
+            raise _exists()
+        return data_set
+
+
+@dataclass(frozen=True)
+class Starter:
+    """Starts builds: records the process, then begins its execution."""
+
+    exchange: Exchange
+    runs: Runs
+    ids: Ids
+
+    def __call__(
+        self,
+        caller: Caller,
+        data_set: DataSet,
+        idempotency_key: str | None,
+        *,
+        create_items: bool,
+        is_new: bool = False,
+        is_changed: bool = False,
+    ) -> Process:
+        """The process, or the one that the key started before.
+
+        Raises BuildWhileBusy, DataSetExists, IdempotencyKeyReused.
+        """
+        now = self.exchange.clock.now()
+        options = data_set.options
+        process = Process(
+            tenant=caller.tenant,
+            process_id=self.ids.new(now),
+            kind=ProcessKind.BUILD,
+            definition=data_set.definition,
+            data_set=data_set.code,
+            started_at=now,
+            started_by=caller.user or caller.client_id,
+            request={
+                "exactVersionMatch": options.exact_version_match,
+                "disableDeleteByOmission": options.disable_delete_by_omission,
+                "inclusionDate": options.inclusion_date,
+                "createItems": create_items,
+            },
+        )
+        asked = [str(process.kind), data_set.definition, data_set.code, is_new, is_changed]
+        if is_new or is_changed:
+            asked += [data_set.description, repr(options)]
+        key = idempotency_of(caller, idempotency_key, [*asked, dict(process.request)])
+        begun = self.exchange.processes.begin(
+            process,
+            LEASE,
+            key,
+            adding=data_set if is_new else None,
+            changing=data_set if is_changed else None,
+        )
+        if begun is None:
+            running = self.exchange.processes.running(caller.tenant)
+            members = {} if running is None else {"blockingProcessId": running}
+            raise messages.BUILD_WHILE_BUSY.refusing(BuildWhileBusy, members)
+        if begun.process_id == process.process_id:
+            with suppress(Unavailable):
+                self.runs.start(begun)  # else the sweeper does
+        return begun
+
+
+@dataclass(frozen=True)
+class StartBuild:
+    """Builds a data set's payload."""
+
+    exchange: Exchange
+    start: Starter
+
+    def __call__(
+        self,
+        caller: Caller,
+        definition_code: str,
+        code: str,
+        idempotency_key: str | None,
+        *,
+        inclusion_date: str | None,
+        exact_version_match: bool | None,
+        disable_delete_by_omission: bool | None,
+    ) -> Process:
+        """What is None is as the data set was created with.
+
+        Raises UnknownDefinition, UnknownDataSet, EmptyDataSet, BuildWhileBusy,
+        IdempotencyKeyReused.
+        """
+        _, _, data_set = self.exchange.data_set(caller, definition_code, code)
+        if data_set.number_of_items == 0 and not data_set.is_full:
+            raise messages.EMPTY_DATA_SET.refusing(EmptyDataSet)
+        options = replace(data_set.options, inclusion_date=inclusion_date)
+        if exact_version_match is not None:
+            options = replace(options, exact_version_match=exact_version_match)
+        if disable_delete_by_omission is not None:
+            options = replace(options, disable_delete_by_omission=disable_delete_by_omission)
+        # One whose first build found no items yet is given them by this one.
+        create_items = data_set.number_of_items == 0
+        return self.start(
+            caller, replace(data_set, options=options), idempotency_key, create_items=create_items
+        )
+
+
+@dataclass(frozen=True)
+class CreateAndBuild:
+    """Creates a data set of all top-level items, with all reference data, and builds it."""
+
+    exchange: Exchange
+    source: SourceDatabase
+    start: Starter
+
+    def __call__(
+        self, caller: Caller, definition_code: str, wanted: Wanted, idempotency_key: str | None
+    ) -> Process:
+        """The items are found in the background.
+
+        Raises UnknownDefinition, ValidationFailed, DataSetExists, EmptyDataSet, BuildWhileBusy,
+        IdempotencyKeyReused, SourceUnavailable.
+        """
+        application, definition = self.exchange.definition(caller, definition_code)
+        check_options(definition, wanted.options)
+        if idempotency_key is None:
+            self.exchange.check_is_new(caller, definition, wanted.code)
+        with _closed(self.source.items(application, definition, everything(definition))) as found:
+            if next(found, None) is None:
+                raise messages.EMPTY_DATA_SET.refusing(EmptyDataSet)
+        now = self.exchange.clock.now()
+        wanted = replace(wanted, options=_full(definition, wanted.options))
+        data_set = _new(caller, definition, wanted, self.start.ids.new(now), now)
+        return self.start(
+            caller,
+            replace(data_set, is_full=True),
+            idempotency_key,
+            create_items=True,
+            is_new=True,
+        )
+
+
+@dataclass(frozen=True)
+class RebuildDataSet:
+    """Gives a full data set another description or options, all items that there are now, and
+    builds it (facts of seed 001: PATCH …/createandexport/…/dataset/{id})."""
+
+    exchange: Exchange
+    start: Starter
+
+    def __call__(
+        self,
+        caller: Caller,
+        data_set_id: str,
+        idempotency_key: str | None,
+        *,
+        description: str | None,
+        options: Options | None,
+    ) -> Process:
+        """What is None stays as it is.
+
+        Raises NotFound, ValidationFailed, BuildWhileBusy, IdempotencyKeyReused.
+        """
+        found = self.exchange.data_sets.by_id(caller.tenant, data_set_id)
+        if found is None or not found.is_full:
+            raise NotFound("There is no such data set.")
+        _, definition = self.exchange.definition(caller, found.definition)
+        if options is not None:
+            check_options(definition, options)
+            found = replace(found, options=_full(definition, options))
+        if description is not None:
+            found = replace(found, description=description)
+        found = replace(found, updated_at=self.exchange.clock.now())
+        return self.start(caller, found, idempotency_key, create_items=True, is_changed=True)
+
+
+@dataclass(frozen=True)
+class GetPayload:
+    """Hands out a data set's payload."""
+
+    exchange: Exchange
+    payloads: Payloads
+    most_bytes: int
+    """Of a payload that is handed out in the answer itself; a larger one is linked to."""
+
+    def __call__(
+        self, caller: Caller, definition_code: str, code: str
+    ) -> tuple[DataSet, bytes | str | None]:
+        """The data set, and its payload or a link to it; None if it was not built.
+
+        Raises UnknownDefinition, UnknownDataSet, FileUnavailable, FileExpired.
+        """
+        _, _, data_set = self.exchange.data_set(caller, definition_code, code)
+        if data_set.payload_key is None:
+            return data_set, None
+        if data_set.payload_bytes > self.most_bytes:
+            link = self.payloads.link(caller.tenant, data_set.payload_key, data_set.file_name)
+            return data_set, link
+        with self.payloads.open(caller.tenant, data_set.payload_key) as file:
+            return data_set, file.read()
+
+
+@dataclass(frozen=True)
+class GetProcess:
+    """Tells how a process stands."""
+
+    processes: Processes
+
+    def __call__(self, caller: Caller, process_id: str) -> Process:
+        """Raises NotFound."""
+        found = None
+        if OPERATION_ID.fullmatch(process_id):
+            found = self.processes.find(caller.tenant, process_id)
+        if found is None:
+            raise NotFound("There is no such process.")
+        return found
+
+
+@dataclass(frozen=True)
+class ListMessages:
+    """Tells the messages of a process."""
+
+    processes: Processes
+
+    def __call__(self, caller: Caller, process_id: str, number: int, size: int) -> Page[Message]:
+        """A page of them. Raises NotFound."""
+        process = GetProcess(self.processes)(caller, process_id)
+        return self.processes.messages(caller.tenant, process.process_id, number, size)
+
+
+def everything(definition: Definition) -> tuple[Selection, ...]:
+    """All top-level items of a definition."""
+    return tuple(Selection(table_id) for table_id in definition.top_level)
+
+
+def check_options(definition: Definition, options: Options) -> None:
+    """Raises ValidationFailed: an option names a table that it cannot be about."""
+    wrong = [
+        {"field": f"excludeOptions.{index}.tableTopId", "message": "is no top-level table"}
+        for index, one in enumerate(options.exclusions)
+        if one.top not in definition.top_level
+    ]
+    for index, one in enumerate(options.exclusions):
+        owned = {table.table_id for table in definition.owned_by(one.top)}
+        if one.dependent not in owned and one.dependent not in definition.reference_data:
+            wrong.append(
+                {
+                    "field": f"excludeOptions.{index}.tableDependentId",
+                    "message": "is neither a dependent of the table nor reference data",
+                }
+            )
+    wrong += [
+        {"field": f"globalIncludeOptions.{index}.tableId", "message": "is no reference data"}
+        for index, table_id in enumerate(options.global_includes)
+        if table_id not in definition.reference_data
+    ]
+    if wrong:
+        raise ValidationFailed("The options name tables that they cannot be about.", wrong)
+
+
+def _full(definition: Definition, options: Options) -> Options:
+    """With all reference data (seed 001: "along with the reference data")."""
+    return replace(options, global_includes=definition.reference_data)
+
+
+def _new(
+    caller: Caller, definition: Definition, wanted: Wanted, data_set_id: str, now: datetime
+) -> DataSet:
+    return DataSet(
+        tenant=caller.tenant,
+        definition=definition.code,
+        code=wanted.code,
+        data_set_id=data_set_id,
+        description=wanted.description,
+        options=wanted.options,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _exists() -> DataSetExists:
+    return DataSetExists("There is a data set of this code already; take another code.")
+
+
+def _shown(code: str) -> str:
+    """A code as a message may repeat it: of a text that is none, nothing."""
+    return code if CODE.fullmatch(code) else "?"
+
+
+@contextmanager
+def _closed(found: Iterator[Item]) -> Iterator[Iterator[Item]]:
+    """Ends it in any case: a generator holds its connection until then."""
+    try:
+        yield found
+    finally:
+        if isinstance(found, Generator):
+            found.close()
