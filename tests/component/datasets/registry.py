@@ -308,16 +308,15 @@ class OneApplication:
 
 @dataclass
 class KeptProcesses:
-    """``Processes`` in memory. ``begin`` and leases are not asked of it."""
+    """``Processes`` in memory, without leases."""
 
     kept: dict[str, Process] = field(default_factory=dict)
     told: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     renewals: list[Progress] = field(default_factory=list)
 
-    def begin(self, process: Process, lease: timedelta) -> bool:
+    def begin(self, process: Process) -> None:
         """Kept, whatever runs."""
         self.kept[process.process_id] = process
-        return True
 
     def find(self, tenant: str, process_id: str) -> Process | None:
         """As it was kept."""
@@ -364,6 +363,10 @@ class KeptPayloads:
     def link(self, tenant: str, key: str, file_name: str) -> str:
         """Of no use to anybody."""
         return f"memory:{key}"
+
+    def remove(self, tenant: str, key: str) -> None:
+        """Gone."""
+        self.documents.pop(key, None)
 
     def lines(self, key: str) -> list[dict[str, Any]]:
         """The document's, parsed."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from headrace.adapters.postgresql.importing import PostgresqlTarget
-from headrace.datasets.importing import ImportDataSet, Ran
+from headrace.datasets.importing import ImportDataSet
 from headrace.datasets.model import Process, Result
+from headrace.datasets.running import Ran
 from tests.builders import SteppingClock
 from tests.component.datasets.registry import (
     NOON,

@@ -1,13 +1,13 @@
 """The worker's part of a build: the items are gathered in one snapshot and written as a payload."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from headrace.datasets import messages
 from headrace.datasets.definitions import Application, Definition, OutputFormat
 from headrace.datasets.messages import Message
-from headrace.datasets.model import DataSet, Done, Options, Process, Result
+from headrace.datasets.model import DataSet, Item, Options, Process, Progress, Result
 from headrace.datasets.payload import Manifest
 from headrace.datasets.ports import (
     Applications,
@@ -21,7 +21,7 @@ from headrace.datasets.ports import (
     Properties,
     SourceDatabase,
 )
-from headrace.datasets.running import Holding
+from headrace.datasets.running import LEASE, Heartbeat, Ran, running
 from headrace.datasets.usecases import everything
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import Fenced, Unavailable
@@ -49,13 +49,10 @@ class BuildDataSet:
     writer: PayloadWriter
     payloads: Payloads
     clock: Clock
-    renew_every_s: float = 5.0
 
-    def __call__(self, tenant: str, process_id: str) -> Done:
-        """Raises Fenced, Unavailable; what it fails for is told in messages."""
-        process = self.processes.find(tenant, process_id)
-        if process is None or process.has_ended:
-            raise Fenced("The process has ended.")
+    def __call__(self, tenant: str, process_id: str) -> Ran:
+        """How it ended; what it failed for is told in messages. Raises Fenced, Unavailable."""
+        process = running(self.processes, tenant, process_id)
         application = self.applications.of_tenant(tenant)
         definition = None if application is None else application.definition(process.definition)
         if application is None or definition is None:
@@ -67,8 +64,8 @@ class BuildDataSet:
                 definition=definition.code, data_set=process.data_set
             )
             return self._failed(process, unknown)
-        with Holding(self.processes, process, self.renew_every_s) as holding:
-            return self._build(application, definition, data_set, process, holding)
+        heartbeat = Heartbeat(self.processes, process, self.clock)
+        return self._build(application, definition, data_set, process, heartbeat)
 
     def _build(
         self,
@@ -76,26 +73,28 @@ class BuildDataSet:
         definition: Definition,
         data_set: DataSet,
         process: Process,
-        holding: Holding,
-    ) -> Done:
+        heartbeat: Heartbeat,
+    ) -> Ran:
         if process.request["createItems"]:
             found = self.source.items(application, definition, everything(definition))
-            data_set = replace(data_set, number_of_items=self.items.write(data_set, found))
+            number = self.items.write(data_set, _watched(found, heartbeat))
+            data_set = replace(data_set, number_of_items=number)
         options = self._options(data_set, process)
-        items = self.items.read(data_set)
+        items = _watched(self.items.read(data_set), heartbeat)
         with self.source.gather(application, definition, items, options) as gathering:
             if gathering.items == 0:
                 return self._failed(process, messages.EMPTY_DATA_SET())
-            holding.total = gathering.records
+            heartbeat.total = gathering.records
             manifest = self._manifest(application, definition, data_set, options, gathering)
             key = f"payloads/{process.process_id}.{definition.output.lower()}"
             size = self.payloads.store(
                 data_set.tenant,
                 key,
                 _CONTENT_TYPES[definition.output],
-                self.writer.write(manifest, _Watched(gathering, holding)),
+                self.writer.write(manifest, _Watched(gathering, heartbeat)),
             )
-        holding.prove()
+        # The last word before the payload counts: is the process still this worker's.
+        self.processes.renew(process, LEASE, Progress(gathering.records, gathering.records))
         built = replace(
             data_set,
             options=options,
@@ -106,11 +105,11 @@ class BuildDataSet:
         if not self.data_sets.built(built, process.process_id):
             raise Fenced("A later build was faster.")
         self._remove_older(data_set, key)
-        return Done(outcome={"bytes": size, "items": gathering.items})
+        return Ran(Result.SUCCESS, {"bytes": size, "items": gathering.items})
 
-    def _failed(self, process: Process, message: Message) -> Done:
+    def _failed(self, process: Process, message: Message) -> Ran:
         self.processes.tell(process, [message])
-        return Done(Result.FAILURE)
+        return Ran(Result.FAILURE)
 
     def _remove_older(self, before: DataSet, key: str) -> None:
         """What was built before is of no use now. If it cannot be removed, that harms nobody."""
@@ -151,12 +150,20 @@ class BuildDataSet:
         )
 
 
+def _watched(items: Iterable[Item], heartbeat: Heartbeat) -> Iterator[Item]:
+    """The same items; the lease is renewed on the way."""
+    for item in items:
+        heartbeat(0)
+        yield item
+
+
 @dataclass
 class _Watched:
     """A gathering whose records are counted as the progress of the build."""
 
     gathering: Gathering
-    holding: Holding
+    heartbeat: Heartbeat
+    done: int = 0
 
     @property
     def items(self) -> int:
@@ -168,4 +175,10 @@ class _Watched:
 
     def tables(self) -> Iterator[Gathered]:
         for one in self.gathering.tables():
-            yield replace(one, lines=self.holding.counted(one.lines))
+            yield replace(one, lines=self._counted(one.lines))
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.done += chunk.count(b"\n")
+            self.heartbeat(self.done)
+            yield chunk

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from headrace.datasets.messages import TECHNICAL_FAILURE
-from headrace.datasets.model import LEASE, Done, Process, Result
+from headrace.datasets.model import Process, Result
 from headrace.datasets.notices import MOST_MESSAGES, Notice
 from headrace.datasets.ports import (
     Courier,
@@ -14,10 +14,12 @@ from headrace.datasets.ports import (
     DueProcesses,
     Notices,
     Processes,
+    ProcessStarts,
     Properties,
     Runs,
     SigningSecrets,
 )
+from headrace.datasets.running import LEASE, Ran, running
 from headrace.kernel.clock import Clock
 from headrace.kernel.deliveries import Answer, DeliveryState, headers
 from headrace.kernel.errors import AddressRefused, Fenced, NotFound, Unavailable
@@ -38,15 +40,14 @@ class EndProcess:
     processes: Processes
     clock: Clock
 
-    def __call__(self, tenant: str, process_id: str, done: Done | None, reason: str) -> Process:
-        """``done`` is None if the worker came to no end; ``reason`` says why. Raises Fenced."""
-        process = self.processes.find(tenant, process_id)
-        if process is None or process.has_ended:
-            raise Fenced("The process has ended.")
-        if done is None:
+    def __call__(self, tenant: str, process_id: str, ran: Ran, reason: str = "") -> Process:
+        """``ran`` has no result if it came to no end; ``reason`` says why. Raises Fenced."""
+        process = running(self.processes, tenant, process_id)
+        result = ran.result
+        if result is None:
             self.processes.tell(process, [TECHNICAL_FAILURE(reason=reason)])
-            done = Done(Result.FAILURE)
-        ended = process.ended(done.result, self.clock.now(), done.outcome)
+            result = Result.FAILURE
+        ended = process.ended(result, self.clock.now(), ran.outcome)
         self.processes.end(ended)
         return ended
 
@@ -119,6 +120,7 @@ class SweepProcesses:
     notices that nobody sees to. Running it twice, or two at once, changes nothing more."""
 
     processes: Processes
+    starts: ProcessStarts
     notices: Notices
     due: DueProcesses
     runs: Runs
@@ -159,14 +161,14 @@ class SweepProcesses:
             return ""
         running = self.runs.is_running(process)
         if running:
-            self.processes.look_again(process, self.clock.now() + LEASE)
+            self.starts.look_again(process, self.clock.now() + LEASE)
             return ""
         if running is None:
             self.runs.start(process)
-            self.processes.look_again(process, self.clock.now() + LEASE)
+            self.starts.look_again(process, self.clock.now() + LEASE)
             return "started"
         reason = "the work ended without a result; start it again"
-        EndProcess(self.processes, self.clock)(one.tenant, one.process_id, None, reason)
+        EndProcess(self.processes, self.clock)(one.tenant, one.process_id, Ran(None), reason)
         return "failed"
 
     def _look_at_notice(self, one: Due) -> str:

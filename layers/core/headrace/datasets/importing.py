@@ -7,12 +7,10 @@ workers that wrote.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from dataclasses import asdict, dataclass
 from itertools import count
-from typing import Any
 
 from headrace.datasets.definitions import Application, Definition, accepts
 from headrace.datasets.messages import (
@@ -30,27 +28,14 @@ from headrace.datasets.ports import (
     Processes,
     TargetDatabase,
 )
+from headrace.datasets.running import LEASE, Heartbeat, Ran, running
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import Fenced, FileExpired
+from headrace.kernel.errors import FileExpired
 
 NDJSON = "application/x-ndjson"
 
-LEASE = timedelta(minutes=5)
-"""A worker that says nothing for so long is taken for dead. A statement over all records of a
-large table may take minutes."""
-
-RENEWED_EVERY = timedelta(seconds=5)
-
 TIME_TO_END_S = 60.0
 """A worker that has no more time than this begins no further batch."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How far a worker came. ``result`` is None if there is more to do, for another worker."""
-
-    result: Result | None
-    outcome: Mapping[str, Any] = field(default_factory=dict)
 
 
 def covered_tables(definition: Definition, manifest: Manifest) -> frozenset[int]:
@@ -77,26 +62,6 @@ def difference_key(process_id: str) -> str:
 def undo_key(process_id: str, part: int) -> str:
     """Where a part of an import's undo set lies."""
     return f"{process_id}/undo-{part}.ndjson"
-
-
-@dataclass
-class Heartbeat:
-    """Says now and then that a worker is still at it. Raises Fenced if that is nobody's wish."""
-
-    processes: Processes
-    process: Process
-    clock: Clock
-    total: int | None = None
-
-    def __post_init__(self) -> None:
-        self._said = self.clock.now() - RENEWED_EVERY
-
-    def __call__(self, done: int) -> None:
-        """To be called as often as one likes."""
-        now = self.clock.now()
-        if now - self._said >= RENEWED_EVERY:
-            self._said = now
-            self.processes.renew(self.process, LEASE, Progress(done, self.total))
 
 
 @dataclass(frozen=True)
@@ -216,14 +181,6 @@ class ImportDataSet:
             unchanged=known - done["added"] - done["changed"],
             failed_items=counts.failed_items,
         )
-
-
-def running(processes: Processes, tenant: str, process_id: str) -> Process:
-    """The process. Raises Fenced if there is none, or it has ended."""
-    process = processes.find(tenant, process_id)
-    if process is None or process.ended_at is not None:
-        raise Fenced("The process has ended.")
-    return process
 
 
 def exists(payloads: Payloads, tenant: str, key: str) -> bool:

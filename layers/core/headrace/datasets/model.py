@@ -12,15 +12,13 @@ process whose worker died does not stand in the way of the next one::
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 CODE_LENGTH = 100
 CODE = re.compile(rf"[A-Za-z0-9_.-]{{1,{CODE_LENGTH}}}")
 """Codes of data sets and definitions: they stand in paths."""
-LEASE = timedelta(minutes=5)
-"""For how long a process is taken to run when nothing is heard of it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -110,15 +108,6 @@ class Result(StrEnum):
 
     SUCCESS = "S"
     FAILURE = "F"
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a worker's part of a process came to. ``more``: it has to go on by another one."""
-
-    result: Result = Result.SUCCESS
-    outcome: Mapping[str, Any] = field(default_factory=dict)
-    more: bool = False
 
 
 @dataclass(frozen=True)

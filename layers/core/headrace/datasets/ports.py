@@ -63,6 +63,32 @@ class Items(Protocol):
 class Processes(Protocol):
     """The processes of an environment, and the lease that the running one has."""
 
+    def find(self, tenant: str, process_id: str) -> Process | None:
+        """Read consistently."""
+        ...
+
+    def renew(self, process: Process, lease: timedelta, progress: Progress) -> None:
+        """Says that it goes on, and how far it is. Raises Fenced if it has ended or lost its
+        lease."""
+        ...
+
+    def tell(self, process: Process, messages: Iterable[Message]) -> None:
+        """Adds messages, once however often this is repeated with the same ones. Raises Fenced."""
+        ...
+
+    def end(self, process: Process) -> None:
+        """Its end, once, and that of its lease; a notice is owed then. Raises Fenced if it has
+        ended otherwise."""
+        ...
+
+    def messages(self, tenant: str, process_id: str, number: int, size: int) -> Page[Message]:
+        """A page of them, in the order they were told."""
+        ...
+
+
+class ProcessStarts(Protocol):
+    """How processes begin, and are looked at by the sweeper."""
+
     def begin(
         self,
         process: Process,
@@ -85,30 +111,8 @@ class Processes(Protocol):
         """The id of the process that has the lease, if one has."""
         ...
 
-    def find(self, tenant: str, process_id: str) -> Process | None:
-        """Read consistently."""
-        ...
-
-    def renew(self, process: Process, lease: timedelta, progress: Progress) -> None:
-        """Says that it goes on, and how far it is. Raises Fenced if it has ended or lost its
-        lease."""
-        ...
-
-    def tell(self, process: Process, messages: Iterable[Message]) -> None:
-        """Adds messages, once however often this is repeated with the same ones. Raises Fenced."""
-        ...
-
-    def end(self, process: Process) -> None:
-        """Its end, once, and that of its lease; a notice is owed then. Raises Fenced if it has
-        ended otherwise."""
-        ...
-
     def look_again(self, process: Process, moment: datetime) -> None:
         """When the sweeper looks at it next. Raises Fenced if it has ended."""
-        ...
-
-    def messages(self, tenant: str, process_id: str, number: int, size: int) -> Page[Message]:
-        """A page of them, in the order they were told."""
         ...
 
 

@@ -13,7 +13,6 @@ from headrace.datasets.definitions import Application, Definition
 from headrace.datasets.messages import Message
 from headrace.datasets.model import (
     CODE,
-    LEASE,
     DataSet,
     Item,
     Options,
@@ -28,9 +27,11 @@ from headrace.datasets.ports import (
     Items,
     Payloads,
     Processes,
+    ProcessStarts,
     Runs,
     SourceDatabase,
 )
+from headrace.datasets.running import LEASE
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
@@ -54,7 +55,7 @@ class Exchange:
 
     applications: Applications
     data_sets: DataSets
-    processes: Processes
+    starts: ProcessStarts
     clock: Clock
 
     def definition(self, caller: Caller, code: str) -> tuple[Application, Definition]:
@@ -149,7 +150,7 @@ class Starter:
         if is_new or is_changed:
             asked += [data_set.description, repr(options)]
         key = idempotency_of(caller, idempotency_key, [*asked, dict(process.request)])
-        begun = self.exchange.processes.begin(
+        begun = self.exchange.starts.begin(
             process,
             LEASE,
             key,
@@ -157,7 +158,7 @@ class Starter:
             changing=data_set if is_changed else None,
         )
         if begun is None:
-            running = self.exchange.processes.running(caller.tenant)
+            running = self.exchange.starts.running(caller.tenant)
             members = {} if running is None else {"blockingProcessId": running}
             raise messages.BUILD_WHILE_BUSY.refusing(BuildWhileBusy, members)
         if begun.process_id == process.process_id:
