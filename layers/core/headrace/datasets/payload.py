@@ -58,7 +58,11 @@ class Record:
     @classmethod
     def of_line(cls, line: bytes) -> "Record":
         """Of a line that was checked; the inverse of ``line``."""
-        document: Any = json.loads(line)
+        return cls.of_document(json.loads(line))
+
+    @classmethod
+    def of_document(cls, document: Any) -> "Record":
+        """Of what a line holds, as JSON."""
         return cls(
             document["item"],
             document["uuid"],
