@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from headrace.datasets.environments import VERSION
 from headrace.exports.model import Status
 from headrace.identity.model import CLIENT_ID
 from headrace.kernel import errors, ids
@@ -22,6 +23,7 @@ PRODUCTS: Mapping[str, str] = {
     "identity": "Access tokens, and what is needed to verify them.",
     "consents": "Whose data you may see: accounts that share with a service or an organisation.",
     "exports": "What you may export, and exporting it.",
+    "datasets": "Configuration that is carried between the environments of an application.",
     "audit": "What a service did, for those who manage it.",
     "reference": "This description.",
 }
@@ -80,6 +82,16 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "The API key, as the list names it",
         "schema": {"type": "string", "pattern": f"^{ids.OPERATION_ID.pattern}$"},
         "example": problems.OPERATION_ID,
+    },
+    "dataSetDefinitionCode": {
+        "description": "The data set definition, by its code",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 100},
+        "example": "CLAIMS_CONFIGURATION",
+    },
+    "dataSetVersion": {
+        "description": "The version of the application that is to take the data sets",
+        "schema": {"type": "string", "pattern": f"^{VERSION.pattern}$"},
+        "example": "4.24.1.0.0",
     },
     "asset": {
         "description": "The file",

@@ -9,6 +9,14 @@ from headrace.audit.model import Action, Day, Failing
 from headrace.audit.views import ErrorPage, StatisticsView
 from headrace.consents.model import Audience, AudienceKind, Consent, State, Validity
 from headrace.consents.views import ConsentPage, ConsentView
+from headrace.datasets.environment_views import (
+    DataSetList,
+    EnvironmentView,
+    PropertyList,
+    PropertyView,
+    available_data_sets,
+)
+from headrace.datasets.environments import SOURCES, Available, Environment, FromSource
 from headrace.exports import views
 from headrace.exports.model import (
     Baseline,
@@ -269,6 +277,23 @@ def _in_pem(label: str) -> str:
     return f"-----BEGIN {label}-----\nMIIB…\n-----END {label}-----\n"
 
 
+_TEST = "https://test.example.com/v1/dataexchange"
+_ACCEPTANCE = "https://acceptance.example.com/v1/dataexchange"
+_ENVIRONMENT = Environment("TEST", "4.24.1.0.0")
+_AVAILABLE = Available(
+    code="TEST_321",
+    description="The brands of the new year",
+    environment="TEST",
+    data_set_id="01kaqb7m3y6c9r2t5v8x1z4d7j",
+    number_of_items=12,
+    exact_version_match=False,
+    disable_delete_by_omission=False,
+    inclusion_date=None,
+    created_at=_BEGUN,
+    updated_at=_BEGUN,
+    payload_built_at=_BEGUN + timedelta(minutes=2),
+)
+
 _CERTIFIED = Certified(
     IssuedCertificate(
         key_id=_API_KEY.key_id,
@@ -316,6 +341,8 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "create_key": {"kind": "refresh", "name": "nightly import"},
     "set_managers": {"teams": ["integration"]},
     "certify_key": {"csr": _in_pem("CERTIFICATE REQUEST")},
+    "set_property": {"name": f"{SOURCES}CONF", "value": f"{_TEST};{_ACCEPTANCE}"},
+    "set_credential": {"username": "carrier@example.com", "password": "the same in all of them"},
     "log_in": {"username": "integrator@emailaddress.com", "password": "your password"},
     "introspect_token": _QUESTION,
     "revoke_token": _QUESTION,
@@ -376,6 +403,19 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("certify_key", 200): lambda: CertificateView.of(_CERTIFIED),
     ("get_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
     ("set_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
+    ("get_environment", 200): lambda: EnvironmentView.of(_ENVIRONMENT),
+    ("list_data_sets", 200): lambda: DataSetList.of(_ENVIRONMENT, [_AVAILABLE]),
+    ("fetch_available_data_sets", 200): lambda: available_data_sets(
+        [
+            FromSource(_TEST, [_AVAILABLE]),
+            FromSource(_ACCEPTANCE, failure="HTTP 401 Unauthorized"),
+        ]
+    ),
+    ("set_property", 200): lambda: PropertyView(f"{SOURCES}CONF", f"{_TEST};{_ACCEPTANCE}"),
+    ("set_property", 201): lambda: PropertyView(f"{SOURCES}CONF", f"{_TEST};{_ACCEPTANCE}"),
+    ("list_properties", 200): lambda: PropertyList(
+        (PropertyView(f"{SOURCES}CONF", f"{_TEST};{_ACCEPTANCE}"),)
+    ),
     ("issue_token", 401): _unknown_client,
     ("log_in", 200): lambda: LoginGiven(
         "integrator@emailaddress.com",

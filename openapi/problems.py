@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from headrace.datasets import messages
 from headrace.exports.model import Status
 from headrace.exports.row_access import WITHDRAWN
 from headrace.exports.views import QuotaView
@@ -264,6 +265,18 @@ DESCRIBED: tuple[Described, ...] = (
         "Something failed on our side. Try again; if it stays, quote the `correlationId`.",
     ),
     Described(
+        messages.UNKNOWN_DEFINITION.refusing(
+            errors.UnknownDefinition, definition="CLAIMS_CONFIGURATION"
+        ),
+        "There is no data set definition of this code for you.",
+    ),
+    Described(
+        messages.WRONG_VERSION.refusing(
+            errors.OtherVersion, built_by="4.24.1.0.0", version="3.21.2.0.0"
+        ),
+        "The application here is of another major version: data sets of one are not for the other.",
+    ),
+    Described(
         errors.Unavailable("The table is busy; try again.", retry_after=1),
         "Something that we depend on does not answer. Wait as `Retry-After` says, and repeat.",
     ),
@@ -329,6 +342,11 @@ MEMBERS: Mapping[str, Schema] = {
         },
     },
     "state": {"type": "string", "description": "The state of the consent."},
+    "severity": {
+        "enum": ["Informative", "Warning", "Fatal"],
+        "type": "string",
+        "description": "Of a message about data sets: how bad it is.",
+    },
     "jobStatus": {**_OPERATION_STATUS, "description": "How the job stands."},
 }
 """The members that a problem may have beyond those of RFC 9457, and their schemas."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 from headrace.datasets.definitions import Application, Definition, Table
+from headrace.datasets.environments import Available, Credential, Environment, Property
 from headrace.datasets.messages import Message
 from headrace.datasets.model import Counts, DataSet, Item, Options, Process, Progress, Selection
 from headrace.datasets.notices import Notice
@@ -249,6 +250,59 @@ class SourceDatabase(Protocol):
         Raises ValidationFailed: an option names a table that the definition has not;
         ValueNotExportable: a record has no UUID, or refers to none that there is.
         """
+        ...
+
+
+class EnvironmentProperties(Protocol):
+    """The properties of an environment (seed 001)."""
+
+    def value(self, tenant: str, name: str) -> str | None:
+        """Of one property; None if it is not set. Read consistently."""
+        ...
+
+    def listed(self, tenant: str) -> Sequence[Property]:
+        """Those that are set, by name."""
+        ...
+
+    def put(self, tenant: str, wanted: Property) -> bool:
+        """Sets it, or takes it away if its value is empty. Was there none before."""
+        ...
+
+
+class SourceCredentials(Protocol):
+    """What an environment calls others with, sealed."""
+
+    def of(self, tenant: str, name: str) -> Credential | None:
+        """To call with. Raises Unavailable."""
+        ...
+
+    def put(self, tenant: str, name: str, credential: Credential) -> None:
+        """In place of what there is. Raises Unavailable."""
+        ...
+
+
+class OtherEnvironments(Protocol):
+    """Environments elsewhere, by the URLs of their ``/dataexchange``.
+
+    Each call raises OtherEnvironmentRefused (with the status), TimedOut, AddressRefused,
+    Unavailable.
+    """
+
+    def environment(self, url: str, credential: Credential) -> Environment:
+        """What it says of itself."""
+        ...
+
+    def available(
+        self, url: str, definition: str, version: str, credential: Credential
+    ) -> Sequence[Available]:
+        """The data sets that it has built, for an application of this version."""
+        ...
+
+    def payload(
+        self, url: str, definition: str, data_set: str, credential: Credential, most_bytes: int
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """The payload of a data set. If the connection breaks it is taken up where it broke, as
+        long as it is the same payload."""
         ...
 
 

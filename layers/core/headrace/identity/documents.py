@@ -3,13 +3,9 @@
 The texts under the fields are what the description of the API says of them.
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
-
-def documented[T: type[Any]](kind: T) -> T:
-    """Has Pydantic read the texts under the fields; said without importing it, which is slow."""
-    kind.__pydantic_config__ = {"use_attribute_docstrings": True}
-    return kind
+from headrace.kernel.view import documented
 
 
 @documented

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import NotRequired, TypedDict
 
 from headrace.identity.api_keys import LIFETIME, ApiKey, KeyKind, KeyState
-from headrace.identity.documents import documented
 from headrace.identity.services import CreatedKey
 from headrace.identity.users import Management
-from headrace.kernel.view import View
+from headrace.kernel.view import View, documented
 
 
 @dataclass(frozen=True)

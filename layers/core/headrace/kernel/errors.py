@@ -42,6 +42,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── DataSetExists         of this definition and code
     │   ├── BuildWhileBusy        another build or import runs
     │   ├── ImportWhileBusy       the same, told to who starts an import
+    │   ├── OtherVersion          the application here is of another version than asked for
     │   └── ConsentFixed          its state does not let a consent be changed so, or by this caller
     ├── Gone
     │   ├── FileExpired
@@ -62,6 +63,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
         ├── SourceBusy            as many workers read from the source as may at once
         ├── AddressRefused        a URL leads where no call of ours may go
         ├── TimedOut              whom we called did not answer in time
+        ├── OtherEnvironmentRefused   an environment elsewhere answered with an error
         └── FileUnavailable
 """
 
@@ -359,6 +361,13 @@ class ImportWhileBusy(Conflict):
     title = "Another build or import is in progress"
 
 
+class OtherVersion(Conflict):
+    """The application here is of another version than one that could take its data sets."""
+
+    code = "GEN-MIGR-015"
+    title = "The application is of another version"
+
+
 class ConsentFixed(Conflict):
     """The consent's state does not allow the change, or not to this caller. ``state`` names it."""
 
@@ -497,6 +506,17 @@ class TimedOut(Unavailable):
 
     code = "timed_out"
     title = "No answer in time"
+
+
+class OtherEnvironmentRefused(Unavailable):
+    """An environment elsewhere answered with an error; ``status``: its HTTP status."""
+
+    code = "environment_refused"
+    title = "Another environment refused"
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"The environment answered {status}.")
+        self.status = status
 
 
 class FileUnavailable(Unavailable):

@@ -27,6 +27,13 @@ class View:
     }
 
 
+def documented[T: type[Any]](kind: T) -> T:
+    """Of a TypedDict: has Pydantic read the texts under the fields; said without importing it,
+    which is slow."""
+    kind.__pydantic_config__ = {"use_attribute_docstrings": True}
+    return kind
+
+
 def as_json(value: Any) -> Any:
     """A view as plain JSON values, moments as RFC 3339."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -115,6 +115,21 @@ class Settings:
         Raises ValueError."""
         return self._networks("ISSUER_NETWORKS")
 
+    @property
+    def datasets_table(self) -> str:
+        """DynamoDB table of data sets, their processes, and what environments know."""
+        return self.required("DATASETS_TABLE")
+
+    @property
+    def exchange_key(self) -> str:
+        """KMS key that seals what source environments are called with."""
+        return self.required("EXCHANGE_KEY")
+
+    @property
+    def environment_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks beside the Internet that source environments may be in. Raises ValueError."""
+        return self._networks("ENVIRONMENT_NETWORKS")
+
     def _networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         named = self._text(name, "none").split(",")
         return tuple(ip_network(one.strip()) for one in named if one.strip() not in ("", "none"))
