@@ -5,17 +5,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
+from headrace.adapters.dynamodb.data_sets import DynamoDataSets
 from headrace.datasets.environments import MOST_SOURCES
+from headrace.datasets.model import DataSet, Options
 from headrace.runtime import environments
 from tests.component.datasets.environment import OTHER, TENANT, Answered, Deployed, deployed
 from tests.component.datasets.sources import Answer, says, source
 from tests.component.identity.key_server import send
 
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CONF, PRD = "ohi.application.uri.CONF", "ohi.application.uri.PRD"
 LIST = "/datasets/CLAIMS/4.24.1"
 DATA_SET = {
@@ -291,3 +295,81 @@ def test_unknown_and_foreign_definitions_are_one_answer(here: Deployed) -> None:
 @pytest.mark.parametrize("version", ["x", "4..1", "../1", "", "4/1"])
 def test_what_is_no_version_is_refused(here: Deployed, version: str) -> None:
     assert available(here, "CLAIMS", version).status == 422
+
+
+# --- what a source answers ------------------------------------------------------------------------
+
+
+def a_data_set(code: str = "BRANDS", **changes: Any) -> DataSet:
+    values: dict[str, Any] = {
+        "tenant": TENANT,
+        "definition": "CLAIMS",
+        "code": code,
+        "data_set_id": f"id-of-{code}",
+        "description": "Brands",
+        "options": Options(exact_version_match=True, inclusion_date="2026-01-31"),
+        "created_at": NOON,
+        "updated_at": NOON,
+        "number_of_items": 3,
+        "payload_key": "payloads/1.zip",
+        "payload_built_at": NOON,
+    }
+    return DataSet(**(values | changes))
+
+
+def listed(here: Deployed, definition: str = "CLAIMS", version: str = "4.24.1") -> Answered:
+    path = {"dataSetDefinitionCode": definition, "dataSetVersion": version}
+    return here.call("list_data_sets", "GET", path)
+
+
+def keep(here: Deployed, *data_sets: DataSet) -> None:
+    kept = DynamoDataSets(here.tables["datasets"])
+    assert all(kept.add(one) for one in data_sets)
+
+
+def test_a_source_answers_what_it_has_built_in_the_fields_of_the_seed(here: Deployed) -> None:
+    not_built = a_data_set("LATER", payload_key=None, payload_built_at=None)
+    keep(here, a_data_set(), not_built, a_data_set("OTHERS", definition="PROVIDERS"))
+    answer = listed(here)
+    assert answer.status == 200
+    assert answer.json == {
+        "environment": {"identifier": "TARGET", "version": "4.24.1"},
+        "dataSetMetaDataRestEntities": [
+            {
+                "code": "BRANDS",
+                "description": "Brands",
+                "env": "TARGET",
+                "numberOfItems": 3,
+                "exactVersionMatch": True,
+                "generatedDescription": "",
+                "disableDeleteByOmission": False,
+                "id": "id-of-BRANDS",
+                "inclusionDate": {"value": "2026-01-31"},
+                "objectLastUpdatedDate": {"value": "2026-11-23T12:00:00.000Z"},
+                "creationDate": {"value": "2026-11-23T12:00:00.000Z"},
+                "lastPayloadBuiltDateTime": {"value": "2026-11-23T12:00:00.000Z"},
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(("version", "status"), [("4", 200), ("4.99", 200), ("5.24.1", 409)])
+def test_a_source_of_another_major_version_is_in_conflict(
+    here: Deployed, version: str, status: int
+) -> None:
+    answer = listed(here, version=version)
+    assert answer.status == status
+    if status == 409:
+        assert answer.json["code"] == "GEN-MIGR-015"
+        assert answer.json["severity"] == "Fatal"
+
+
+def test_what_a_source_answers_is_what_a_target_reads(here: Deployed) -> None:
+    keep(here, a_data_set(), a_data_set("NEWER", options=Options()))
+    document = listed(here).json
+    with source({LIST: says(document)}) as there:
+        set_credential(here)
+        set_property(here, CONF, there.url)
+        [found] = available(here).json["dataSetMetaDataResponse"]
+    shown = [{**one, "url": there.url} for one in document["dataSetMetaDataRestEntities"]]
+    assert found["dataSetMetaDataRestEntities"] == shown

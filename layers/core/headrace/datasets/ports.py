@@ -253,12 +253,8 @@ class SourceDatabase(Protocol):
         ...
 
 
-class EnvironmentProperties(Protocol):
-    """The properties of an environment (seed 001)."""
-
-    def value(self, tenant: str, name: str) -> str | None:
-        """Of one property; None if it is not set. Read consistently."""
-        ...
+class EnvironmentProperties(Properties, Protocol):
+    """The same, to be listed and set."""
 
     def listed(self, tenant: str) -> Sequence[Property]:
         """Those that are set, by name."""
