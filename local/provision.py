@@ -61,7 +61,7 @@ def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> N
     with step("roster") as said:
         said.append(_roster(home, port))
     environment = Environment.of(home, os.environ)
-    with step("applications") as said:
+    with step("environment") as said:
         said.append(_applications(home, port, environment))
     about = _recorded(home) | {
         "catalog_variables": {
@@ -123,7 +123,7 @@ def _applications(home: Home, port: int, environment: Environment) -> str:
         renew = partial(one.new_password, server)
         _keep_password(port, one.secret, one.role, password, renew)
     environment.keep(home)
-    return f"environment {environment.identifier}, version {environment.version}"
+    return f"{environment.identifier}, version {environment.version}"
 
 
 def _keep_password(
