@@ -49,6 +49,9 @@ ROSTER_SECRET = f"headrace/{DATABASE}"
 LISTED_FIRST = ("demo-integrator", "payroll-bureau", "harbour-analytics")
 """How headrace.json begins: the demonstration's client, one with three a day, another tenant's."""
 
+DATA_EXCHANGE = "dataexchange"
+"""The scope of clients that carry data sets; they need no configuration."""
+
 SAMPLE_TENANT = "northwind-care"
 SAMPLE_USER, SAMPLE_ROLE = "integrator@northwind.example", "Integrator with API export"
 """A person who may do all that persons may, where the sample's tenant is."""
@@ -233,16 +236,22 @@ def _with_secrets(
                 secrets.revoke(entry.client_id, one.secret_id)
             create = CreateClientSecret(secrets, SystemClock(), RandomIds())
             known[entry.client_id] = create(entry.client_id)[1]
+        granted: list[tuple[str, str | None]] = [
+            (one.tenant, one.configuration_id)
+            for one in catalog.configurations
+            if one.client_id == entry.client_id and one.default
+        ]
+        if DATA_EXCHANGE in entry.scopes:
+            granted += [(tenant, None) for tenant in entry.tenants]
         entries += [
             {
                 "client_id": entry.client_id,
                 "client_secret": known[entry.client_id],
-                "tenant": one.tenant,
-                "configuration_id": one.configuration_id,
+                "tenant": tenant,
+                "configuration_id": configuration_id,
                 "daily_quota": entry.daily_quota,
             }
-            for one in catalog.configurations
-            if one.client_id == entry.client_id and one.default
+            for tenant, configuration_id in granted
         ]
     return entries
 
