@@ -179,9 +179,10 @@ def test_what_cannot_be_written_down_is_not_handed_out(
     assert "canary" not in str(answer)
 
 
-def test_counting_fails_no_call(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
+def test_counting_fails_no_call(dynamodb: Any, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     def refuse(**_: Any) -> None:
-        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "UpdateItem")
+        raise ClientError({"Error": {"Code": code}}, "UpdateItem")
 
     monkeypatch.setattr(dynamodb, "update_item", refuse)
     assert an_endpoint()(a_call(), None)["statusCode"] == 200

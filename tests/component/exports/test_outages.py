@@ -72,6 +72,7 @@ def test_a_service_that_does_not_answer_is_unavailable_and_no_fault_of_ours(
     for call in (
         lambda: table.get("a", "b"),
         lambda: list(table.query("a", "b")),
+        lambda: list(table.get_many([("a", "b")])),
         lambda: table.put({"pk": "a", "sk": "b"}),
         lambda: files.complete("key", "id", ()),
         lambda: files.discard("key", "id"),
@@ -171,3 +172,32 @@ def test_a_write_tried_again_carries_the_token_of_the_first_try(world: World) ->
     Table(client, "OperationsTable", pause=lambda _: None).put({"pk": "a", "sk": "b"})
     assert len(client.tokens) == 2
     assert len(set(client.tokens)) == 1
+
+
+class ReadsAFew:
+    """A DynamoDB that reads at most so many items at once, or none at all."""
+
+    def __init__(self, client: Any, few: int) -> None:
+        self.client, self.few = client, few
+
+    def batch_get_item(self, RequestItems: dict[str, Any]) -> Any:
+        """Leaves the rest for another time, as DynamoDB does."""
+        [(table, asked)] = RequestItems.items()
+        now, later = asked["Keys"][: self.few], asked["Keys"][self.few :]
+        found: dict[str, Any] = {"Responses": {table: []}}
+        if now:
+            found = self.client.batch_get_item(RequestItems={table: {**asked, "Keys": now}})
+        return found | {"UnprocessedKeys": {table: {**asked, "Keys": later}} if later else {}}
+
+
+def test_items_that_were_not_read_at_once_are_read_later(world: World) -> None:
+    keys = [(f"pk-{number}", "sk") for number in range(230)]
+    client = world.clients["dynamodb"]
+    for pk, sk in keys[:5]:
+        Table(client, "OperationsTable").put({"pk": pk, "sk": sk})
+    few = Table(ReadsAFew(client, 40), "OperationsTable", pause=lambda _: None)
+    assert sorted(item["pk"] for item in few.get_many(keys)) == [pk for pk, _ in keys[:5]]
+    assert list(few.get_many([])) == []
+    none = Table(ReadsAFew(client, 0), "OperationsTable", pause=lambda _: None)
+    with pytest.raises(Unavailable):
+        list(none.get_many(keys))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
-from headrace.identity.api_keys import LIFETIME, MAX_KEYS, ApiKey, KeyKind, KeyText
+from headrace.adapters.dynamodb.table import marshal
+from headrace.identity.api_keys import LIFETIME, MAX_KEYS, REMEMBERED, ApiKey, KeyKind, KeyText
 from headrace.identity.ports import ApiKeys
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import Conflict, NotFound
@@ -123,6 +124,42 @@ def test_the_last_use_is_noted_every_ten_minutes(deployment: Deployment) -> None
     assert keys.find(key.key_id) == noted
     keys.used(noted, NOW + timedelta(minutes=10))
     assert keys.find(key.key_id) != noted
+
+
+def test_a_list_of_keys_is_read_in_one_go(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = keys_of(deployment)
+    made = some(keys, MAX_KEYS)
+    client = deployment.tables["credentials"].client
+    monkeypatch.setattr(client, "get_item", None)
+    assert keys.listed("acme-hr") == tuple(made)
+
+
+def test_a_key_that_has_ended_goes_out_of_the_list_in_time(deployment: Deployment) -> None:
+    table = deployment.tables["credentials"]
+
+    def forgotten_at(key: ApiKey) -> set[datetime]:
+        """When DynamoDB tidies away the key and its place in the list."""
+        places = [(f"key#{key.key_id}", "key"), (f"service#{key.service}", f"key#{key.key_id}")]
+        items = [table.get(*place) for place in places]
+        return {datetime.fromtimestamp(item["ttl"], UTC) for item in items if item}
+
+    keys = keys_of(deployment)
+    (key,) = some(keys)
+    assert forgotten_at(key) == {key.expires_at + REMEMBERED}
+    text = KeyText.new(KeyKind.REFRESH, key.key_id)
+    after = key.exchanged(text, text, None, key.created_at + timedelta(days=200))
+    assert keys.exchange(key, after)
+    assert forgotten_at(key) == {after.expires_at + REMEMBERED}
+    keys.revoke(key.key_id, NOW)
+    assert forgotten_at(key) == {NOW + REMEMBERED}
+    # A place may be tidied away later than its key.
+    table.client.delete_item(
+        TableName=table.name, Key=marshal({"pk": f"key#{key.key_id}", "sk": "key"})
+    )
+    assert keys.listed(key.service) == ()
+    assert keys.find(key.key_id) is None
 
 
 @pytest.fixture

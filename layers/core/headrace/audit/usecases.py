@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from headrace.audit.model import Day, Event, Failing, Span
 from headrace.audit.ports import Statistics, Trail
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +24,9 @@ class RecordEvent:
         self.trail.append(event)
         try:
             self.statistics.count(event.service, event.at.date(), event.action)
-        except Unavailable:
-            _log.warning("an event was not counted", exc_info=True)
+        except Exception:
+            # Whatever it was: what was done has been done, and is in the trail.
+            _log.exception("an event was not counted")
 
 
 @dataclass(frozen=True)

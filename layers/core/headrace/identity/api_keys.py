@@ -21,6 +21,8 @@ TOKEN_LIFETIME = timedelta(hours=5)
 """How long the access tokens of refresh tokens live (seed 002)."""
 GRACE = timedelta(seconds=10)
 """How long after an exchange the token that was exchanged comes by mistake, and not by theft."""
+REMEMBERED = timedelta(days=90)
+"""How long a key that has ended is still listed, at least."""
 MAX_KEYS = 20
 """Keys of one service that work at the same time."""
 
@@ -150,6 +152,11 @@ class ApiKey:
     def organizational_unit(self) -> str:
         """The OU of its certificate."""
         return self.service
+
+    @property
+    def forgotten_at(self) -> datetime:
+        """From when on nobody needs to be told of it: it works no more, known or not."""
+        return (self.revoked_at or self.expires_at) + REMEMBERED
 
     def state(self, now: datetime) -> KeyState:
         """Does it work now."""

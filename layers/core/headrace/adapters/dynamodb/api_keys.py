@@ -1,18 +1,20 @@
 """The keys of external services in DynamoDB.
 
     pk                  sk              holds
-    key#KEY_ID          key             a key (``ApiKey``); never its text
+    key#KEY_ID          key             a key (``ApiKey``); never its text; ``ttl``
     key#KEY_ID          spent#SHA256    a refresh token that was exchanged; ``ttl``
-    service#SERVICE     key#KEY_ID      that the service has this key
+    service#SERVICE     key#KEY_ID      that the service has this key; ``ttl``
     service#SERVICE     keys            ``active``: the ids of keys that were not revoked, with the
                                         moments they expire at; ``version``: counts the writes
 
 "So many at once" is a condition on the one item ``keys`` that every new key is written with. What a
-key does later (an exchange, its revocation) is a condition on the key's own item.
+key does later (an exchange, its revocation) is a condition on the key's own item. A key that has
+ended is tidied away when it need not be listed any longer: one that is not there works no more than
+one that was revoked.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,10 +55,16 @@ class DynamoApiKeys:
         return None if item is None else _key(key_id, item)
 
     def listed(self, service: str) -> tuple[ApiKey, ...]:
-        """See the port; a read for each key."""
+        """See the port."""
         pointers = self.table.query(_service(service), "key#")
-        found = (self.find(item["sk"].removeprefix("key#")) for item in pointers)
-        return tuple(key for key in found if key is not None)
+        key_ids = sorted(item["sk"].removeprefix("key#") for item in pointers)
+        found = self.table.get_many((_partition(key_id), _KEY) for key_id in key_ids)
+        items = {item["pk"]: item for item in found}
+        return tuple(
+            _key(key_id, items[_partition(key_id)])
+            for key_id in key_ids
+            if _partition(key_id) in items
+        )
 
     def add(self, key: ApiKey) -> None:
         """See the port."""
@@ -73,7 +81,7 @@ class DynamoApiKeys:
             "version": item["version"] + 1,
             "active": active | {key.key_id: rfc3339(key.expires_at)},
         }
-        pointer = {"pk": _service(key.service), "sk": f"key#{key.key_id}"}
+        pointer = {"pk": _service(key.service), "sk": f"key#{key.key_id}", "ttl": _ttl(key)}
         unseen = item["version"] == 0
         try:
             self.table.transact(
@@ -102,16 +110,19 @@ class DynamoApiKeys:
         keys = self.table.get(_service(key.service), _KEYS) or {"version": 0, "active": {}}
         keys["active"].pop(key.key_id, None)
         left = keys | {"version": keys["version"] + 1}
+        ended = replace(key, revoked_at=now)
         try:
             self.table.transact(
                 [
                     self.table.to_update(
                         _partition(key.key_id),
                         _KEY,
-                        "SET revoked_at = :now",
+                        "SET revoked_at = :now, #ttl = :ttl",
                         "attribute_exists(pk) AND attribute_not_exists(revoked_at)",
                         now=rfc3339(now),
+                        ttl=_ttl(ended),
                     ),
+                    self._pointer_kept(ended),
                     self.table.to_put(left, "#version = :seen", seen=keys["version"]),
                 ]
             )
@@ -134,12 +145,23 @@ class DynamoApiKeys:
                         "generation = :seen AND attribute_not_exists(revoked_at)",
                         seen=before.generation,
                     ),
+                    self._pointer_kept(after),
                     self.table.to_put(spent),
                 ]
             )
         except ConditionFailed:
             return False
         return True
+
+    def _pointer_kept(self, key: ApiKey) -> Item:
+        """An update of when the list forgets the key, for a transaction."""
+        return self.table.to_update(
+            _service(key.service),
+            f"key#{key.key_id}",
+            "SET #ttl = :ttl",
+            "attribute_exists(pk)",
+            ttl=_ttl(key),
+        )
 
     def was_spent(self, key_id: str, sha256: str) -> bool:
         """See the port."""
@@ -168,9 +190,14 @@ def _item(key: ApiKey) -> Item:
         "sk": _KEY,
         "kind": str(key.kind),
         "generation": key.generation,
+        "ttl": _ttl(key),
         **{name: getattr(key, name) for name in _TEXTS},
         **{name: None if at is None else rfc3339(at) for name, at in moments.items()},
     }
+
+
+def _ttl(key: ApiKey) -> int:
+    return int(key.forgotten_at.timestamp())
 
 
 def _key(key_id: str, item: Item) -> ApiKey:

@@ -6,9 +6,10 @@ Numbers are whole numbers throughout; a value of None is left out, so it never s
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import batched
 from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
@@ -24,6 +25,8 @@ type Item = dict[str, Any]
 
 _SERVICE = "The database"
 _ATTEMPTS = 12
+_BATCH = 100
+"""Items of one BatchGetItem, at most."""
 _TRANSIENT = frozenset(
     {
         "TransactionConflict",
@@ -87,6 +90,23 @@ class Table:
             TableName=self.name, Key=marshal({"pk": pk, "sk": sk}), ConsistentRead=True
         )
         return unmarshal(reply["Item"]) if "Item" in reply else None
+
+    def get_many(self, keys: Iterable[tuple[str, str]]) -> Iterator[Item]:
+        """Those of the items that there are, read consistently, in no order. Raises Unavailable."""
+        wanted = [marshal({"pk": pk, "sk": sk}) for pk, sk in keys]
+        for batch in batched(wanted, _BATCH, strict=False):
+            left = list(batch)
+            for attempt in range(_ATTEMPTS):
+                asked = {self.name: {"Keys": left, "ConsistentRead": True}}
+                with answer_of(_SERVICE):
+                    reply = self.client.batch_get_item(RequestItems=asked)
+                yield from (unmarshal(item) for item in reply["Responses"].get(self.name, ()))
+                left = reply["UnprocessedKeys"].get(self.name, {}).get("Keys", [])
+                if not left:
+                    break
+                self._wait(attempt)
+            else:
+                raise Unavailable("The database is busy; try again.", retry_after=1)
 
     def query(
         self,
@@ -193,8 +213,11 @@ class Table:
                     raise ConditionFailed(failed) from None
                 if not _transient(error):
                     raise
-            self.pause(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 — jitter
+            self._wait(attempt)
         raise Unavailable("The database is busy; try again.", retry_after=1)
+
+    def _wait(self, attempt: int) -> None:
+        self.pause(random.uniform(0, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 — jitter
 
     @staticmethod
     def _conditions(
