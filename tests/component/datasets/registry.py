@@ -395,3 +395,34 @@ def an_import(process_id: str = "import1", **request: Any) -> Process:
 def an_undo(of: str = "import1", process_id: str = "undo1", **request: Any) -> Process:
     """A process that undoes an import."""
     return replace(an_import(process_id), kind=ProcessKind.UNDO, request={"undoes": of} | request)
+
+
+# --- sample rows --------------------------------------------------------------------------------
+
+NIL = "00000000-0000-4000-8000-0000000000"
+
+KINDS_OF_BOTH = f"INSERT INTO kinds (uuid, code) VALUES ('{NIL}01', 'GP'), ('{NIL}02', 'LAB')"
+
+SOURCE = f"""
+{KINDS_OF_BOTH};
+INSERT INTO procedures (uuid, code, title)
+  VALUES ('{NIL}a1', 'X-RAY', E'pictures\\n"of" \\\\ bones'), ('{NIL}a2', 'BLOOD', NULL);
+INSERT INTO providers (uuid, code, name, rank, since, kind_id)
+  VALUES ('{NIL}b1', 'P1', 'Oak', 1.5, '2026-01-01 12:00+02', 2), ('{NIL}b2', 'P2', '', 0, NULL, 1);
+INSERT INTO providers (uuid, code, name, chief_id)
+  SELECT '{NIL}b3', 'P3', 'Elm', id FROM providers WHERE code = 'P2';
+INSERT INTO contracts (uuid, provider_id, number, note)
+  SELECT '{NIL}c1', id, 'C1', '{{"a": [1, null]}}' FROM providers WHERE code = 'P1';
+INSERT INTO contracts (uuid, provider_id, number)
+  SELECT '{NIL}c2', id, 'C1' FROM providers WHERE code = 'P2';
+INSERT INTO lines (uuid, contract_id, position, amount, procedure_id)
+  SELECT '{NIL}d1', c.id, 1, 12.50, p.id FROM contracts c, procedures p
+  WHERE c.uuid = '{NIL}c1' AND p.code = 'X-RAY';
+INSERT INTO lines (uuid, contract_id, position, amount)
+  SELECT '{NIL}d2', c.id, 2, 7 FROM contracts c WHERE c.uuid = '{NIL}c1';
+"""
+
+OTHER_IDS = (
+    "SELECT setval(pg_get_serial_sequence(t, 'id'), 1000) FROM unnest(ARRAY['public.kinds', \
+'public.procedures', 'public.providers', 'public.contracts', 'public.lines']) t"
+)

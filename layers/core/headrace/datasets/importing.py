@@ -10,10 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import count, takewhile
 
 from headrace.datasets.definitions import Application, Definition, accepts
 from headrace.datasets.messages import (
+    TECHNICAL_FAILURE,
     UNKNOWN_DEFINITION,
     WRONG_VERSION,
     Message,
@@ -30,7 +31,12 @@ from headrace.datasets.ports import (
 )
 from headrace.datasets.running import LEASE, Heartbeat, Ran, running
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import FileExpired
+from headrace.kernel.errors import (
+    FileExpired,
+    PayloadIncompatible,
+    PayloadRefused,
+    PayloadTableUnknown,
+)
 
 NDJSON = "application/x-ndjson"
 
@@ -52,6 +58,15 @@ def covered_tables(definition: Definition, manifest: Manifest) -> frozenset[int]
         and table.table_id in complete
         and (definition.top_of(table.table_id), table.table_id) not in manifest.excluded
     )
+
+
+def of_tenant(
+    applications: Applications, process: Process
+) -> tuple[Application, Definition] | None:
+    """The application and definition of a process, if the catalog still has them."""
+    application = applications.of_tenant(process.tenant)
+    definition = application.definition(process.definition) if application else None
+    return (application, definition) if application and definition else None
 
 
 def difference_key(process_id: str) -> str:
@@ -82,12 +97,23 @@ class ImportDataSet:
         FileExpired.
         """
         process = running(self.processes, tenant, process_id)
-        application = self.applications.of_tenant(tenant)
-        definition = application.definition(process.definition) if application else None
-        if application is None or definition is None:
+        known = of_tenant(self.applications, process)
+        if known is None:
             return self._refused(process, [UNKNOWN_DEFINITION(definition=process.definition)])
+        try:
+            return self._read(process, *known, time_left)
+        except PayloadRefused as refused:
+            return self._refused(process, [_of(refused)])
+
+    def _read(
+        self,
+        process: Process,
+        application: Application,
+        definition: Definition,
+        time_left: Callable[[], float],
+    ) -> Ran:
         with (
-            self.payloads.open(tenant, process.request["payload"]) as file,
+            self.payloads.open(process.tenant, process.request["payload"]) as file,
             self.reader.read(file, definition) as payload,
         ):
             manifest, request = payload.manifest, process.request
@@ -118,7 +144,7 @@ class ImportDataSet:
         key = difference_key(process.process_id)
         self.payloads.store(process.tenant, key, NDJSON, planned.difference())
         self.processes.tell(process, planned.messages())
-        return _ended(planned.counts(), difference=key)
+        return ended(planned.counts(), difference=key)
 
     def _applied(
         self,
@@ -128,7 +154,7 @@ class ImportDataSet:
         time_left: Callable[[], float],
     ) -> Ran:
         tenant, process_id = process.tenant, process.process_id
-        part, total = self._next_part(process), planned.records()
+        part, total = len(undo_parts(self.payloads, process)), planned.records()
         if part == 0:
             key = difference_key(process_id)
             self.payloads.store(tenant, key, NDJSON, planned.difference())
@@ -147,14 +173,7 @@ class ImportDataSet:
         if part or counts.failed_items:
             counts = self._settled(process, planned, counts)
         undo = undo_key(process_id, 0) if part or total else None
-        return _ended(counts, difference=difference_key(process_id), undo=undo)
-
-    def _next_part(self, process: Process) -> int:
-        """The first part of the undo set that is not there yet."""
-        for part in count():
-            if not exists(self.payloads, process.tenant, undo_key(process.process_id, part)):
-                return part
-        raise AssertionError
+        return ended(counts, difference=difference_key(process_id), undo=undo)
 
     def _settled(self, process: Process, planned: Planned, counts: Counts) -> Counts:
         """Leaves what was not done out of the difference, which was written before it was.
@@ -183,7 +202,20 @@ class ImportDataSet:
         )
 
 
-def exists(payloads: Payloads, tenant: str, key: str) -> bool:
+def _of(refused: PayloadRefused) -> Message:
+    """Why a payload is refused, as a message of the process."""
+    if isinstance(refused, PayloadTableUnknown | PayloadIncompatible):
+        return Message(refused.code, refused.detail)
+    return TECHNICAL_FAILURE(reason=refused.detail)
+
+
+def undo_parts(payloads: Payloads, process: Process) -> list[str]:
+    """Where the parts of an import's undo set lie, in their order. Raises FileUnavailable."""
+    keys = (undo_key(process.process_id, part) for part in count())
+    return list(takewhile(lambda key: _exists(payloads, process.tenant, key), keys))
+
+
+def _exists(payloads: Payloads, tenant: str, key: str) -> bool:
     """Is there such a document. Raises FileUnavailable."""
     with suppress(FileExpired), payloads.open(tenant, key):
         return True
@@ -194,6 +226,7 @@ def _wrong_version(manifest: Manifest, application: Application) -> Message:
     return WRONG_VERSION(built_by=manifest.version, version=application.version)
 
 
-def _ended(counts: Counts, **outcome: str | None) -> Ran:
+def ended(counts: Counts, **outcome: str | None) -> Ran:
+    """The end of a process that failed if any of its items did."""
     result = Result.FAILURE if counts.failed_items else Result.SUCCESS
     return Ran(result, {"counts": asdict(counts), **outcome})

@@ -83,3 +83,13 @@ UNKNOWN_DATA_SET = MessageText(
     "Unknown combination of data set code {data_set} and data set definition code {definition}",
 )
 UNKNOWN_DEFINITION = MessageText("OHI-IP-DATA-004", "Unknown data set definition code {definition}")
+CHANGED_SINCE = MessageText(
+    "HEADRACE-DATA-001",
+    "A record of {table} was changed by somebody else since the import, so it is left as it is",
+    notes="Ours: the seed knows no undoing.",
+)
+OWNS_OTHERS = MessageText(
+    "HEADRACE-DATA-002",
+    "A record of {table} that the import added has records since that it did not add",
+    notes="Ours: the seed knows no undoing.",
+)

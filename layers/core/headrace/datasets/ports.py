@@ -341,8 +341,8 @@ class PayloadReader(Protocol):
         ...
 
 
-class Planned(Protocol):
-    """What an import would do to the target, and its doing."""
+class Applicable(Protocol):
+    """What is to be written to the target, item by item."""
 
     @property
     def wrong(self) -> Sequence[Message]:
@@ -357,6 +357,20 @@ class Planned(Protocol):
         """``wrong``, and why items were refused so far, in their order."""
         ...
 
+    def records(self) -> int:
+        """How many there are to write."""
+        ...
+
+    def apply(self) -> Iterator[int]:
+        """Writes batch after batch, an item whole or not at all; yields how many records of it
+        were dealt with. What was yielded stays if this is left. Raises SourceUnavailable,
+        SourceChanged."""
+        ...
+
+
+class Planned(Applicable, Protocol):
+    """What an import would do to the target, and its doing."""
+
     def failed_items(self) -> frozenset[int]:
         """The numbers of the items that were refused so far."""
         ...
@@ -367,16 +381,6 @@ class Planned(Protocol):
 
     def undo_set(self) -> Iterator[bytes]:
         """What undoes it, as NDJSON in chunks; to be kept before anything is applied."""
-        ...
-
-    def records(self) -> int:
-        """How many there are to write."""
-        ...
-
-    def apply(self) -> Iterator[int]:
-        """Writes batch after batch, an item whole or not at all; yields how many records of it
-        were dealt with. What was yielded stays if this is left. Raises SourceUnavailable,
-        SourceChanged."""
         ...
 
 
@@ -397,6 +401,21 @@ class TargetDatabase(Protocol):
 
         ``keep_going`` is called now and then with how many records were read. Raises
         PayloadRefused.
+        """
+        ...
+
+    def planned_undo(
+        self,
+        application: Application,
+        definition: Definition,
+        lines: Iterable[bytes],
+        *,
+        force: bool,
+        keep_going: Callable[[int], None],
+    ) -> AbstractContextManager[Applicable]:
+        """What has to be done to undo an import. ``lines``: of its ``undo_set``.
+
+        An item with a record that was changed since the import is refused, unless with ``force``.
         """
         ...
 

@@ -12,7 +12,7 @@ exchange unique values.
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -21,6 +21,7 @@ import psycopg
 from psycopg import errors
 
 from headrace.adapters.postgresql.session import Connection, settings_sql, translated
+from headrace.adapters.postgresql.target_tables import TargetTable
 from headrace.adapters.warehouse.engine import literal
 from headrace.kernel.errors import HeadraceError
 
@@ -41,6 +42,25 @@ class Order(StrEnum):
     DELETE_ADD_CHANGE = "dac"
     CHANGE_ADD_DELETE = "cad"
     ADD_CHANGE_DELETE = "acd"
+
+
+type Statement = Callable[[TargetTable, str], str]
+"""Makes a statement about a table, of the items that a condition on ``x`` names."""
+
+
+def in_order(
+    order: Order,
+    tables: Sequence[TargetTable],
+    which: str,
+    delete: Statement,
+    change: Statement,
+    add: Statement,
+) -> Iterator[str]:
+    """The statements of a transaction: what is referred to is added first and deleted last."""
+    deletes = [delete(target, which) for target in reversed(tables)]
+    made = {"c": change, "a": add}
+    writes = [made[step](target, which) for target in tables for step in order if step in made]
+    yield from [*writes, *deletes] if order.endswith("d") else [*deletes, *writes]
 
 
 class Writing(Protocol):

@@ -24,12 +24,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.target_tables import TargetTable
 from headrace.adapters.warehouse.engine import literal
 from headrace.datasets.definitions import Definition, Reference
 from headrace.datasets.model import Counts
+from headrace.kernel.errors import PayloadIncompatible
 
 RECORDS_IN_A_BATCH = 2000
 """Records that one transaction writes, unless a single item has more."""
@@ -86,15 +89,15 @@ class ImportPlan:
         """Copies the records of a table; yields now and then how many there were so far."""
         raw, staged = target.temporary("raw"), target.temporary("staged")
         self.run(f"CREATE TEMPORARY TABLE {raw} (line jsonb)")
-        copied = 0
-        with (
-            self.connection.cursor() as cursor,
-            cursor.copy(f"COPY {raw} FROM STDIN".encode()) as copy,
-        ):
-            for lines_at_once, chunk in _chunks(lines):
-                copy.write(chunk)
-                copied += lines_at_once
-                yield copied
+        records = 0
+        try:
+            for records in copied(self.connection, raw, lines):
+                yield records
+        except psycopg.DataError:
+            # jsonb takes neither U+0000 nor half of a surrogate pair, and no text does.
+            raise PayloadIncompatible(
+                f"A record of {target.table.name} has a character that no text here can have."
+            ) from None
         uuid = "(line->>'uuid')"
         self.run(
             f"CREATE TEMPORARY TABLE {staged} AS SELECT (line->>'item')::int AS item, "
@@ -107,7 +110,7 @@ class ImportPlan:
             f"(SELECT item, count(*) OVER (PARTITION BY uuid) AS times FROM {staged}) s "
             "WHERE times > 1",
         )
-        yield copied
+        yield records
 
     # --- planning ---------------------------------------------------------------------------
 
@@ -432,8 +435,8 @@ class ImportPlan:
         """
         tops = [target for target in self.tables if target.table.owner is None]
         return " UNION ALL ".join(
-            f"SELECT s.item, {_label(target)} AS label FROM {target.temporary('staged')} s "
-            f"JOIN {among} USING (item)"
+            f"SELECT s.item, {target.label('s.vals', 's.uuid')} AS label "
+            f"FROM {target.temporary('staged')} s JOIN {among} USING (item)"
             for target in tops
         )
 
@@ -516,12 +519,6 @@ class ImportPlan:
             )
 
 
-def _label(target: TargetTable) -> str:
-    key = [f"s.vals->>{literal(name)}" for name in target.table.functional_key]
-    told = f"coalesce(nullif(concat_ws(' / ', {', '.join(key)}), ''), s.uuid)" if key else "s.uuid"
-    return f"{literal(target.table.name)} || ' ' || {told}"
-
-
 def _told(referred: TargetTable, alias: str) -> str:
     """SQL of what a record is called where it is referred to."""
     key = ", ".join(
@@ -536,15 +533,23 @@ def _held(reference: Reference) -> str:
     return f"(s.refs->{literal(reference.column)})"
 
 
-def _chunks(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+def copied(connection: Connection, table: str, lines: Iterable[bytes]) -> Iterator[int]:
+    """Copies lines of JSON into a table of one ``jsonb`` column; yields how many so far."""
+    records = 0
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
+        for chunk in _chunks(lines):
+            copy.write(b"".join(chunk).replace(b"\\", b"\\\\"))
+            records += len(chunk)
+            yield records
+
+
+def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
     gathered: list[bytes] = []
     size = 0
     for line in lines:
         gathered.append(line)
         size += len(line)
         if size >= _CHUNK:
-            yield len(gathered), b"".join(gathered).replace(b"\\", b"\\\\")
-            gathered.clear()
-            size = 0
-    if gathered:
-        yield len(gathered), b"".join(gathered).replace(b"\\", b"\\\\")
+            yield gathered
+            gathered, size = [], 0
+    yield gathered

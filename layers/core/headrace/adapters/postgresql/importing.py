@@ -8,11 +8,11 @@ ours stays in the database.
 
 # ruff: noqa: S608  All pieces of SQL are ours: names quoted, texts as literals, numbers of ours.
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from headrace.adapters.postgresql.applying import Applying, Order
+from headrace.adapters.postgresql.applying import Applying, Order, in_order
 from headrace.adapters.postgresql.import_plan import (
     DEPENDENCIES,
     FAILED,
@@ -20,61 +20,17 @@ from headrace.adapters.postgresql.import_plan import (
     TODO,
     ImportPlan,
 )
-from headrace.adapters.postgresql.session import (
-    Connection,
-    connect,
-    errors_translated,
-    settings_sql,
-)
+from headrace.adapters.postgresql.problems import problem_messages
+from headrace.adapters.postgresql.session import settings_sql
 from headrace.adapters.postgresql.target_tables import TargetTable, target_tables
+from headrace.adapters.postgresql.undoing import PlannedUndo, planned_undo
+from headrace.adapters.postgresql.writing_session import writing_session
 from headrace.adapters.warehouse.engine import literal
 from headrace.datasets.definitions import Application, Definition
 from headrace.datasets.importing import covered_tables
-from headrace.datasets.messages import (
-    INCOMPATIBLE,
-    MISSING_REFERENCE,
-    REFUSED_REFERENCE,
-    TECHNICAL_FAILURE,
-    UNKNOWN_TABLE,
-    Message,
-)
+from headrace.datasets.messages import UNKNOWN_TABLE, Message
 from headrace.datasets.model import Counts
 from headrace.datasets.ports import Payload
-from headrace.exports.model import Source
-from headrace.kernel.errors import SourceUnavailable
-
-OLDEST_SERVER = 160000
-"""``server_version_num`` of PostgreSQL 16, which can say whether a text is a value of a type."""
-
-_EVERY_RECORDS = 10_000
-
-_REASONS = {
-    "value": "its column {name} of {table} cannot hold the value as it is",
-    "twice": "a UUID is twice among its records of {table}",
-    "ambiguous": "several records of {table} have its functional key, and none has its UUID",
-    "later": "{name} of {table} refers to {reference}, which comes after it in the data set",
-    "unique": "another record has values of it that are to be unique ({name})",
-    "reference": "a reference of it leads nowhere, or a record that it deletes is referred to "
-    "({name})",
-    "null": "its column {name} must not be empty",
-    "check": "a rule of the database does not allow its values ({name})",
-    "rule": "a rule of the application does not allow it",
-    "changed": "a record of it was changed meanwhile by somebody else",
-}
-
-
-@contextmanager
-def writing_session(application: Application) -> Iterator[Connection]:
-    """A connection to the application's own database, and to no replica of it.
-
-    Raises SourceUnavailable.
-    """
-    options = {name: value for name, value in application.options.items() if name != "replica_host"}
-    with closing(connect(Source(application.name, "postgresql", options))) as connection:
-        if connection.info.server_version < OLDEST_SERVER:
-            raise SourceUnavailable("Imports need PostgreSQL 16 or newer.")
-        with errors_translated():
-            yield connection
 
 
 @dataclass(frozen=True)
@@ -121,6 +77,18 @@ class PostgresqlTarget:
             connection.execute(settings_sql().encode())
             plan.make(lambda: keep_going(records))
             yield PlannedImport(plan, definition, [])
+
+    def planned_undo(
+        self,
+        application: Application,
+        definition: Definition,
+        lines: Iterable[bytes],
+        *,
+        force: bool,
+        keep_going: Callable[[int], None],
+    ) -> AbstractContextManager[PlannedUndo]:
+        """See ``TargetDatabase``."""
+        return planned_undo(application, definition, lines, force=force, keep_going=keep_going)
 
 
 @dataclass
@@ -182,12 +150,7 @@ class PlannedImport:
             f"x.item BETWEEN {first} AND {last} "
             f"AND NOT EXISTS (SELECT FROM {FAILED} f WHERE f.item = x.item)"
         )
-        deletes = [_delete(target, which) for target in reversed(self._plan.tables)]
-        writes = [
-            statement(target, which) for target in self._plan.tables for statement in _WRITES[order]
-        ]
-        last_of_all = order in (Order.CHANGE_ADD_DELETE, Order.ADD_CHANGE_DELETE)
-        yield from [*writes, *deletes] if last_of_all else [*deletes, *writes]
+        yield from in_order(order, self._plan.tables, which, _delete, _change, _add)
 
     def refuse_dependents(self, of_items: str) -> None:
         """See ``Writing``."""
@@ -209,12 +172,9 @@ def _delete(target: TargetTable, which: str) -> str:
 
 
 def _change(target: TargetTable, which: str) -> str:
-    sets = ", ".join(
-        f"{column.sql} = {column.typed(f'(x.new->>{literal(column.name)})')}"
-        for column in target.carried
-    )
     return (
-        f"UPDATE {target.sql} t SET {sets} FROM {target.temporary('plan')} x "
+        f"UPDATE {target.sql} t SET {target.assignments('x.new')} "
+        f"FROM {target.temporary('plan')} x "
         f"WHERE x.matched AND {which} AND t.{target.id.sql} = {target.id.typed('x.id')} "
         # What was changed since the plan was made is neither overwritten nor lost to the undo set.
         f"AND {target.image()} = x.old"
@@ -231,48 +191,3 @@ def _add(target: TargetTable, which: str) -> str:
         f"SELECT {target.id.typed('x.id')}, {values} FROM {target.temporary('plan')} x "
         f"WHERE NOT x.matched AND {which}"
     )
-
-
-_WRITES = {
-    Order.DELETE_CHANGE_ADD: (_change, _add),
-    Order.DELETE_ADD_CHANGE: (_add, _change),
-    Order.CHANGE_ADD_DELETE: (_change, _add),
-    Order.ADD_CHANGE_DELETE: (_add, _change),
-}
-
-
-def problem_messages(
-    connection: Connection, targets: Mapping[int, TargetTable], labels: str
-) -> Iterator[Message]:
-    """The problems as messages, by item. ``labels``: a query of the items' names."""
-    names = {table_id: target.table.name for table_id, target in targets.items()}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT p.code, p.table_id, p.col, p.target, p.ref->>'uuid', p.ref->>'key', l.label "
-            f"FROM {PROBLEMS} p LEFT JOIN ({labels}) l USING (item) "
-            "ORDER BY p.item, p.code, p.table_id, p.col, p.ref".encode()
-        )
-        seen: Message | None = None
-        for code, table_id, column, to, uuid, key, label in cursor:
-            told = _message(
-                code, names.get(table_id, ""), column or "", names.get(to, ""), key, uuid, label
-            )
-            if told != seen:
-                yield told
-            seen = told
-
-
-def _message(
-    code: str, table: str, name: str, to: str, key: str | None, uuid: str | None, label: str | None
-) -> Message:
-    reference = uuid if not key or key == "[]" else f"{key} ({uuid})"
-    match code:
-        case "missing":
-            return MISSING_REFERENCE(label, column=name, table=to, reference=reference)
-        case "depends":
-            return REFUSED_REFERENCE(label, column=name, table=to, reference=reference)
-        case "locked":
-            return TECHNICAL_FAILURE(label, reason="the application keeps a record of it locked")
-        case _:
-            reason = _REASONS[code].format(name=name, table=table, reference=f"{to} {reference}")
-            return INCOMPATIBLE(label, reason=reason)

@@ -132,6 +132,30 @@ class TargetTable:
         """SQL of a row's image."""
         return _object((column.name, f"{alias}.{column.sql}::text") for column in self.carried)
 
+    def image_of(self, row: str) -> str:
+        """SQL of the image of an object as ``row`` makes it."""
+        return _object(
+            (column.name, f"({row}->>{literal(column.name)})") for column in self.carried
+        )
+
+    def assignments(self, image: str) -> str:
+        """What stands behind SET, for a record to be as an image says."""
+        return ", ".join(
+            f"{column.sql} = {column.typed(f'({image}->>{literal(column.name)})')}"
+            for column in self.carried
+        )
+
+    def label(self, texts: str, uuid: str | None = None) -> str:
+        """SQL of what people call a record: its table's name, and its functional key or UUID.
+
+        ``texts``: SQL of an object that has the texts of its columns; ``uuid``: of its UUID, if
+        that is not in it.
+        """
+        uuid = uuid or f"({texts}->>{literal(self.table.uuid_column)})"
+        key = ", ".join(f"({texts}->>{literal(name)})" for name in self.table.functional_key)
+        told = f"coalesce(nullif(concat_ws(' / ', {key}), ''), {uuid})" if key else uuid
+        return f"{literal(self.table.name + ' ')} || {told}"
+
     def row(self, alias: str = "t") -> str:
         """SQL of an object of all columns of a row, as texts."""
         return _object((column.name, f"{alias}.{column.sql}::text") for column in self.written)
@@ -159,7 +183,14 @@ def target_tables(
     """
     found: dict[int, TargetTable] = {}
     wrong: list[Message] = []
-    only_referred = (replace(table, columns=(), references=()) for table in definition.others)
+    only_referred = (
+        replace(
+            table,
+            columns=tuple(name for name in table.functional_key if name in table.columns),
+            references=(),
+        )
+        for table in definition.others
+    )
     for table in (*only_referred, *definition.tables):
         schema, name = split_name(table.relation)
         rows = connection.execute(_COLUMNS, {"schema": schema, "name": name}).fetchall()
