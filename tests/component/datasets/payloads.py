@@ -97,7 +97,8 @@ FEW: Records = {
 def zipped(records: Records = FEW, **changes: Any) -> bytes:
     """The archive that the writer makes of the records."""
     gathered = RecordsGathered(records)
-    return b"".join(ZipPayloadWriter().write(a_manifest(gathered.items, **changes), gathered))
+    manifest = a_manifest(**{"items": gathered.items, **changes})
+    return b"".join(ZipPayloadWriter().write(manifest, gathered))
 
 
 def read_back(

@@ -23,7 +23,7 @@ _LISTED = 5
 
 
 def check_manifest(manifest: Manifest, definition: Definition) -> None:
-    """It is of this definition and names tables of it, in its order.
+    """It is of this definition, names tables of it, and counts one record for each item.
 
     Raises PayloadRefused, PayloadTableUnknown.
     """
@@ -42,8 +42,9 @@ def check_manifest(manifest: Manifest, definition: Definition) -> None:
         )
     if len(set(numbers)) != len(numbers):
         raise PayloadRefused("The payload's manifest lists a table twice.")
-    if sum(entry.records for entry in manifest.tables) < manifest.items:
-        raise PayloadRefused("The payload's manifest has more items than records.")
+    tops = [e for e in manifest.tables if definition.table(e.table_id).owner is None]
+    if sum(entry.records for entry in tops) != manifest.items:
+        raise PayloadRefused("The payload's manifest has not one record for each item.")
 
 
 class LineCheck:
@@ -57,6 +58,7 @@ class LineCheck:
         self, definition: Definition, table: Table, entry: TableEntry, manifest: Manifest
     ) -> None:
         self._table, self._entry, self._items = table, entry, manifest.items
+        self._is_top = table.owner is None
         self._columns = set(table.columns)
         self._references = {
             reference.column: (
@@ -82,7 +84,7 @@ class LineCheck:
             raise self._refusal("has no item or UUID")
         if not 0 <= item < self._items:
             raise self._refusal("is of an item that the manifest does not count")
-        if (item, uuid) <= self._last:
+        if (item, uuid) <= self._last or (self._is_top and item == self._last[0]):
             raise self._refusal("is out of order")
         self._last = (item, uuid)
         values, references = document["values"], document["references"]
