@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from headrace.adapters.payload.by_format import PayloadReaderByFormat, PayloadWriterByFormat
 from headrace.adapters.payload.limits import LIMITS, Limits
-from headrace.adapters.payload.zip_reader import ZipPayloadReader
-from headrace.adapters.payload.zip_writer import ZipPayloadWriter
 from headrace.datasets.definitions import Definition, OutputFormat
 from headrace.datasets.payload import Manifest, Record, Referred
 from headrace.datasets.ports import Gathered
@@ -98,14 +97,19 @@ def zipped(records: Records = FEW, **changes: Any) -> bytes:
     """The archive that the writer makes of the records."""
     gathered = RecordsGathered(records)
     manifest = a_manifest(**{"items": gathered.items, **changes})
-    return b"".join(ZipPayloadWriter().write(manifest, gathered))
+    return b"".join(PayloadWriterByFormat().write(manifest, gathered))
+
+
+def as_xml(records: Records = FEW, **changes: Any) -> bytes:
+    """The document that the writer makes of the records."""
+    return zipped(records, **{"output": OutputFormat.XML, **changes})
 
 
 def read_back(
     payload: bytes, definition: Definition = DEFINITION, limits: Limits = LIMITS
 ) -> tuple[Manifest, dict[int, list[Record]]]:
-    """The manifest and the records of an archive. Raises PayloadRefused."""
-    with ZipPayloadReader(limits).read(io.BytesIO(payload), definition) as read:
+    """The manifest and the records of a payload. Raises PayloadRefused."""
+    with PayloadReaderByFormat(limits).read(io.BytesIO(payload), definition) as read:
         read.verify()
         return read.manifest, {
             entry.table_id: records_of(read.lines(entry.table_id)) for entry in read.manifest.tables

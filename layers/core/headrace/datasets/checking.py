@@ -22,16 +22,20 @@ _NOT_IN_A_DATABASE = re.compile("[\0\ud800-\udfff]")
 _LISTED = 5
 
 
-def check_manifest(manifest: Manifest, definition: Definition) -> None:
-    """It is of this definition, names tables of it, and counts one record for each item.
-
-    Raises PayloadRefused, PayloadTableUnknown.
-    """
+def check_definition(manifest: Manifest, definition: Definition) -> None:
+    """It is of this definition. Raises PayloadRefused."""
     if manifest.definition != definition.code:
         raise PayloadRefused(
             f"The payload is one of the data set definition {manifest.definition[:100]}, not of "
             f"{definition.code}."
         )
+
+
+def check_tables(manifest: Manifest, definition: Definition) -> None:
+    """It names tables of the definition, and counts one record for each item.
+
+    Raises PayloadRefused, PayloadTableUnknown.
+    """
     numbers = [entry.table_id for entry in manifest.tables]
     known = [table.table_id for table in definition.tables]
     if unknown := [entry for entry in manifest.tables if entry.table_id not in known]:
@@ -54,10 +58,8 @@ class LineCheck:
     those of the definition. No text of the line is in the error.
     """
 
-    def __init__(
-        self, definition: Definition, table: Table, entry: TableEntry, manifest: Manifest
-    ) -> None:
-        self._table, self._entry, self._items = table, entry, manifest.items
+    def __init__(self, definition: Definition, table: Table, items: int) -> None:
+        self._table, self._items = table, items
         self._is_top = table.owner is None
         self._columns = set(table.columns)
         self._references = {
@@ -123,14 +125,14 @@ class LineCheck:
             return f"the payload lacks {', '.join(missing)}"
         return "the payload has columns that the table has not, or references as values"
 
-    def end(self, sha256: str) -> None:
-        """After the last line: as many records, and bytes of this digest, as the manifest says."""
-        if self.records != self._entry.records:
+    def end(self, entry: TableEntry, sha256: str) -> None:
+        """After the last line: as many records, and bytes of this digest, as the payload says."""
+        if self.records != entry.records:
             raise PayloadRefused(
-                f"The payload has {self.records} records of {self._table.name}; its manifest says "
-                f"{self._entry.records}."
+                f"The payload has {self.records} records of {self._table.name}, and says that "
+                f"there are {entry.records}."
             )
-        check_digest(self._entry, sha256)
+        check_digest(entry, sha256)
 
     def _refusal(self, what: str) -> ValidationFailed:
         return PayloadRefused(f"Record {self.records} of {self._table.name} {what}.")

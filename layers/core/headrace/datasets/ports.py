@@ -319,7 +319,7 @@ class Payload(Protocol):
     trusted."""
 
     manifest: Manifest
-    """Not proven before ``verify``; of XML, the digests stand elsewhere and are empty here."""
+    """Not proven before ``verify``; of an XML document, ``tables`` are not even known before."""
 
     def verify(self) -> None:
         """Reads all of it once: structure, digests, counts, and each record's shape and order."""

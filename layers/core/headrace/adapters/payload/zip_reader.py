@@ -20,7 +20,7 @@ from headrace.adapters.payload import manifests
 from headrace.adapters.payload.limits import LIMITS, Limits
 from headrace.adapters.payload.lines import lines_of
 from headrace.adapters.payload.zip_writer import MANIFEST, document_name
-from headrace.datasets.checking import LineCheck, check_digest, check_manifest
+from headrace.datasets.checking import LineCheck, check_definition, check_digest, check_tables
 from headrace.datasets.definitions import Definition, OutputFormat
 from headrace.datasets.payload import Manifest, TableEntry
 from headrace.kernel.errors import PayloadRefused
@@ -91,7 +91,8 @@ class ZipPayloadReader:
         manifest = manifests.read(archive.read(MANIFEST))
         if manifest.output is not OutputFormat.ZIP:
             raise PayloadRefused("The archive's manifest is not one of an archive.")
-        check_manifest(manifest, definition)
+        check_definition(manifest, definition)
+        check_tables(manifest, definition)
         for entry in manifest.tables:
             if entry.document != document_name(entry.table_id):
                 raise PayloadRefused("The archive's manifest names a document wrongly.")
@@ -117,12 +118,12 @@ class ZipPayload:
             return
         for entry in self.manifest.tables:
             table = self._definition.table(entry.table_id)
-            check = LineCheck(self._definition, table, entry, self.manifest)
+            check = LineCheck(self._definition, table, self.manifest.items)
             digest = hashlib.sha256()
             for line in lines_of(self._chunks(entry), self._limits):
                 digest.update(line)
                 check(line)
-            check.end(digest.hexdigest())
+            check.end(entry, digest.hexdigest())
         self._verified = True
 
     def lines(self, table_id: int) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from functools import cached_property
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.warehouse.engine import identifier, literal
 from headrace.adapters.warehouse.sources import split_name
+from headrace.datasets.checking import UUID_LENGTH
 from headrace.datasets.definitions import Definition, Reference, Table
 from headrace.datasets.model import Exclusion, Item, Options
 from headrace.kernel.errors import ValidationFailed, ValueNotExportable
@@ -45,6 +46,12 @@ def id_sql(table: Table, alias: str = "t") -> str:
 def uuid_sql(table: Table, alias: str = "t") -> str:
     """SQL of the text of its UUID, compared by its bytes whatever the database's language is."""
     return f'{_column(alias, table.uuid_column)}::text COLLATE "C"'
+
+
+def _is_no_uuid(table: Table, alias: str) -> str:
+    """SQL of whether a record has none, or what no reader takes for one; also if it is missing."""
+    length = f"length({_column(alias, table.uuid_column)}::text)"
+    return f"({length} BETWEEN 1 AND {UUID_LENGTH}) IS NOT TRUE"
 
 
 @dataclass(frozen=True)
@@ -297,7 +304,7 @@ class Gatherer:
         for table in self.plan.carried:
             if self._value(
                 f"SELECT count(*) FROM {self._records(table)} "  # noqa: S608
-                f"WHERE {_column('t', table.uuid_column)} IS NULL"
+                f"WHERE {_is_no_uuid(table, 't')}"
             ):
                 raise ValueNotExportable(f"A record of the table {table.name} has no UUID.")
             for reference in table.all_references:
@@ -310,7 +317,7 @@ class Gatherer:
             f"LEFT JOIN {relation_sql(referred)} x "
             f"ON {id_sql(referred, 'x')} = {_column('t', reference.column)} "
             f"WHERE {_column('t', reference.column)} IS NOT NULL "
-            f"AND {_column('x', referred.uuid_column)} IS NULL"
+            f"AND {_is_no_uuid(referred, 'x')}"
         ):
             raise ValueNotExportable(
                 f"A record of the table {table.name} refers by {reference.column} to a record of "
