@@ -32,7 +32,7 @@ LOCK_TIMEOUT = "3s"
 
 _TRIES = 5
 _PAUSES_S = 0.2
-_PASSES = 5
+_PASSES = 4
 
 
 class Order(StrEnum):
@@ -169,9 +169,9 @@ class Applying:
 
     def _once_more(self) -> Iterator[int]:
         """Failed items that may not fail any more now that all others are written."""
-        direction = "DESC" if self.writing.backwards else "ASC"
         todo, failed = self.writing.todo, self.writing.failed
-        for _ in range(_PASSES):
+        # Items that wait for one another's values are a chain, in one direction or the other.
+        for direction in ("DESC", "ASC") * _PASSES:
             candidates = self._rows(
                 f"SELECT item, records FROM {failed} JOIN {todo} USING (item) WHERE again "
                 f"ORDER BY item {direction}"
@@ -181,7 +181,7 @@ class Applying:
                 if not self._rows(self.writing.failed_that_it_needs(item)):
                     written += self._retried(item, records)
                 yield 0
-            if not written:
+            if not written and direction == "ASC":
                 return
 
     def _retried(self, item: int, records: int) -> bool:
