@@ -62,7 +62,7 @@ def summary(catalog: Catalog) -> str:
         (len(catalog.sources), "source"),
         (len(catalog.configurations), "configuration"),
         (tables, "table"),
-        (len(catalog.applications), "application"),
+        *([(len(catalog.applications), "application")] if catalog.applications else []),
     )
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
 

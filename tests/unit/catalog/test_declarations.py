@@ -674,9 +674,15 @@ def test_no_client_stands_for_the_persons_who_log_in() -> None:
     )
 
 
-def test_no_client_has_a_scope_of_persons_but_that_of_consents() -> None:
+def test_a_client_has_a_scope_of_persons_only_if_it_is_one_of_consents_or_data_sets() -> None:
     tenants = "    tenants: [northwind]\n"
-    for permission in set(Permission) - {Permission.MANAGE_CONSENTS}:
+    shared = {
+        *(Permission.MANAGE_CONSENTS, Permission.DATA_EXCHANGE),
+        Permission.CREATE_AND_EXPORT,
+    }
+    for permission in shared:
+        assert not problems(changed(tenants, f'{tenants}    scopes: ["{permission.scope}"]\n'))
+    for permission in set(Permission) - shared:
         scopes = f'    scopes: ["{permission.scope}"]\n'
         [problem] = problems(changed(tenants, tenants + scopes))
         assert f'there is no scope "{permission.scope}"' in problem
