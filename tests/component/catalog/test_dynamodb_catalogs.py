@@ -10,6 +10,7 @@ import boto3
 import moto
 import pytest
 
+from headrace.adapters.dynamodb.applications import CatalogApplications
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.clients import CatalogClients
 from headrace.adapters.dynamodb.table import Table
@@ -27,6 +28,7 @@ from tests.unit.catalog.builders import (
     a_table,
     a_tenant,
 )
+from tests.unit.catalog.test_applications import the_application
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -301,3 +303,30 @@ def test_the_scheduler_reads_all_schedules_and_a_client_its_own(catalogs: Dynamo
     assert catalogs.of_client("northwind", "integrator") == (nightly,)
     assert catalogs.of_client("harbour", "integrator") == ()
     assert set(catalogs.read(1).schedules) == {nightly, *theirs}
+
+
+def test_a_tenants_application_is_what_was_published_last(table: Table) -> None:
+    catalogs, applications = DynamoCatalogs(table), CatalogApplications(table)
+    assert applications.of_tenant("northwind") is None
+    application = the_application("northwind")
+    catalogs.publish(a_catalog(applications=(application,)), 0, NOON)
+    assert applications.of_tenant("northwind") == application
+    assert applications.of_tenant("harbour") is None
+    assert catalogs.read(1).applications == (application,)
+    upgraded = replace(application, version="5.0")
+    catalogs.publish(a_catalog(applications=(upgraded,)), 1, NOON)
+    assert applications.of_tenant("northwind") == upgraded
+    catalogs.publish(a_catalog(), 2, NOON)
+    assert applications.of_tenant("northwind") is None
+
+
+def test_an_application_that_is_too_large_is_refused(table: Table) -> None:
+    application = the_application("northwind")
+    definition = application.definitions[0]
+    tables = tuple(
+        replace(definition.tables[0], table_id=n, columns=(secrets.token_hex(60_000),))
+        for n in range(9, 19)
+    )
+    wide = replace(application, definitions=(replace(definition, tables=tables),))
+    with pytest.raises(CatalogRefused, match="declare fewer tables"):
+        DynamoCatalogs(table).publish(a_catalog(applications=(wide,)), 0, NOON)

@@ -55,4 +55,7 @@ def a_server() -> Iterator[Server]:
     with embedded.for_as_long_as_this_process():
         server = Server(embedded, embedded.socket_folder, count(1))
         server.run("CREATE ROLE with_password NOLOGIN")
+        # Nothing here has to outlive the machine, and copies of databases are many files.
+        server.run("ALTER SYSTEM SET fsync = off")
+        server.run("SELECT pg_reload_conf()")
         yield server

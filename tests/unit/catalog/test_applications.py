@@ -113,9 +113,10 @@ def refusal(
     return [str(problem).removeprefix("c.yaml:") for problem in refused.value.problems]
 
 
-def the_application() -> Application:
+def the_application(tenant: str = "north") -> Application:
+    """The shop, as it is published."""
     [application] = compiled().applications
-    return application
+    return replace(application, tenant=tenant)
 
 
 # --- what is published ----------------------------------------------------------------------------
