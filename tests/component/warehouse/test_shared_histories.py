@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -235,7 +236,14 @@ def of_accounts(source: Source, table: str, *sharing: str, public: bool = False)
     )
 
 
-@pytest.fixture(params=["lake", "file", "folder"])
+def a_delta_folder(folder: Path, select: str, *partitions: str) -> Source:
+    """A folder with one Delta table, ``things``."""
+    rows = duckdb.sql(select).to_arrow_table()
+    write_deltalake(str(folder / "things"), rows, partition_by=list(partitions) or None)
+    return Source("delta", "delta", {"path": str(folder)})
+
+
+@pytest.fixture(params=["lake", "file", "folder", "delta", "delta by account"])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Source, str]:
     """A source of some kind, with its table."""
     match request.param:
@@ -244,6 +252,10 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Source, str]
         case "file":
             made = a_duckdb_file(tmp_path / "file.duckdb", f"CREATE TABLE things AS {MADE}")
             return made, "main.things"
+        case "delta":
+            return a_delta_folder(tmp_path / "delta", MADE), "main.things"
+        case "delta by account":  # the log has the accounts, not the files
+            return a_delta_folder(tmp_path / "delta", MADE, "account"), "main.things"
         case _:
             return a_parquet_folder(tmp_path / "folder", things=[MADE]), "main.things"
 
@@ -287,3 +299,25 @@ def test_accounts_are_told_by_the_text_of_the_column(tmp_path: Path, kind: str, 
     assert document(source, own, FileFormat.CSV).rows == 1
     other = of_accounts(source, "main.things", f"0{shown}", shown.upper() + " ", f"+{shown}")
     assert document(source, other, FileFormat.CSV).rows == 0
+
+
+@pytest.mark.parametrize("partitions", [(), ("account",)], ids=["column", "partition"])
+@pytest.mark.parametrize(("kind", "shown"), [("BIGINT", "7"), ("VARCHAR", "007")])
+def test_accounts_of_a_delta_table_are_told_by_the_text_too(
+    tmp_path: Path, kind: str, shown: str, partitions: tuple[str, ...]
+) -> None:
+    made = f"SELECT 1 AS id, '{shown}'::{kind} AS account, 'n' AS name"
+    source = a_delta_folder(tmp_path / "delta", made, *partitions)
+    own = of_accounts(source, "main.things", shown)
+    assert document(source, own, FileFormat.CSV).rows == 1
+    other = of_accounts(source, "main.things", f"0{shown}", f"{shown} ", f"+{shown}")
+    assert document(source, other, FileFormat.CSV).rows == 0
+
+
+def test_rows_that_a_delta_table_deleted_are_nobodys(tmp_path: Path) -> None:
+    source = a_delta_folder(tmp_path / "delta", MADE)
+    DeltaTable(str(tmp_path / "delta" / "things")).delete("account = 'account 1' AND id < 10000")
+    table = of_accounts(source, "main.things", "account 1")
+    stored = document(source, table, FileFormat.NDJSON).stored
+    ids = [int(row["id"]) for row in rows_of(stored, FileFormat.NDJSON)]
+    assert sorted(ids) == [i for i in range(10000, 20000) if i % 4 and i % 10 == 1]
