@@ -7,7 +7,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,16 @@ def outputs(port: int) -> dict[str, str] | None:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment of a checkout onto one home's platform."""
+    """One deployment of a checkout onto one home's platform.
+
+    ``overrides``: parameters besides; with any, the next ``make up`` deploys again, without them.
+    """
 
     home: Home
     port: int
     environ: Mapping[str, str]
     checkout: Path = CHECKOUT
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def _public_url(self) -> str:
@@ -145,7 +149,8 @@ class Deployment:
         deployed = outputs(self.port)
         if deployed is None:
             raise DeploymentFailed(f"no healthy stack after the deployment: {self.home.deploy_log}")
-        self.home.remember("deployed", digest)
+        if not self.overrides:
+            self.home.remember("deployed", digest)
         return deployed
 
     def _discard_broken_stack(self) -> None:
@@ -170,7 +175,8 @@ class Deployment:
         if isinstance(pairs, str):
             pairs = pairs.split()
         named = dict(pair.split("=", 1) for pair in pairs)
-        return named | {"PublicBaseUrl": self._public_url, "StageName": STAGE}
+        ours = {"PublicBaseUrl": self._public_url, "StageName": STAGE}
+        return named | ours | dict(self.overrides)
 
     def _sam(self, command: str, *arguments: object) -> None:
         environ = aws_environment(self.environ, self.port)

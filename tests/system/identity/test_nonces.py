@@ -1,9 +1,10 @@
 """Nonces in proofs of possession, as a deployment with ``DpopNonces=required`` wants them: clients
 that others wrote try again by themselves."""
 
+import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,40 +12,30 @@ import requests
 from requests_oauth2client import OAuth2Client
 
 from headrace.identity.dpop import token_hash
-from tests.system.conftest import NORTHWIND, Clients
+from headrace.identity.users import Permission
+from local.deployment import Deployment
+from tests.system.browser import browser
+from tests.system.conftest import NORTHWIND, Clients, People
 from tests.system.deployed import Integrator, Platform
 from tests.system.identity import foreign_programs
+from tests.system.reference.debugger import LOGIN, SECRET, opened
 from tests.unit.identity.proofs_made import a_proof
 
 pytestmark = pytest.mark.system
 
 PATHS = ("/data/v1/metadata", "/data/v1/operations")
-DENIED = "ACCESS_DENIED"
 
 
 @pytest.fixture(scope="module")
 def wanted(platform: Platform) -> Iterator[None]:
-    """What the parameter changes: a setting of two functions, and a header of denials."""
-    gateway, api = platform.aws("apigateway"), "headrace"
-    given = gateway.get_gateway_response(restApiId=api, responseType=DENIED)
-    before = {
-        "statusCode": given["statusCode"],
-        "responseParameters": given["responseParameters"],
-        "responseTemplates": given["responseTemplates"],
-    }
-    header = {"gatewayresponse.header.DPoP-Nonce": "context.authorizer.nonce"}
-    after = {**before, "responseParameters": {**before["responseParameters"], **header}}
-
-    def deploy(response: dict[str, object]) -> None:
-        gateway.put_gateway_response(restApiId=api, responseType=DENIED, **response)
-        gateway.create_deployment(restApiId=api, stageName=platform.api_url.rpartition("/")[2])
-
-    with ExitStack() as stack:
-        for function in ("Authorize", "IssueToken"):
-            stack.enter_context(platform.configured(function, DPOP_NONCES="required"))
-        deploy(after)
-        stack.callback(deploy, before)
-        yield
+    """The deployment with the parameter, as an operator changes a running one."""
+    _, _, port = platform.about["aws_endpoint_url"].rpartition(":")
+    deployment = Deployment(platform.home, int(port), os.environ)
+    with platform.home.alone():
+        replace(deployment, overrides={"DpopNonces": "required"}).deploy()
+    yield
+    with platform.home.alone():
+        deployment.deploy()
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +102,16 @@ def test_oauth4webapi_tries_again_by_itself(strict: Integrator) -> None:
     )
     assert said["statuses"] == [200, 200]
     assert said["retried"] >= 1
+
+
+def test_the_docs_page_tries_again_by_itself(strict: Integrator, people: People) -> None:
+    url = strict.platform.api_url
+    secret: Any = {"client_id": strict.client_id, "client_secret": strict.client_secret}
+    person = people.of(NORTHWIND, Permission.MANAGE_SERVICES)
+    login: Any = {"username": person.username, "password": person.password}
+    for way, fields, status in ((SECRET, secret, 200), (LOGIN, login, 403)):
+        with browser() as started, opened(started, url) as page:
+            with page.page.expect_response(lambda reply: reply.status >= 400) as refused:
+                page.signs_in(way, bound=True, **fields)
+            assert refused.value.headers["dpop-nonce"]
+            assert page.tries("get_metadata").status == status

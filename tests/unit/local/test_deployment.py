@@ -1,6 +1,7 @@
 """When the template is deployed again: when something that it is made of changed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,4 @@ def test_the_local_parameters_of_samconfig_are_kept_beside_ours(
         "PublicBaseUrl": api_url(1),
         "StageName": "local",
     }
+    assert replace(deployment, overrides={"A": "2"}).parameters()["A"] == "2"
