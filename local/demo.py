@@ -9,12 +9,12 @@ from rich.console import Console
 from headrace_client import (
     Download,
     FileFormat,
-    HeadraceClient,
     HeadraceClientError,
     Metadata,
     Pull,
     Wanted,
 )
+from headrace_client.command.access import Access
 from headrace_client.command.outcome import Common
 from headrace_client.command.profile import profile_in
 from headrace_client.command.progress import display
@@ -33,9 +33,7 @@ def run(home: Home) -> None:
     begun = time.monotonic()
     out.print(f"\n[bold]{profile.client_id}[/] of tenant {profile.tenant}, at {profile.api_url}")
     try:
-        with HeadraceClient(
-            profile.api_url, profile.client_id, profile.client_secret, profile.tenant
-        ) as client:
+        with Access(profile, {}).client() as client:
             _announce(out, 1, "token", "POST /connect/token")
             client.check_credentials()
             out.print("   accepted; the token is good for an hour")

@@ -14,13 +14,25 @@ up to date, in what `sync_destination` names. Errors are in
 """
 
 from headrace_client.client import HeadraceClient
+from headrace_client.connection import ClientCertificate
+from headrace_client.credentials import (
+    ClientSecret,
+    ConnectionCertificate,
+    Credentials,
+    KeyCertificate,
+    PrivateKey,
+    RefreshToken,
+    StaticKey,
+)
 from headrace_client.download import Download, DownloadedFile
 from headrace_client.errors import (
     AccessDenied,
     ApiError,
     AuthenticationError,
+    CertificateRefused,
     Conflict,
     ConsentWithdrawn,
+    CredentialEnded,
     DestinationError,
     DestinationInUse,
     DirectoryInUse,
@@ -44,6 +56,7 @@ from headrace_client.errors import (
     VerificationError,
     WaitTimeout,
 )
+from headrace_client.keys import SigningKey, own_signing_key, signing_key
 from headrace_client.model import (
     Compression,
     Content,
@@ -64,6 +77,7 @@ from headrace_client.model import (
     TableMetadata,
 )
 from headrace_client.pull import Pull, Pulled, Wanted
+from headrace_client.refreshing import RefreshFile
 from headrace_client.retrying import RetryPolicy
 from headrace_client.sync.address import destination as sync_destination
 from headrace_client.sync.run import Action, Sync, Synced
@@ -74,10 +88,16 @@ __all__ = [
     "Action",
     "ApiError",
     "AuthenticationError",
+    "CertificateRefused",
+    "ClientCertificate",
+    "ClientSecret",
     "Compression",
     "Conflict",
+    "ConnectionCertificate",
     "ConsentWithdrawn",
     "Content",
+    "CredentialEnded",
+    "Credentials",
     "DestinationError",
     "DestinationInUse",
     "DirectoryInUse",
@@ -92,6 +112,7 @@ __all__ = [
     "IncrementsUnavailable",
     "InvalidRequest",
     "Job",
+    "KeyCertificate",
     "LocalFileError",
     "Manifest",
     "ManifestFile",
@@ -104,15 +125,20 @@ __all__ = [
     "OperationPage",
     "OperationUnsuccessful",
     "Part",
+    "PrivateKey",
     "ProtocolError",
     "Pull",
     "Pulled",
     "Quota",
     "QuotaExhausted",
+    "RefreshFile",
+    "RefreshToken",
     "ResyncRequired",
     "RetryPolicy",
     "ServiceError",
     "SetupError",
+    "SigningKey",
+    "StaticKey",
     "Status",
     "Sync",
     "SyncStanding",
@@ -125,5 +151,7 @@ __all__ = [
     "WaitTimeout",
     "Wanted",
     "__version__",
+    "own_signing_key",
+    "signing_key",
     "sync_destination",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-import ssl
+import re
 import threading
 import time
 import uuid
@@ -11,23 +10,25 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 import httpx
 
+from headrace_client.connection import ClientCertificate
+from headrace_client.credentials import CERTIFIED, ClientSecret, Credentials
 from headrace_client.download import Download, download_operation
 from headrace_client.errors import (
+    AccessDenied,
     AuthenticationError,
     Conflict,
-    NetworkError,
     NotFound,
     ProtocolError,
     SetupError,
     WaitTimeout,
-    api_error,
     printable,
 )
 from headrace_client.events import Listener, nobody
+from headrace_client.keys import SigningKey
 from headrace_client.model import (
     Compression,
     FileFormat,
@@ -39,13 +40,12 @@ from headrace_client.model import (
     OperationPage,
     SyncStanding,
 )
-from headrace_client.retrying import REPEATABLE_STATUSES, RetryPolicy, retry_after_seconds
+from headrace_client.retrying import RetryPolicy, retry_after_seconds
 from headrace_client.storage import Storage
-from headrace_client.tokens import Grant, TokenSource
-from headrace_client.version import USER_AGENT
+from headrace_client.transport import DEFAULT_TIMEOUT, Transport, json_object
 
-DEFAULT_TIMEOUT = httpx.Timeout(35.0, connect=10.0)  # the API's own limit for a reply is 29 s
 _PAGES_AT_MOST = 10_000
+_ORGANISATION = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _PATHS = {
     OperationKind.FULL: "/data/v1/fulldata",
     OperationKind.INCREMENTAL: "/data/v1/incrementals",
@@ -60,6 +60,13 @@ class HeadraceClient:
 
     `api_url` is the base that the paths of the API follow. Plain http is refused for any but
     loopback hosts, because the client's secret would travel readable; `allow_http` overrides.
+
+    `client_id`, `client_secret` and `tenant` are short for `credentials=ClientSecret(…)`; the other
+    ways to prove who calls are in `headrace_client.credentials`. With `proof_key` tokens are bound
+    to that key (DPoP). `certificate` is shown on each connection. A data broker names the
+    organisation that it calls for by `on_behalf`. `public_url` is what the service calls itself,
+    where that is another address than `api_url`; what keys sign names it.
+
     The token is fetched at the first call, renewed before it expires, and once when the service
     refuses it. Calls that may safely be repeated are repeated by `policy` after connection
     errors, 429 (not for an exhausted quota), 502, 503 and 504.
@@ -71,30 +78,47 @@ class HeadraceClient:
     def __init__(
         self,
         api_url: str,
-        client_id: str,
-        client_secret: str,
+        client_id: str = "",
+        client_secret: str = "",
         tenant: str | None = None,
         *,
+        credentials: Credentials | None = None,
+        proof_key: SigningKey | None = None,
+        certificate: ClientCertificate | None = None,
+        on_behalf: str | None = None,
+        public_url: str | None = None,
         timeout: httpx.Timeout | float = DEFAULT_TIMEOUT,
         policy: RetryPolicy | None = None,
         allow_http: bool = False,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.api_url = _checked_api_url(api_url, allow_http)
-        self.client_id = client_id
-        self.policy = policy or RetryPolicy()
+        self._transport = Transport(
+            api_url,
+            proof_key=proof_key,
+            certificate=certificate,
+            public_url=public_url,
+            timeout=timeout,
+            policy=policy,
+            allow_http=allow_http,
+            sleep=sleep,
+        )
+        self.api_url = self._transport.api_url
+        self.policy = self._transport.policy
         self.storage = Storage(https_only=self.api_url.startswith("https:"))
-        self._secret = client_secret
-        self._tenant = tenant
+        self.credentials = credentials or ClientSecret(client_id, client_secret, tenant)
+        if proof_key is not None and not self.credentials.bindable:
+            raise SetupError(
+                "An API key that is sent as it is cannot be bound to a key of yours (DPoP): have a "
+                "manager make a refresh key, or leave the proof key out."
+            )
+        if isinstance(self.credentials, CERTIFIED) and certificate is None:
+            raise SetupError("The certificate that is to prove who calls is not given.")
+        self._parameters = "" if on_behalf is None else f"; grp={_organisation(on_behalf)}"
+        self.client_id = self.credentials.client_id + self._parameters
         self._sleep = sleep
         self._monotonic = monotonic
-        self._http = httpx.Client(
-            timeout=timeout,
-            follow_redirects=False,  # a redirect must never carry the token to another host
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-        )
-        self._tokens = TokenSource(self._fetch_token, monotonic)
+        self._tokens = self.credentials.tokens(self._transport, monotonic)
         self._kinds: dict[str, str] = {}  # of the operations that were seen, as paths need it
 
     def __enter__(self) -> Self:
@@ -110,14 +134,18 @@ class HeadraceClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._transport.close()
         self.storage.close()
 
     # -- what an integrator asks -------------------------------------------------------------
 
     def check_credentials(self) -> None:
-        """Fetch a token, to learn whether the credentials are accepted."""
-        self._tokens.current()
+        """Make a call, to learn whether the credentials are accepted."""
+        try:
+            self._call("GET", "/data/v1/operations", params={"pageSize": "1"})
+        except AccessDenied as denied:
+            if denied.code != "insufficient_scope":  # known, and not for this call
+                raise
 
     def metadata(self, configuration_id: str | None = None) -> Metadata:
         """The tables and fields that a configuration (None: the default one) grants."""
@@ -161,7 +189,7 @@ class HeadraceClient:
             "/data/v1/incrementals/syncversion",
             params={name: value for name, value in query.items() if value is not None},
         )
-        return SyncStanding.from_json(_json(response))
+        return SyncStanding.from_json(json_object(response))
 
     def start_increment(
         self,
@@ -237,14 +265,14 @@ class HeadraceClient:
             "/data/v1/operations",
             params={name: str(value) for name, value in query.items() if value is not None},
         )
-        page = OperationPage.from_json(_json(response))
+        page = OperationPage.from_json(json_object(response))
         self._kinds |= {entry.operation_id: entry.kind for entry in page.operations}
         return page
 
     def manifest(self, operation_id: str) -> Manifest:
         """What a succeeded operation holds; Conflict while it is unfinished."""
         response = self._call("GET", f"/data/v1/operations/{_segment(operation_id)}/manifest")
-        return Manifest.from_json(_json(response))
+        return Manifest.from_json(json_object(response))
 
     def job_url(self, job_id: str) -> str:
         """A short-lived URL of the job's document, to be fetched without any credentials."""
@@ -311,6 +339,24 @@ class HeadraceClient:
             verify_rows=verify_rows,
         )
 
+    def call(
+        self, method: str, path: str, document: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any] | None:
+        """Any call of the API, such as those that have no method here: its document, if it has one.
+
+        Only a GET, PUT or DELETE is repeated where no answer comes.
+        """
+        if not path.startswith("/"):
+            raise SetupError(f"{printable(path, 200)!r} is no path of the API: it begins with /.")
+        response = self._call(
+            method,
+            path,
+            expected=(200, 201, 202, 204),
+            json=document,
+            repeat=method in ("GET", "PUT", "DELETE"),
+        )
+        return json_object(response) if response.content else None
+
     # -- how it is asked ---------------------------------------------------------------------
 
     def _start(
@@ -326,7 +372,7 @@ class HeadraceClient:
 
     def _operation(self, response: httpx.Response) -> Operation:
         operation = Operation.from_json(
-            _json(response), retry_after_seconds(response.headers.get("Retry-After"))
+            json_object(response), retry_after_seconds(response.headers.get("Retry-After"))
         )
         self._kinds[operation.operation_id] = operation.kind
         return operation
@@ -350,7 +396,7 @@ class HeadraceClient:
             if configuration_id is not None:
                 query["configurationId"] = configuration_id
             page = MetadataPage.from_json(
-                _json(self._call("GET", "/data/v1/metadata", params=query))
+                json_object(self._call("GET", "/data/v1/metadata", params=query))
             )
             yield page
             if not page.has_next_page:
@@ -367,110 +413,37 @@ class HeadraceClient:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        repeat: bool = True,
     ) -> httpx.Response:
         """An authenticated call; a refused token is renewed once."""
 
         def once(token: str) -> httpx.Response:
-            request = self._http.build_request(
+            return self._transport.send(
                 method,
-                self.api_url + path,
+                path,
+                expected=expected,
                 params=params,
                 json=json,
-                headers={**(headers or {}), "Authorization": f"Bearer {token}"},
+                headers=headers,
+                token=token,
+                parameters=self._parameters,
+                repeat=repeat,
             )
-            return self._send(request, expected)
 
         token = self._tokens.current()
         try:
             return once(token)
-        except AuthenticationError:
-            self._tokens.refuse(token)
+        except AuthenticationError as refusal:
+            if refusal.code == "invalid_dpop_proof" or not self._tokens.refuse(token):
+                raise
             return once(self._tokens.current())
 
-    def _fetch_token(self) -> Grant:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "client_secret": self._secret,
-        }
-        if self._tenant is not None:
-            form["tenant_id"] = self._tenant
-        request = self._http.build_request("POST", f"{self.api_url}/connect/token", data=form)
-        held = _json(self._send(request, (200,)))
-        token = held.get("access_token")
-        life = held.get("expires_in", 3600)
-        if (
-            not isinstance(token, str)
-            or not token
-            or str(held.get("token_type")).lower() != "bearer"
-        ):
-            raise ProtocolError("The token endpoint's answer holds no bearer token.")
-        if isinstance(life, bool) or not isinstance(life, (int, float)):
-            raise ProtocolError("The token endpoint's answer has no usable 'expires_in'.")
-        return Grant(token, float(life))
 
-    def _send(self, request: httpx.Request, expected: tuple[int, ...]) -> httpx.Response:
-        """Send until an answer counts. Every request that comes here may be repeated."""
-        sent = 0
-        while True:
-            sent += 1
-            try:
-                response = self._http.send(request)
-            except httpx.TransportError as error:
-                pause = None if _hopeless(error) else self.policy.wait(sent)
-                if pause is None:
-                    raise NetworkError(
-                        f"{request.url.host} did not answer "
-                        f"({sent} attempt{'s' if sent > 1 else ''}): {_said(error)}"
-                    ) from error
-                self._sleep(pause)
-                continue
-            if response.status_code in expected:
-                return response
-            retry_after = retry_after_seconds(response.headers.get("Retry-After"))
-            problem = api_error(
-                response.status_code,
-                _problem(response),
-                retry_after=retry_after,
-                correlation_id=response.headers.get("x-amzn-requestid"),
-                sent=sent,
-            )
-            if response.status_code in REPEATABLE_STATUSES and problem.code != "quota_exhausted":
-                pause = self.policy.wait(sent, retry_after)
-                if pause is not None:
-                    self._sleep(pause)
-                    continue
-            raise problem
-
-
-def _checked_api_url(api_url: str, allow_http: bool) -> str:
-    """The base without a slash at its end; SetupError when it is none."""
-    base = api_url.strip().rstrip("/")
-    try:
-        parts = urlsplit(base)
-        host = parts.hostname or ""
-    except ValueError:
-        raise SetupError(f"{api_url!r} is not an address.") from None
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise SetupError(f"{api_url!r} is not the address of an API: it needs https://host/….")
-    if parts.username is not None or parts.password is not None:
-        raise SetupError("The API's address must not contain credentials.")
-    if parts.scheme == "http" and not allow_http and not is_loopback(host):
-        raise SetupError(
-            f"{base} is not encrypted, so the client's secret would travel readable. Use https, "
-            "or allow plain http expressly (HEADRACE_ALLOW_HTTP=1, or allow_http=True)."
-        )
-    return base
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine by name (RFC 6761) or address."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _organisation(name: str) -> str:
+    """An organisation's id, as a parameter of credentials can hold it (RFC 9110 section 5.6.2)."""
+    if not _ORGANISATION.fullmatch(name):
+        raise SetupError(f"{printable(name, 200)!r} is no organisation's id.")
+    return name
 
 
 def _segment(identifier: str) -> str:
@@ -478,40 +451,3 @@ def _segment(identifier: str) -> str:
     if identifier in ("", ".", ".."):
         raise SetupError(f"{identifier!r} is not an id.")
     return quote(identifier, safe="")
-
-
-def _json(response: httpx.Response) -> Mapping[str, Any]:
-    try:
-        held = response.json()
-    except ValueError:
-        held = None
-    if not isinstance(held, dict):
-        raise ProtocolError(
-            f"{response.request.url.path} answered {response.status_code} without a JSON object. "
-            "Is the address that of a Headrace API?"
-        )
-    return held
-
-
-def _problem(response: httpx.Response) -> Mapping[str, Any] | None:
-    try:
-        held = response.json()
-    except ValueError:
-        return None
-    return held if isinstance(held, dict) else None
-
-
-def _hopeless(error: httpx.TransportError) -> bool:
-    """Errors that no repetition mends: a certificate that does not verify, an unknown scheme."""
-    if isinstance(error, httpx.UnsupportedProtocol):
-        return True
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
-def _said(error: Exception) -> str:
-    return printable(str(error) or type(error).__name__, 300)

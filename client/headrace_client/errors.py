@@ -4,6 +4,7 @@ HeadraceClientError
 ├── SetupError               no credentials, an unusable address or profile
 ├── ApiError                 the service answered with an error
 │   ├── AuthenticationError      401, or the token endpoint refused the client
+│   │   └── CredentialEnded          the refresh token is good no more
 │   ├── AccessDenied             403: missing scope, network not allowed
 │   │   └── ConsentWithdrawn         somebody whose rows are in the files shares them no more
 │   ├── NotFound                 404
@@ -19,6 +20,7 @@ HeadraceClientError
 │   │   └── QuotaExhausted           the day's operations are used up
 │   └── ServiceError             5xx
 ├── NetworkError             no answer, after every repetition
+├── CertificateRefused       the connection needs another client certificate
 ├── ProtocolError            an answer that this client does not understand
 ├── OperationUnsuccessful    the operation failed, was cancelled, or expired
 ├── WaitTimeout              the operation did not end in the time that the caller set
@@ -53,6 +55,8 @@ class HeadraceClientError(Exception):
     """
 
     code = "client_error"
+    hint: str | None = None
+    """What to do about it, where more can be said than the sentence does."""
 
     @property
     def detail(self) -> str:
@@ -105,6 +109,10 @@ class ApiError(HeadraceClientError):
 
 class AuthenticationError(ApiError):
     """401: the token or the client's credentials were refused."""
+
+
+class CredentialEnded(AuthenticationError):
+    """400 `invalid_grant`: a refresh token that is good no more. Nothing but a new one helps."""
 
 
 class AccessDenied(ApiError):
@@ -202,6 +210,12 @@ class NetworkError(HeadraceClientError):
     code = "network"
 
 
+class CertificateRefused(HeadraceClientError):
+    """The service ended the TLS handshake: it wants a client certificate, or another one."""
+
+    code = "certificate_refused"
+
+
 class ProtocolError(HeadraceClientError):
     """The answer is not one of the documented ones."""
 
@@ -271,6 +285,7 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     429: TooManyRequests,
 }
 _BY_CODE: Mapping[tuple[int, str], type[ApiError]] = {
+    (400, "invalid_grant"): CredentialEnded,
     (403, "consent_withdrawn"): ConsentWithdrawn,
     (409, "operation_active"): OperationActive,
     (410, "resync_required"): ResyncRequired,
@@ -304,7 +319,7 @@ def api_error(
         or f"The service answered {status}."
     )
     given = held.get("correlationId")
-    if code in ("invalid_client", "unauthorized_client"):
+    if code in ("invalid_client", "unauthorized_client", "invalid_dpop_proof"):
         kind: type[ApiError] = AuthenticationError  # RFC 6749 lets a server answer this with 400
     else:
         fallback = ServiceError if status >= 500 else ApiError

@@ -15,6 +15,7 @@ import httpx
 
 from headrace_client.errors import AccessDenied, ProtocolError, VerificationError, printable
 from headrace_client.retrying import retry_after_seconds
+from headrace_client.transport import is_loopback
 from headrace_client.version import USER_AGENT
 
 _S3_ERROR = re.compile(r"<(Code|Message)>([^<]{0,500})</\1>")
@@ -58,7 +59,8 @@ class Storage:
 
         Raises StaleLink, Interrupted, or an error of the tree when no repetition can help.
         """
-        if self._https_only and urlsplit(url).scheme != "https":
+        parts = urlsplit(url)
+        if self._https_only and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
             raise ProtocolError("The service sent a download address without encryption; refused.")
         request = self._http.build_request(
             "GET", url, headers={"Range": f"bytes={start}-{end - 1}"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import json
 import os
 import signal
 import sys
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace_client.client import HeadraceClient
+from headrace_client.command.login import login, logout, whoami
 from headrace_client.command.outcome import (
     EXIT_CODES,
     Common,
@@ -26,27 +27,12 @@ from headrace_client.command.outcome import (
     Stopped,
     Terminated,
     answer,
-    exit_of,
     moment,
     quota_sentence,
-)
-from headrace_client.command.profile import (
-    ALLOW_HTTP,
-    API_URL,
-    CLIENT_ID,
-    CLIENT_SECRET,
-    TENANT,
-    Profile,
-    environment,
-    forget_profile,
-    profile_in,
-    store_profile,
 )
 from headrace_client.command.progress import display
 from headrace_client.command.sync import sync
 from headrace_client.errors import (
-    HeadraceClientError,
-    SetupError,
     printable,
 )
 from headrace_client.model import Compression, FileFormat, Metadata, Operation, Status
@@ -71,83 +57,9 @@ app = App(
 OperationId = Annotated[str | None, Parameter(show_default=False)]
 
 
-@app.command
-def login(
-    *,
-    api_url: Annotated[str | None, Parameter(env_var=API_URL)] = None,
-    client_id: Annotated[str | None, Parameter(env_var=CLIENT_ID)] = None,
-    tenant: Annotated[str | None, Parameter(env_var=TENANT)] = None,
-    secret_stdin: Annotated[bool, Parameter(negative="")] = False,
-    common: Common = _NO_OPTIONS,
-) -> int:
-    """Try credentials and store them for later commands, readable by you alone.
-
-    What is not given is asked for. The secret is never an option, since other users of the
-    machine can read a command line: it comes from HEADRACE_CLIENT_SECRET, standard input, or
-    a prompt that does not show it. With --profile-file the chosen client is stored.
-
-    Parameters
-    ----------
-    api_url
-        The address of the API.
-    client_id
-        The client's id.
-    tenant
-        The tenant, for a client that serves several.
-    secret_stdin
-        Read the secret from standard input.
-    """
-    printer = Printer(common)
-    held = environment()
-    try:
-        if common.profile_file is not None:
-            profile = profile_in(common.profile_file, common.client)
-        else:
-            profile = Profile(
-                api_url or _asked("Address of the API: "),
-                client_id or _asked("Client id: "),
-                _secret(secret_stdin),
-                tenant,
-                "the prompt",
-            )
-        with HeadraceClient(
-            profile.api_url,
-            profile.client_id,
-            profile.client_secret,
-            profile.tenant,
-            allow_http=held.get(ALLOW_HTTP) == "1",
-        ) as client:
-            client.check_credentials()
-        path = store_profile(profile, held)
-    except HeadraceClientError as error:
-        code = exit_of(error)
-        printer.error(error, code)
-        return int(code)
-    printer.result(
-        {"apiUrl": profile.api_url, "clientId": profile.client_id, "storedIn": str(path)},
-        lambda out: out.print(
-            f"Logged in to {profile.api_url} as {profile.client_id}; stored in {path}.",
-            markup=False,
-        ),
-    )
-    return Exit.OK
-
-
-@app.command
-def logout(*, common: Common = _NO_OPTIONS) -> int:
-    """Delete the stored credentials."""
-    printer = Printer(common)
-    try:
-        path = forget_profile(environment())
-    except HeadraceClientError as error:
-        code = exit_of(error)
-        printer.error(error, code)
-        return int(code)
-    said = "Nothing was stored." if path is None else f"Deleted {path}."
-    printer.result(
-        {"deleted": None if path is None else str(path)}, lambda out: out.print(said, markup=False)
-    )
-    return Exit.OK
+app.command(login)
+app.command(logout)
+app.command(whoami)
 
 
 @app.command
@@ -436,6 +348,51 @@ def quota(*, common: Common = _NO_OPTIONS) -> int:
     return answer(common, work)
 
 
+@app.command
+def call(
+    method: str,
+    path: str,
+    *,
+    body_stdin: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Make one call of the API, and print the JSON that it answers.
+
+    For calls that have no command of their own, such as those of persons who log in. What proves
+    who calls is added, signed where that is needed.
+
+    Parameters
+    ----------
+    method
+        GET, POST, PUT or DELETE.
+    path
+        The call's path, with a query if it has one: /services/wellness-app/keys.
+    body_stdin
+        Send the JSON object that stands on standard input.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        document = client.call(method.upper(), path, _body() if body_stdin else None)
+        shown = {} if document is None else document
+        printer.result(
+            shown,
+            lambda out: out.print(json.dumps(shown, indent=2, ensure_ascii=False), markup=False),
+        )
+        return Exit.OK
+
+    return answer(common, work)
+
+
+def _body() -> dict[str, Any]:
+    try:
+        held = json.load(sys.stdin)
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        raise SetupError("Standard input holds no JSON object.")
+    return held
+
+
 def run() -> None:
     """The entry point of the console script; exits with the command's code."""
 
@@ -456,26 +413,6 @@ def run() -> None:
             os.dup2(nowhere, stream.fileno())
         code = Exit.PIPE
     sys.exit(code if isinstance(code, int) else Exit.OK)
-
-
-def _asked(prompt: str) -> str:
-    if not sys.stdin.isatty():
-        raise SetupError(f"{prompt.rstrip(': ')} is missing, and there is no terminal to ask.")
-    return input(prompt).strip()
-
-
-def _secret(from_stdin: bool) -> str:
-    if from_stdin:
-        held = sys.stdin.readline().strip()
-    else:
-        held = environment().get(CLIENT_SECRET, "")
-        if not held:
-            if not sys.stdin.isatty():
-                raise SetupError("The secret is missing: use --secret-stdin or " + CLIENT_SECRET)
-            held = getpass.getpass("Client secret: ").strip()
-    if not held:
-        raise SetupError("The secret is empty.")
-    return held
 
 
 def _newest(client: HeadraceClient) -> Operation:

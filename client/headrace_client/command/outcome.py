@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -19,11 +20,13 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from headrace_client.client import HeadraceClient
-from headrace_client.command.profile import ALLOW_HTTP, environment, find_profile
+from headrace_client.command.access import Access
+from headrace_client.command.profile import environment, find_profile
 from headrace_client.errors import (
     AccessDenied,
     ApiError,
     AuthenticationError,
+    CertificateRefused,
     Conflict,
     DestinationError,
     DestinationInUse,
@@ -117,6 +120,7 @@ _EXITS: tuple[tuple[type[HeadraceClientError], Exit], ...] = (
     (InvalidRequest, Exit.USAGE),
     (AuthenticationError, Exit.ACCESS),
     (AccessDenied, Exit.ACCESS),
+    (CertificateRefused, Exit.ACCESS),
     (OperationActive, Exit.BUSY),
     (TooManyRequests, Exit.BUSY),
     (NotFound, Exit.STATE),
@@ -158,6 +162,9 @@ class Common:
     client: Annotated[str | None, Parameter(name="--client")] = None
     """Which client of the profile file: its id, or its number from 1."""
 
+    on_behalf: Annotated[str | None, Parameter(name="--on-behalf")] = None
+    """Call on behalf of this organisation, as a data broker does (HEADRACE_ON_BEHALF)."""
+
     json: Annotated[bool, Parameter(name="--json", negative="")] = False
     """Print one JSON document on stdout, for scripts."""
 
@@ -198,6 +205,7 @@ class Printer:
         quota = error.quota if isinstance(error, ApiError) else None
         if self.common.json:
             held: dict[str, Any] = {"code": error.code, "detail": error.detail}
+            held |= {} if error.hint is None else {"hint": error.hint}
             if isinstance(error, ApiError):
                 held |= {"status": error.status, "correlationId": error.correlation_id}
                 held |= {"retryAfter": error.retry_after, "members": dict(error.members)}
@@ -207,6 +215,8 @@ class Printer:
             print(json.dumps(document, ensure_ascii=False, indent=2, default=plain))  # noqa: T201
             return
         self.err.print(f"headrace: {error.detail}", markup=False, style="red")
+        if error.hint is not None:
+            self.err.print(f"  {error.hint}", markup=False)
         if isinstance(error, ResyncRequired):
             for name, reason in error.tables:
                 self.err.print(printable(f"  {name}: {reason}"), markup=False)
@@ -236,29 +246,33 @@ def moment(when: datetime | None) -> str:
     return "" if when is None else when.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def connect(common: Common) -> HeadraceClient:
-    """A client from the profile that the options and the environment choose."""
+def access(common: Common) -> Access:
+    """What the options and the environment choose. Raises SetupError."""
     held = environment()
     profile = find_profile(common.profile_file, common.client, held)
-    return HeadraceClient(
-        profile.api_url,
-        profile.client_id,
-        profile.client_secret,
-        profile.tenant,
-        allow_http=held.get(ALLOW_HTTP) == "1",
-    )
+    return Access.of(profile, held, common.on_behalf)
 
 
 def answer(common: Common, work: Callable[[HeadraceClient, Printer], Exit]) -> int:
     """Run a command's work with a client; errors become a message and an exit code."""
     printer = Printer(common)
     try:
-        with connect(common) as client:
+        with advised(access(common)) as chosen, chosen.client() as client:
             return int(work(client, printer))
     except HeadraceClientError as error:
         code = exit_of(error)
         printer.error(error, code)
         return int(code)
+
+
+@contextmanager
+def advised(chosen: Access) -> Iterator[Access]:
+    """Errors get the advice that fits these credentials."""
+    try:
+        yield chosen
+    except HeadraceClientError as error:
+        chosen.advise(error)
+        raise
 
 
 def plain(value: object) -> str:

@@ -10,10 +10,10 @@ import pytest
 
 import headrace_client
 from headrace_client import HeadraceClient, HeadraceClientError, SetupError, errors
-from headrace_client.client import is_loopback
 from headrace_client.command.outcome import EXIT_CODES, Exit, exit_of
 from headrace_client.command.profile import config_path, find_profile
 from headrace_client.model import Operation
+from headrace_client.transport import is_loopback
 from headrace_client.workspace import demand_safe_names
 
 
