@@ -7,6 +7,8 @@ here looks at AWS itself (objects, items, logs, processes), never into our code.
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -86,6 +88,20 @@ class Platform:
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One HTTP call of the API, without a token."""
         return self.http.request(method, self.api_url + path, **options)
+
+    def headrace_admin(self, *arguments: str, said: str = "") -> str:
+        """What the operator's command prints; ``said`` is typed in."""
+        command = [sys.executable, "-m", "headrace_admin", *arguments]
+        done = subprocess.run(
+            [*command, "--local", "--home", str(self.home.root)],
+            env=os.environ,
+            input=said,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
 
     # --- what lies in storage ---------------------------------------------------------------
 

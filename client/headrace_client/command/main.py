@@ -32,9 +32,7 @@ from headrace_client.command.outcome import (
 )
 from headrace_client.command.progress import display
 from headrace_client.command.sync import sync
-from headrace_client.errors import (
-    printable,
-)
+from headrace_client.errors import SetupError, printable
 from headrace_client.model import Compression, FileFormat, Metadata, Operation, Status
 from headrace_client.pull import Pull, Pulled, Wanted
 from headrace_client.version import VERSION
@@ -374,10 +372,8 @@ def call(
     def work(client: HeadraceClient, printer: Printer) -> Exit:
         document = client.call(method.upper(), path, _body() if body_stdin else None)
         shown = {} if document is None else document
-        printer.result(
-            shown,
-            lambda out: out.print(json.dumps(shown, indent=2, ensure_ascii=False), markup=False),
-        )
+        text = json.dumps(shown, indent=2, ensure_ascii=False)
+        printer.result(shown, lambda out: out.print(printable(text, len(text)), markup=False))
         return Exit.OK
 
     return answer(common, work)

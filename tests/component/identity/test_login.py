@@ -150,8 +150,11 @@ def test_a_login_ends_with_the_password_the_user_and_the_role(deployment: Deploy
     assert who(deployment, last) == {}
 
 
-def go_on(deployment: Deployment, refresh_token: str) -> Response:
-    return deployment.post_token({"grant_type": "refresh_token", "refresh_token": refresh_token})
+def go_on(deployment: Deployment, refresh_token: str, key: str | None = None) -> Response:
+    return deployment.post_token(
+        {"grant_type": "refresh_token", "refresh_token": refresh_token},
+        headers={} if key is None else {"Idempotency-Key": key},
+    )
 
 
 def test_a_login_goes_on_at_the_token_endpoint_and_ends_the_access_token_before(
@@ -183,6 +186,26 @@ def test_a_refresh_token_that_comes_again_later_ends_the_login(
     assert (again.status, again.json["error"]) == (400, "invalid_grant")
     assert who(deployment, second["access_token"]) == {}
     assert go_on(deployment, second["refresh_token"]).status == 400
+
+
+@pytest.mark.abuse(65)
+def test_a_login_whose_exchange_was_lost_goes_on_by_its_idempotency_key(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.identity.api_keys.GRACE", timedelta(0))
+    first = deployment.post_login(ADA, deployment.add_user(ADA)).json["refresh_token"]
+    key = "k" * 32
+    lost = go_on(deployment, first, key).json
+    again = go_on(deployment, first, key)
+    assert again.status == 200, again.body
+    assert again.json["refresh_token"] == lost["refresh_token"]
+    assert who(deployment, again.json["access_token"])
+    assert go_on(deployment, first, "k" * 31).json["error"] == "invalid_request"
+    third = go_on(deployment, again.json["refresh_token"])
+    assert third.status == 200, third.body
+    # Since the next exchange it is a token that was exchanged before, whatever the key.
+    assert go_on(deployment, first, key).json["error"] == "invalid_grant"
+    assert who(deployment, third.json["access_token"]) == {}
 
 
 def log_out(deployment: Deployment, token: str) -> Response:

@@ -1,9 +1,6 @@
 """Who took what, as the deployed product writes it down."""
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -11,18 +8,6 @@ import pytest
 from tests.system.deployed import Integrator, Platform
 
 pytestmark = pytest.mark.system
-
-
-def headrace_admin(platform: Platform, *arguments: str) -> str:
-    """What the operator's command prints."""
-    command = [sys.executable, "-m", "headrace_admin", *arguments]
-    return subprocess.run(
-        [*command, "--local", "--home", str(platform.home.root)],
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
 
 
 def test_the_operator_sees_who_started_took_and_deleted_what_and_what_was_refused(
@@ -34,7 +19,7 @@ def test_the_operator_sees_who_started_took_and_deleted_what_and_what_was_refuse
     assert integrator.get("/data/v1/jobs/no-such-job").status_code == 404
     integrator.delete(operation["operationId"])
 
-    lines = headrace_admin(platform, "audit", "export", "--service", integrator.client_id)
+    lines = platform.headrace_admin("audit", "export", "--service", integrator.client_id)
     events = [json.loads(line) for line in lines.splitlines()]
     taken: list[tuple[str, dict[str, Any]]] = [
         (one["action"], one.get("concerns", {})) for one in events
@@ -45,7 +30,7 @@ def test_the_operator_sees_who_started_took_and_deleted_what_and_what_was_refuse
         ("download", {"jobId": job_id}),
         ("delete", operation_id),
     ]
-    shown = headrace_admin(platform, "audit", "statistics", integrator.client_id, "--json")
+    shown = platform.headrace_admin("audit", "statistics", integrator.client_id, "--json")
     counts = json.loads(shown)["days"][-1]["counts"]
     assert counts.items() >= {"export": 1, "download": 1, "delete": 1, "failure": 1}.items()
     assert json.loads(shown)["newestErrors"][0]["what"] == "GET /data/v1/jobs/{jobId}"

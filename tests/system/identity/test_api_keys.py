@@ -1,10 +1,6 @@
 """API keys of a service, from the operator's first command to the refused call."""
 
-import json
-import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,21 +17,6 @@ PASSWORD = "a long enough one"
 Manage = Callable[..., httpx.Response]
 
 
-def headrace_admin(platform: Platform, *arguments: str, said: str = "") -> Any:
-    """What the operator's command answers."""
-    command = [sys.executable, "-m", "headrace_admin", *arguments, "--json"]
-    done = subprocess.run(
-        [*command, "--local", "--home", str(platform.home.root)],
-        env=os.environ,
-        input=said,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def service(clients: Clients) -> Integrator:
     """A service that nobody manages yet."""
@@ -48,10 +29,10 @@ def manage(platform: Platform, service: Integrator) -> Manage:
     name = f"ada-{secrets.token_hex(4)}@northwind.example"
     tenant = ("--tenant", NORTHWIND)
     put = ("role", "put", "service manager", *tenant, "--integrator")
-    headrace_admin(platform, *put, "--permission", "manage services")
+    platform.headrace_admin(*put, "--permission", "manage services")
     create = ("user", "create", name, *tenant, "--role", "service manager")
-    headrace_admin(platform, *create, said=PASSWORD + "\n")
-    headrace_admin(platform, "service", "managers", service.client_id, "--user", name)
+    platform.headrace_admin(*create, said=PASSWORD + "\n")
+    platform.headrace_admin("service", "managers", service.client_id, "--user", name)
     login = platform.call(
         "POST", "/api/ver3/auth/login", json={"username": name, "password": PASSWORD}
     )

@@ -1,10 +1,8 @@
 """Nonces in proofs of possession, as a deployment with ``DpopNonces=required`` wants them: clients
 that others wrote try again by themselves."""
 
-import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,11 +11,11 @@ from requests_oauth2client import OAuth2Client
 
 from headrace.identity.dpop import token_hash
 from headrace.identity.users import Permission
-from local.deployment import Deployment
 from tests.system.browser import browser
 from tests.system.conftest import NORTHWIND, Clients, People
 from tests.system.deployed import Integrator, Platform
 from tests.system.identity import foreign_programs
+from tests.system.nonces import nonces_required
 from tests.system.reference.debugger import LOGIN, SECRET, opened
 from tests.unit.identity.proofs_made import a_proof
 
@@ -28,14 +26,9 @@ PATHS = ("/data/v1/metadata", "/data/v1/operations")
 
 @pytest.fixture(scope="module")
 def wanted(platform: Platform) -> Iterator[None]:
-    """The deployment with the parameter, as an operator changes a running one."""
-    _, _, port = platform.about["aws_endpoint_url"].rpartition(":")
-    deployment = Deployment(platform.home, int(port), os.environ)
-    with platform.home.alone():
-        replace(deployment, overrides={"DpopNonces": "required"}).deploy()
-    yield
-    with platform.home.alone():
-        deployment.deploy()
+    """Proofs need nonces."""
+    with nonces_required(platform):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -169,7 +169,7 @@ class RefreshTokens:
         if key is None or client is None or not _works(key, client, now):
             raise TokenRefused("invalid_grant", NOT_VALID)
         _check_network(client, asked)
-        given = sent.next(_idempotency_key(asked))
+        given = sent.next(exchange_key(asked))
         repeated = asked.idempotency_key is not None and key.is_that_of(given)
         if not repeated:
             self._check_turn(key, sent, now)
@@ -229,7 +229,8 @@ def _works(key: ApiKey, client: Client, now: datetime) -> bool:
     return key.state(now) is KeyState.ACTIVE and key.tenant in client.tenants
 
 
-def _idempotency_key(asked: Asked) -> str | None:
+def exchange_key(asked: Asked) -> str | None:
+    """The Idempotency-Key that the exchange can be repeated by. Raises TokenRefused."""
     key = asked.idempotency_key
     if key is not None and len(key) < MIN_IDEMPOTENCY_KEY:
         raise TokenRefused(

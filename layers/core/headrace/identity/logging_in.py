@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from headrace.identity import tokens
 from headrace.identity.api_keys import KeyKind, KeyText, Turn
 from headrace.identity.dpop import CheckProof
-from headrace.identity.issuing import Asked, Grant
+from headrace.identity.issuing import Asked, Grant, exchange_key
 from headrace.identity.model import ACCESS_TOKEN_LIFETIME, AccessToken, scope_tokens
 from headrace.identity.oauth import TokenIssued, TokenRefused
 from headrace.identity.password_check import CheckPassword
@@ -30,7 +30,10 @@ from headrace.kernel.ids import Ids
 
 NOT_AN_INTEGRATOR = "This user's role may not log in through the API; ask your operator."
 NOT_VALID = "The refresh token is not valid, or its login has ended. Log in again."
-SPENT_NOW = "The refresh token was exchanged a moment ago: use the one that came for it."
+SPENT_NOW = (
+    "The refresh token was exchanged a moment ago: use the one that came for it, or send the "
+    "Idempotency-Key of that exchange again."
+)
 SPENT_BEFORE = (
     "The refresh token had been exchanged before, so the login has ended: somebody else may have "
     "it. Log in again."
@@ -177,7 +180,8 @@ class ContinueLogin:
     (RFC 6749 section 6, RFC 9700 section 4.14.2).
 
     One exchange of several at once wins. A token that had been exchanged longer than
-    ``api_keys.GRACE`` ago ends its login.
+    ``api_keys.GRACE`` ago ends its login. An exchange whose answer was lost is repeated with its
+    Idempotency-Key, as that of an API key is.
     """
 
     users: Users
@@ -195,12 +199,14 @@ class ContinueLogin:
         user, role = self._standing(session)
         place = Place.of(asked)
         self._check_possession(session, place)
-        self._check_turn(session, sent)
-        text = KeyText.new(KeyKind.REFRESH, session.session_id)
-        after = session.exchanged(sent, text, self.give.clock.now())
+        text = sent.next(exchange_key(asked))
+        repeated = asked.idempotency_key is not None and session.rotation.is_that_of(text)
+        if not repeated:
+            self._check_turn(session, sent)
+        after = session if repeated else session.exchanged(sent, text, self.give.clock.now())
         # The token is signed before the exchange stands: then it has its answer.
         given = self.give(_narrowed(after, asked), text, user, role, place)
-        if not self.sessions.exchange(session, after):
+        if not repeated and not self.sessions.exchange(session, after):
             raise TokenRefused("invalid_grant", SPENT_NOW)
         return given.issued()
 
