@@ -153,10 +153,7 @@ class Transport:
                     raise self._certificate_refused(request, error) from error
                 pause = None if _hopeless(error) else policy.wait(sent)
                 if pause is None:
-                    raise NetworkError(
-                        f"{request.url.host} did not answer "
-                        f"({sent} attempt{'s' if sent > 1 else ''}): {_said(error)}"
-                    ) from error
+                    raise self._no_answer(request, sent, error) from error
                 self._sleep(pause)
                 continue
             if self._proofs is not None:
@@ -189,6 +186,24 @@ class Transport:
         if problem.code == "use_dpop_nonce":
             return "DPoP-Nonce" in response.headers
         return problem.code == "invalid_dpop_proof" and self._proofs.corrected(response)
+
+    def _no_answer(
+        self, request: httpx.Request, sent: int, error: httpx.TransportError
+    ) -> NetworkError:
+        made = NetworkError(
+            f"{request.url.host} did not answer "
+            f"({sent} attempt{'s' if sent > 1 else ''}): {_said(error)}"
+        )
+        cut = isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
+        if cut and self.api_url.startswith("https:"):
+            # not every server says why it ends a connection
+            made.hint = (
+                "It may be that it wants a client certificate, and none is given."
+                if self._certificate is None
+                else "It may be that it does not take the certificate in "
+                f"{self._certificate.certificate}."
+            )
+        return made
 
     def _certificate_refused(
         self, request: httpx.Request, error: httpx.TransportError

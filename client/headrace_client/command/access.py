@@ -220,15 +220,19 @@ class Access:
         return signing_key(Path(path), self.environment.get(PASSPHRASE) or None)
 
     def _advice_on_refusal(self, error: AuthenticationError) -> str:
-        if error.code in ("invalid_dpop_proof", "use_dpop_nonce"):
+        if error.code == "unauthorized_client":
+            return "Call from a network that your operator has allowed."
+        if self.profile.binds and error.code in ("invalid_dpop_proof", "use_dpop_nonce"):
             return (
                 "Is this machine's clock right? If the service has another public address than "
                 f"{self.profile.api_url}, name that in {PUBLIC_URL}."
             )
-        if error.code == "unauthorized_client":
-            return "Call from a network that your operator has allowed."
-        if "key: send" in error.detail or "proof" in error.detail:
-            return "This client needs bound tokens: HEADRACE_DPOP=1, or `headrace login --dpop`."
+        if not self.profile.binds and "DPoP" in error.detail:
+            if self.profile.way in (Way.STATIC_KEY, Way.CERTIFICATE):
+                return (
+                    "Bound tokens are wanted here: have a manager make a refresh key, for --dpop."
+                )
+            return "Bound tokens are wanted here: HEADRACE_DPOP=1, or `headrace login --dpop`."
         return _WRONG_PROOF[self.profile.way]
 
 

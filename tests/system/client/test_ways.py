@@ -267,7 +267,8 @@ def test_a_service_shows_the_certificate_of_its_key(
     assert (wrong_domain.returncode, "encrypted" in wrong_domain.stderr) == (2, True)
     nobodys = user.keeps(key, certified(key, key, ("CN", "nobody")))
     stranger = user.runs("metadata", **user.over_tls(), CERTIFICATE_FILE=str(nobodys))
-    assert (stranger.returncode, "does not take" in stranger.stderr) == (3, True)
+    # The front of this platform ends the connection without a word.
+    assert (stranger.returncode, "does not take" in stranger.stderr) == (5, True)
 
 
 def test_a_person_logs_in_goes_on_and_logs_out(
