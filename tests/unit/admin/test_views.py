@@ -1,0 +1,24 @@
+"""What operators are shown of a published catalog."""
+
+from datetime import UTC, datetime
+from io import StringIO
+
+from rich.console import Console
+
+from headrace.catalog.model import Publication
+from headrace_admin import views
+from tests.unit.catalog.builders import a_catalog
+from tests.unit.catalog.test_applications import the_application
+
+
+def test_an_application_is_shown_with_its_environment_and_definitions() -> None:
+    catalog = a_catalog(applications=(the_application("northwind"),))
+    publication = Publication(3, "abc", datetime(2026, 3, 1, tzinfo=UTC))
+    text = StringIO()
+    views.print_catalog(Console(file=text, width=200), publication, catalog)
+    [line] = [line for line in text.getvalue().splitlines() if "shop" in line]
+    assert line.split() == ["shop", "northwind", "TEST", "4.24.1", "ALL", "ZIP", "PRODUCTS"]
+    [shown] = views.catalog_json(publication, catalog)["applications"]
+    assert shown["identifier"] == "TEST"
+    assert views.summary(catalog).endswith(", 1 application")
+    assert "application" not in views.summary(a_catalog())
