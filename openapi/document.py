@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headrace.datasets.environments import VERSION
+from headrace.datasets.model import CODE
 from headrace.exports.model import Status
 from headrace.identity.model import CLIENT_ID
 from headrace.kernel import errors, ids
@@ -93,6 +94,21 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "pattern": f"^{VERSION.pattern}$"},
         "example": "4.24.1.0.0",
     },
+    "dataSetCode": {
+        "description": "The data set",
+        "schema": {"type": "string", "pattern": f"^{CODE.pattern}$"},
+        "example": "TEST_321",
+    },
+    "dataSetId": {
+        "description": "The data set, by its id",
+        "schema": {"type": "string", "pattern": f"^{ids.OPERATION_ID.pattern}$"},
+        "example": problems.OPERATION_ID,
+    },
+    "dataSetProcessId": {
+        "description": "The process, as the reply to its start named it",
+        "schema": {"type": "string", "pattern": f"^{ids.OPERATION_ID.pattern}$"},
+        "example": problems.OPERATION_ID,
+    },
     "asset": {
         "description": "The file",
         "schema": {"type": "string", "enum": list(assets.NAMES)},
@@ -134,6 +150,7 @@ _HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "Retry-After": {"schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"schema": {"type": "string"}},
     "DPoP-Nonce": {"schema": {"type": "string"}},
+    "Content-Disposition": {"required": True, "schema": {"type": "string"}},
     "ETag": {"required": True, "schema": {"type": "string"}},
     "Cache-Control": {"required": True, "schema": {"type": "string"}},
 }
@@ -201,7 +218,7 @@ def _taken(routes: Iterable[Declared]) -> list[type]:
 
 def _answered(routes: Iterable[Declared]) -> list[type]:
     found = (kind for one in routes for kind in one.route.replies.values())
-    return list(dict.fromkeys(kind for kind in found if kind not in {None, dict, str}))
+    return list(dict.fromkeys(kind for kind in found if kind not in {None, dict, str, bytes}))
 
 
 def _security_scheme() -> dict[str, Any]:
@@ -304,6 +321,8 @@ def _content(one: Declared, status: int, kind: type, schemas: Schemas) -> dict[s
         return {"schema": {"type": "object"}}
     if kind is str:
         return {"schema": {"type": "string"}}
+    if kind is bytes:
+        return {"schema": {"type": "string", "format": "binary"}}
     return {
         "schema": schemas.by_type[kind],
         "example": examples.reply(one.name, status),
@@ -326,7 +345,7 @@ def raised(one: Declared) -> tuple[type[HeadraceError], ...]:
         kinds.append(errors.InvalidRequest)
     if route.body or route.query:
         kinds.append(errors.ValidationFailed)
-    if route.method in {"POST", "PUT", "DELETE"}:
+    if route.method in {"POST", "PUT", "PATCH", "DELETE"}:
         kinds.append(errors.BodyTooLarge)
     kinds += [problems.Throttled, HeadraceError]
     return tuple(dict.fromkeys(kinds))

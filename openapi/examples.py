@@ -9,6 +9,7 @@ from headrace.audit.model import Action, Day, Failing
 from headrace.audit.views import ErrorPage, StatisticsView
 from headrace.consents.model import Audience, AudienceKind, Consent, State, Validity
 from headrace.consents.views import ConsentPage, ConsentView
+from headrace.datasets import messages
 from headrace.datasets.environment_views import (
     DataSetList,
     EnvironmentView,
@@ -17,6 +18,8 @@ from headrace.datasets.environment_views import (
     available_data_sets,
 )
 from headrace.datasets.environments import SOURCES, Available, Environment, FromSource
+from headrace.datasets.model import DataSet, Options, Process, ProcessKind, Result
+from headrace.datasets.views import DataSetMessagePage, DataSetProcessView, DataSetView
 from headrace.exports import views
 from headrace.exports.model import (
     Baseline,
@@ -90,6 +93,29 @@ _CONFIGURATION = Configuration(
     default=True,
     source="warehouse",
     tables=(_DEPARTMENTS,),
+)
+
+
+_DATA_SET = DataSet(
+    tenant="northwind-care",
+    definition="CLAIMS_CONFIGURATION",
+    code="TEST_321",
+    data_set_id=OPERATION_ID,
+    description="TEST_CONFIG_321",
+    options=Options(exact_version_match=True),
+    created_at=_BEGUN,
+    updated_at=_BEGUN,
+    number_of_items=1,
+)
+_BUILD = Process(
+    tenant="northwind-care",
+    process_id=OPERATION_ID,
+    kind=ProcessKind.BUILD,
+    definition=_DATA_SET.definition,
+    data_set=_DATA_SET.code,
+    started_at=_BEGUN,
+    started_by="demo-integrator",
+    request={},
 )
 
 
@@ -336,6 +362,16 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "configurationId": "hr-full",
         "fileFormat": "ndjson",
     },
+    "create_data_set": {
+        "code": "TEST_321",
+        "description": "TEST_CONFIG_321",
+        "exactVersionMatch": True,
+        "configMigrationItems": [{"tableId": 2220, "recordId": 17}, {"tableId": 18039405}],
+        "excludeOptions": [{"tableTopId": 18039405, "tableDependentId": 2220}],
+    },
+    "create_and_build": {"code": "FULL_2026_11", "description": "All there is in November"},
+    "rebuild_data_set": {"description": "All there is in December"},
+    "start_build": {"inclusionDate": "2023-12-31", "exactVersionMatch": True},
     "subscribe": {"account": "acc-1042", "to": "2027-12-01T00:00:00Z"},
     "exchange_refresh_token": {"refreshToken": REFRESH_TOKEN},
     "create_key": {"kind": "refresh", "name": "nightly import"},
@@ -357,6 +393,17 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
 
 REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("start_full_export", 202): lambda: _shown(_scheduled()),
+    ("create_data_set", 201): lambda: DataSetView.of(_DATA_SET),
+    ("create_and_build", 201): lambda: DataSetProcessView.of(_BUILD, EXAMPLE_URL),
+    ("rebuild_data_set", 201): lambda: DataSetProcessView.of(_BUILD, EXAMPLE_URL),
+    ("start_build", 201): lambda: DataSetProcessView.of(_BUILD, EXAMPLE_URL),
+    ("get_data_set_process", 200): lambda: DataSetProcessView.of(
+        _BUILD.ended(Result.SUCCESS, _BEGUN + timedelta(seconds=4), {"bytes": 1403, "items": 1}),
+        EXAMPLE_URL,
+    ),
+    ("list_data_set_messages", 200): lambda: DataSetMessagePage.of(
+        Page.of((messages.EMPTY_DATA_SET(),), 50, 1)
+    ),
     ("start_incremental_export", 202): lambda: _shown(_increment()),
     ("get_sync_version", 200): _sync_version,
     ("get_export_status", 200): lambda: _shown(_told()),

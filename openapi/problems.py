@@ -113,6 +113,16 @@ DESCRIBED: tuple[Described, ...] = (
         "There is nothing of that name for you, whether it exists for others or not.",
     ),
     Described(
+        messages.UNKNOWN_DEFINITION.refusing(errors.UnknownDefinition, definition="CLAIMS"),
+        "Your application has no data set definition of this code.",
+    ),
+    Described(
+        messages.UNKNOWN_DATA_SET.refusing(
+            errors.UnknownDataSet, data_set="TEST_321", definition="CLAIMS_CONFIGURATION"
+        ),
+        "The definition has no data set of this code.",
+    ),
+    Described(
         errors.MethodNotAllowed(
             "This path answers POST, OPTIONS; see /docs.", allow="POST, OPTIONS"
         ),
@@ -132,6 +142,17 @@ DESCRIBED: tuple[Described, ...] = (
     Described(
         errors.Conflict("Somebody else changed it just now; look at it again."),
         "Somebody else changed the same thing at this moment. Look at it, then try again.",
+    ),
+    Described(
+        errors.DataSetExists("There is a data set of this code already; take another code."),
+        "The definition has a data set of this code already. Take another one, or build that one.",
+    ),
+    Described(
+        messages.BUILD_WHILE_BUSY.refusing(
+            errors.BuildWhileBusy, {"blockingProcessId": OPERATION_ID}
+        ),
+        "An environment builds or imports one data set at a time; `blockingProcessId` names the "
+        "process. Wait for its end.",
     ),
     Described(
         errors.ConsentFixed(
@@ -212,6 +233,10 @@ DESCRIBED: tuple[Described, ...] = (
             ],
         ),
         "The request can be read, and values in it are wrong; `errors` names each.",
+    ),
+    Described(
+        messages.EMPTY_DATA_SET.refusing(errors.EmptyDataSet),
+        "The data set has no items, so there is nothing to build.",
     ),
     Described(
         errors.SyncVersionUnknown(
@@ -318,6 +343,11 @@ MEMBERS: Mapping[str, Schema] = {
         "type": "string",
         "description": "The operation that has to end first.",
     },
+    "blockingProcessId": {
+        "type": "string",
+        "description": "The data set process that has to end first.",
+    },
+    "severity": {"type": "string", "description": "How bad it is, of messages of data sets."},
     "quota": _QUOTA,
     "operationStatus": _OPERATION_STATUS,
     "minValidSyncVersion": {

@@ -63,6 +63,7 @@ TABLES = (
     "AuditTable",
     "StatisticsTable",
     "UsersTable",
+    "DataSetsTable",
 )
 
 

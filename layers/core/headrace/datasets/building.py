@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from headrace.datasets import messages
 from headrace.datasets.definitions import Application, Definition, OutputFormat
+from headrace.datasets.exchanging import KnowEnvironment
 from headrace.datasets.messages import Message
 from headrace.datasets.model import DataSet, Item, Options, Process, Progress, Result
 from headrace.datasets.payload import Manifest
@@ -18,7 +19,6 @@ from headrace.datasets.ports import (
     Payloads,
     PayloadWriter,
     Processes,
-    Properties,
     SourceDatabase,
 )
 from headrace.datasets.running import LEASE, Heartbeat, Ran, running
@@ -26,14 +26,7 @@ from headrace.datasets.usecases import everything
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import Fenced, Unavailable
 
-IDENTIFIER = "ohi.environment.identifier"
-"""The property that names the environment (seed 001)."""
 _CONTENT_TYPES = {OutputFormat.ZIP: "application/zip", OutputFormat.XML: "application/xml"}
-
-
-def identifier_of(application: Application, properties: Properties) -> str:
-    """How this environment of the application is called."""
-    return properties.value(application.tenant, IDENTIFIER) or application.identifier
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class BuildDataSet:
     """Builds the payload of a data set. Another run of it begins anew, and writes the same."""
 
     applications: Applications
-    properties: Properties
+    environment: KnowEnvironment
     data_sets: DataSets
     items: Items
     processes: Processes
@@ -138,7 +131,7 @@ class BuildDataSet:
             definition=definition.code,
             data_set=data_set.code,
             description=data_set.description,
-            environment=identifier_of(application, self.properties),
+            environment=self.environment.of(application).identifier,
             version=application.version,
             output=definition.output,
             items=gathering.items,

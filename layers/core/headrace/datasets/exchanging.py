@@ -20,7 +20,7 @@ from headrace.datasets.environments import (
     Property,
     sources_of,
 )
-from headrace.datasets.model import DataSet
+from headrace.datasets.model import DataSet, shown
 from headrace.datasets.ports import (
     Applications,
     DataSets,
@@ -39,8 +39,6 @@ from headrace.kernel.errors import (
     UnknownDefinition,
     ValidationFailed,
 )
-
-_CODE_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,7 @@ class KnowEnvironment:
         application = self.applications.of_tenant(caller.tenant)
         definition = None if application is None else application.definition(code)
         if application is None or definition is None:
-            shown = code[:_CODE_SHOWN]
-            raise messages.UNKNOWN_DEFINITION.refusing(UnknownDefinition, definition=shown)
+            raise messages.UNKNOWN_DEFINITION.refusing(UnknownDefinition, definition=shown(code))
         return application, definition
 
 

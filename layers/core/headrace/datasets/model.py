@@ -21,6 +21,11 @@ CODE = re.compile(rf"[A-Za-z0-9_.-]{{1,{CODE_LENGTH}}}")
 """Codes of data sets and definitions: they stand in paths."""
 
 
+def shown(code: str) -> str:
+    """A code as a message may repeat it; of a text that is none, nothing."""
+    return code if CODE.fullmatch(code) else "?"
+
+
 @dataclass(frozen=True, order=True)
 class Selection:
     """What a data set is to have: one record of a table, or all there are at its creation."""
@@ -60,6 +65,25 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What a caller wants to be otherwise of a data set; None stays as it is."""
+
+    description: str | None = None
+    exclusions: tuple[Exclusion, ...] | None = None
+    global_includes: tuple[int, ...] | None = None
+    exact_version_match: bool | None = None
+    disable_delete_by_omission: bool | None = None
+    inclusion_date: str | None = None
+
+    def of(self, data_set: "DataSet") -> "DataSet":
+        """The data set with them."""
+        wanted = {name: value for name, value in vars(self).items() if value is not None}
+        description = wanted.pop("description", data_set.description)
+        options = replace(data_set.options, **wanted)
+        return replace(data_set, description=description, options=options)
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A data set as it is kept. Its items are in a document of their own (``Items``)."""
 
@@ -78,6 +102,11 @@ class DataSet:
     payload_bytes: int = 0
     is_full: bool = False
     """Was it created with all top-level items that there are (``createandexport``)."""
+
+    @property
+    def content_type(self) -> str:
+        """Its payload's."""
+        return f"application/{(self.payload_key or '').rpartition('.')[2]}"
 
     @property
     def file_name(self) -> str:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from xml.sax.saxutils import quoteattr
 
+from headrace.datasets.environments import EXPORT_ENDPOINT, IMPORT_ENDPOINT
 from headrace.datasets.messages import Message
 from headrace.datasets.model import ProcessKind, Result
 from headrace.kernel.deliveries import Tried
 
-EXPORT_ENDPOINT = "ohi.datasetoperations.notification.endpoint.export"
-IMPORT_ENDPOINT = "ohi.datasetoperations.notification.endpoint.import"
 _NO_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 MOST_MESSAGES = 1000
 """In a notice; the process has them all."""

@@ -10,9 +10,10 @@ from datetime import datetime
 
 from headrace.datasets import messages
 from headrace.datasets.definitions import Application, Definition
+from headrace.datasets.exchanging import KnowEnvironment
 from headrace.datasets.messages import Message
 from headrace.datasets.model import (
-    CODE,
+    Changes,
     DataSet,
     Item,
     Options,
@@ -20,9 +21,9 @@ from headrace.datasets.model import (
     ProcessKind,
     Selection,
     Wanted,
+    shown,
 )
 from headrace.datasets.ports import (
-    Applications,
     DataSets,
     Items,
     Payloads,
@@ -41,7 +42,6 @@ from headrace.kernel.errors import (
     NotFound,
     Unavailable,
     UnknownDataSet,
-    UnknownDefinition,
     ValidationFailed,
 )
 from headrace.kernel.idempotency import idempotency_of
@@ -53,18 +53,14 @@ from headrace.kernel.paging import Page
 class Exchange:
     """What the calls share."""
 
-    applications: Applications
+    environment: KnowEnvironment
     data_sets: DataSets
     starts: ProcessStarts
     clock: Clock
 
     def definition(self, caller: Caller, code: str) -> tuple[Application, Definition]:
         """The definition, and the caller's application. Raises UnknownDefinition."""
-        application = self.applications.of_tenant(caller.tenant)
-        definition = None if application is None else application.definition(code)
-        if application is None or definition is None:
-            raise messages.UNKNOWN_DEFINITION.refusing(UnknownDefinition, definition=_shown(code))
-        return application, definition
+        return self.environment.definition(caller, code)
 
     def data_set(
         self, caller: Caller, definition_code: str, code: str
@@ -74,7 +70,7 @@ class Exchange:
         found = self.data_sets.find(caller.tenant, definition.code, code)
         if found is None:
             raise messages.UNKNOWN_DATA_SET.refusing(
-                UnknownDataSet, definition=definition.code, data_set=_shown(code)
+                UnknownDataSet, definition=definition.code, data_set=shown(code)
             )
         return application, definition, found
 
@@ -180,12 +176,10 @@ class StartBuild:
         definition_code: str,
         code: str,
         idempotency_key: str | None,
-        *,
-        inclusion_date: str | None,
-        exact_version_match: bool | None,
-        disable_delete_by_omission: bool | None,
+        changes: Changes,
     ) -> Process:
-        """What is None is as the data set was created with.
+        """``changes`` are those of the options that this build has. An inclusion date is of one
+        build only.
 
         Raises UnknownDefinition, UnknownDataSet, EmptyDataSet, BuildWhileBusy,
         IdempotencyKeyReused.
@@ -193,16 +187,11 @@ class StartBuild:
         _, _, data_set = self.exchange.data_set(caller, definition_code, code)
         if data_set.number_of_items == 0 and not data_set.is_full:
             raise messages.EMPTY_DATA_SET.refusing(EmptyDataSet)
-        options = replace(data_set.options, inclusion_date=inclusion_date)
-        if exact_version_match is not None:
-            options = replace(options, exact_version_match=exact_version_match)
-        if disable_delete_by_omission is not None:
-            options = replace(options, disable_delete_by_omission=disable_delete_by_omission)
-        # One whose first build found no items yet is given them by this one.
+        timeless = replace(data_set.options, inclusion_date=None)
+        # One whose first build came to nothing is given its items by this one.
         create_items = data_set.number_of_items == 0
-        return self.start(
-            caller, replace(data_set, options=options), idempotency_key, create_items=create_items
-        )
+        wanted = changes.of(replace(data_set, options=timeless))
+        return self.start(caller, wanted, idempotency_key, create_items=create_items)
 
 
 @dataclass(frozen=True)
@@ -249,28 +238,19 @@ class RebuildDataSet:
     start: Starter
 
     def __call__(
-        self,
-        caller: Caller,
-        data_set_id: str,
-        idempotency_key: str | None,
-        *,
-        description: str | None,
-        options: Options | None,
+        self, caller: Caller, data_set_id: str, idempotency_key: str | None, changes: Changes
     ) -> Process:
-        """What is None stays as it is.
-
-        Raises NotFound, ValidationFailed, BuildWhileBusy, IdempotencyKeyReused.
+        """Raises NotFound, ValidationFailed, BuildWhileBusy,
+        IdempotencyKeyReused.
         """
         found = self.exchange.data_sets.by_id(caller.tenant, data_set_id)
         if found is None or not found.is_full:
             raise NotFound("There is no such data set.")
         _, definition = self.exchange.definition(caller, found.definition)
-        if options is not None:
-            check_options(definition, options)
-            found = replace(found, options=_full(definition, options))
-        if description is not None:
-            found = replace(found, description=description)
-        found = replace(found, updated_at=self.exchange.clock.now())
+        found = changes.of(found)
+        check_options(definition, found.options)
+        options = replace(_full(definition, found.options), inclusion_date=None)
+        found = replace(found, options=options, updated_at=self.exchange.clock.now())
         return self.start(caller, found, idempotency_key, create_items=True, is_changed=True)
 
 
@@ -380,11 +360,6 @@ def _new(
 
 def _exists() -> DataSetExists:
     return DataSetExists("There is a data set of this code already; take another code.")
-
-
-def _shown(code: str) -> str:
-    """A code as a message may repeat it: of a text that is none, nothing."""
-    return code if CODE.fullmatch(code) else "?"
 
 
 @contextmanager

@@ -70,6 +70,16 @@ class Settings:
         return self.required("CONSENTS_TABLE")
 
     @property
+    def datasets_bucket(self) -> str:
+        """S3 bucket of payloads, and of what imports leave."""
+        return self.required("DATASETS_BUCKET")
+
+    @property
+    def datasets_state_machine(self) -> str:
+        """ARN of the workflow of builds and imports."""
+        return self.required("DATASETS_STATE_MACHINE")
+
+    @property
     def login_tries_per_address(self) -> int:
         """How often one address may try to log in within a window of ``identity.lockout``."""
         return int(self._text("LOGIN_TRIES_PER_ADDRESS", "100"))

@@ -75,7 +75,7 @@ class TimedTask:
 
 
 def _outcome(event: Event, work: Callable[[], Answer]) -> dict[str, Any]:
-    logger().set_correlation_id(str(event.get("operation_id", "")))
+    logger().set_correlation_id(str(event.get("operation_id") or event.get("process_id", "")))
     try:
         result = work() or {}
     except (Fenced, Stopped, NotFound) as error:

@@ -10,7 +10,6 @@ A partition holds all that one tenant has of them, beside the data sets (``data_
     TENANT      MESSAGES#ID#DIGEST          one message of a process; ``told_at`` orders them
     TENANT      NOTICE#ID                   the notice of its end; due_shard, due_at while pending
     TENANT      KEY#CLIENT#SHA256_OF_KEY    what a caller's Idempotency-Key started
-    TENANT      PROPERTY#NAME               ``value`` of a property of the environment
 
 ``ttl`` lets DynamoDB tidy up what has no meaning any more; no rule relies on it.
 """
@@ -332,18 +331,6 @@ class DynamoDueProcesses:
         for page in pages:
             for item in map(unmarshal, page["Items"]):
                 yield Due(item["pk"], item["sk"].partition("#")[2])
-
-
-@dataclass(frozen=True)
-class DynamoProperties:
-    """The ``Properties`` port."""
-
-    table: Table
-
-    def value(self, tenant: str, name: str) -> str | None:
-        """See the port."""
-        item = self.table.get(tenant, f"PROPERTY#{name}")
-        return None if item is None else str(item["value"])
 
 
 # --- items and values -----------------------------------------------------------------------

@@ -127,14 +127,22 @@ class Fetcher:
 
 @dataclass(frozen=True)
 class Poster:
-    """Posts JSON messages: the ``Courier`` port. Of the answer only the status is looked at."""
+    """Carries messages: the ``Courier`` ports. Of the answer only the status is looked at."""
 
     policy: OutboundPolicy = field(default_factory=OutboundPolicy)
+    content_type: str = "application/json"
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The status of the answer, of a redirect too. Raises AddressRefused, Unavailable."""
-        ours = {"Content-Type": "application/json", "User-Agent": "Headrace"}
-        with _answer(self.policy, "POST", url, body, {**ours, **headers}) as response:
+        return self._send("POST", url, body, headers)
+
+    def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """The same, by PUT."""
+        return self._send("PUT", url, body, headers)
+
+    def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        ours = {"Content-Type": self.content_type, "User-Agent": "Headrace"}
+        with _answer(self.policy, method, url, body, {**ours, **headers}) as response:
             return response.status
 
 

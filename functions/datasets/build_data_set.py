@@ -1,0 +1,14 @@
+"""Task: gathers the items of a data set in one snapshot, and writes its payload."""
+
+from typing import Any
+
+from headrace.runtime import datasets, wiring
+from headrace.runtime.task import Event, Task
+
+wiring.prepare(datasets.build_data_set)
+
+
+@Task
+def handler(event: Event) -> dict[str, Any]:
+    """How it ended."""
+    return datasets.as_answer(datasets.build_data_set()(event["tenant"], event["process_id"]))

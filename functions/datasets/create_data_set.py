@@ -1,0 +1,56 @@
+"""PUT /dataexchange/datasetdefinition/{dataSetDefinitionCode}/dataset: creates a data set."""
+
+from datasets.bodies import CreateDataSet
+from headrace.audit.model import Action
+from headrace.datasets.views import DataSetView
+from headrace.kernel.errors import (
+    BodyTooLarge,
+    DataSetExists,
+    InvalidRequest,
+    SourceUnavailable,
+    UnknownDefinition,
+    ValidationFailed,
+)
+from headrace.runtime import datasets, wiring
+from headrace.runtime.api import Call, Reply, Route, Scope
+
+route = Route(
+    "PUT",
+    "/dataexchange/datasetdefinition/{dataSetDefinitionCode}/dataset",
+    "Create a data set",
+    scope=Scope.DATA_EXCHANGE,
+    tag="datasets",
+    action=Action.DATA_SET,
+    body=CreateDataSet,
+    replies={201: DataSetView},
+    reply_headers={201: {"Location": "Where its payload is, once it is built"}},
+    errors=(
+        InvalidRequest,
+        BodyTooLarge,
+        ValidationFailed,
+        UnknownDefinition,
+        DataSetExists,
+        SourceUnavailable,
+    ),
+)
+
+wiring.prepare(datasets.create_data_set)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Finds the items that there are now, and keeps which they are."""
+    asked: CreateDataSet = call.body
+    data_set = datasets.create_data_set()(
+        call.known_caller, call.path["dataSetDefinitionCode"], asked.wanted
+    )
+    location = (
+        f"{call.base_url}/dataexchange/export/datasetdefinition/{data_set.definition}"
+        f"/dataset/{data_set.code}"
+    )
+    return Reply(
+        201,
+        DataSetView.of(data_set),
+        {"Location": location},
+        concerns={"dataSetId": data_set.data_set_id},
+    )

@@ -1,0 +1,63 @@
+"""POST …/export/datasetdefinition/{dataSetDefinitionCode}/dataset/{dataSetCode}: builds it."""
+
+from datasets.bodies import StartBuild
+from headrace.audit.model import Action
+from headrace.datasets.views import DataSetProcessView
+from headrace.kernel.errors import (
+    BodyTooLarge,
+    BuildWhileBusy,
+    EmptyDataSet,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    UnknownDataSet,
+    UnknownDefinition,
+    ValidationFailed,
+)
+from headrace.runtime import datasets, wiring
+from headrace.runtime.api import Call, Reply, Route, Scope
+
+route = Route(
+    "POST",
+    "/dataexchange/export/datasetdefinition/{dataSetDefinitionCode}/dataset/{dataSetCode}",
+    "Build a data set",
+    scope=Scope.DATA_EXCHANGE,
+    tag="datasets",
+    action=Action.BUILD,
+    body=StartBuild,
+    request_headers={
+        "Idempotency-Key": "A key of your own: the same key and body start one build only"
+    },
+    replies={201: DataSetProcessView},
+    reply_headers={201: {"Location": "The process, whose state is to be asked for"}},
+    errors=(
+        InvalidRequest,
+        BodyTooLarge,
+        ValidationFailed,
+        UnknownDefinition,
+        UnknownDataSet,
+        EmptyDataSet,
+        BuildWhileBusy,
+        IdempotencyKeyReused,
+    ),
+)
+
+wiring.prepare(datasets.start_build)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Starts the build, and says where it can be watched."""
+    asked: StartBuild = call.body
+    process = datasets.start_build()(
+        call.known_caller,
+        call.path["dataSetDefinitionCode"],
+        call.path["dataSetCode"],
+        call.idempotency_key,
+        asked.changes,
+    )
+    return Reply(
+        201,
+        DataSetProcessView.of(process, call.base_url),
+        {"Location": f"{call.base_url}{process.path}"},
+        concerns={"dataSetProcessId": process.process_id},
+    )

@@ -1,0 +1,16 @@
+"""On a schedule: closes what nobody else will."""
+
+from dataclasses import asdict
+from typing import Any
+
+from headrace.runtime import datasets, wiring
+from headrace.runtime.observability import logger
+
+wiring.prepare(datasets.sweep_data_sets)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, int]:
+    """What the sweep did."""
+    swept = asdict(datasets.sweep_data_sets()())
+    logger().info("swept data sets", extra=swept)
+    return swept
