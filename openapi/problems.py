@@ -113,8 +113,10 @@ DESCRIBED: tuple[Described, ...] = (
         "There is nothing of that name for you, whether it exists for others or not.",
     ),
     Described(
-        messages.UNKNOWN_DEFINITION.refusing(errors.UnknownDefinition, definition="CLAIMS"),
-        "Your application has no data set definition of this code.",
+        messages.UNKNOWN_DEFINITION.refusing(
+            errors.UnknownDefinition, definition="CLAIMS_CONFIGURATION"
+        ),
+        "There is no data set definition of this code for you.",
     ),
     Described(
         messages.UNKNOWN_DATA_SET.refusing(
@@ -290,12 +292,6 @@ DESCRIBED: tuple[Described, ...] = (
         "Something failed on our side. Try again; if it stays, quote the `correlationId`.",
     ),
     Described(
-        messages.UNKNOWN_DEFINITION.refusing(
-            errors.UnknownDefinition, definition="CLAIMS_CONFIGURATION"
-        ),
-        "There is no data set definition of this code for you.",
-    ),
-    Described(
         messages.WRONG_VERSION.refusing(
             errors.OtherVersion, built_by="4.24.1.0.0", version="3.21.2.0.0"
         ),
@@ -347,7 +343,6 @@ MEMBERS: Mapping[str, Schema] = {
         "type": "string",
         "description": "The data set process that has to end first.",
     },
-    "severity": {"type": "string", "description": "How bad it is, of messages of data sets."},
     "quota": _QUOTA,
     "operationStatus": _OPERATION_STATUS,
     "minValidSyncVersion": {

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from headrace.datasets.model import DataSet, Options, Process, ProcessKind, Result
+from headrace.datasets.notices import Notice
 from headrace.exports.model import (
     Column,
     ColumnType,
@@ -148,3 +150,52 @@ def a_schedule(**changes: Any) -> Schedule:
         time_zone="Europe/Amsterdam",
     )
     return replace(schedule, **changes)
+
+
+def a_process(**changes: Any) -> Process:
+    """A build that somebody of ``north`` has just started."""
+    process = Process(
+        tenant="north",
+        process_id="01kaqb7m3y6c9r2t5v8x1z4d7h",
+        kind=ProcessKind.BUILD,
+        definition="PROVIDERS",
+        data_set="all",
+        started_at=NOON,
+        started_by="bureau",
+        request={
+            "exactVersionMatch": False,
+            "disableDeleteByOmission": False,
+            "inclusionDate": None,
+            "createItems": False,
+        },
+    )
+    return replace(process, **changes)
+
+
+def a_data_set(**changes: Any) -> DataSet:
+    """One of ``north`` with three items, not built yet."""
+    data_set = DataSet(
+        tenant="north",
+        definition="PROVIDERS",
+        code="all",
+        data_set_id="01kaqb7m3y6c9r2t5v8x1z4d7j",
+        description="All providers",
+        options=Options(),
+        created_at=NOON,
+        updated_at=NOON,
+        number_of_items=3,
+    )
+    return replace(data_set, **changes)
+
+
+def a_notice(**changes: Any) -> Notice:
+    """That the process has succeeded; it is due now."""
+    notice = Notice(
+        tenant="north",
+        process_id="01kaqb7m3y6c9r2t5v8x1z4d7h",
+        kind=ProcessKind.BUILD,
+        result=Result.SUCCESS,
+        ended_at=NOON,
+        next_try_at=NOON,
+    )
+    return replace(notice, **changes)

@@ -8,8 +8,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from headrace.adapters.stepfunctions.data_set_runs import StepFunctionsRuns
 from headrace.adapters.stepfunctions.executions import Executions
 from headrace.adapters.stepfunctions.workflows import StepFunctionsDeliveries
+from headrace.datasets.model import Result
+from headrace.datasets.running import Ran
 from headrace.exports.extraction import Attempt, PlannedExport, PlannedJob
 from headrace.exports.holding import Ending
 from headrace.exports.model import Failure, Status
@@ -17,11 +20,11 @@ from headrace.exports.webhooks import Delivery
 from headrace.identity.authorizing import Allowed, Presented
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import JOB_ID, OPERATION_ID
-from headrace.runtime import wiring
+from headrace.runtime import datasets, wiring
 from headrace.runtime.api import Call, Endpoint
 from headrace.runtime.authorizer import Authorizer
 from headrace.runtime.task import Task, TimedTask
-from tests.builders import a_completion
+from tests.builders import NOON, a_completion, a_notice, a_process
 from tests.unit.docs.checkout import ROOT, functions, snake_case, template
 
 EVENTS = ROOT / "events"
@@ -45,7 +48,9 @@ def of_kind(kind: type) -> list[str]:
 
 
 ENDPOINTS, AUTHORIZERS = of_kind(Endpoint), of_kind(Authorizer)
-TASKS = [*of_kind(Task), *of_kind(TimedTask)]
+ALL_TASKS = [*of_kind(Task), *of_kind(TimedTask)]
+TASKS = [name for name in ALL_TASKS if "operation_id" in event_of(snake_case(name))]
+DATA_SET_TASKS = [name for name in ALL_TASKS if name not in TASKS]
 
 
 def test_every_function_has_an_event_and_no_event_is_left_over() -> None:
@@ -54,7 +59,11 @@ def test_every_function_has_an_event_and_no_event_is_left_over() -> None:
 
 
 def test_every_function_is_of_a_kind_that_is_tested_here() -> None:
-    assert set(functions()) - {*ENDPOINTS, *TASKS, *AUTHORIZERS} == {"RunSchedules", "Sweep"}
+    assert set(functions()) - {*ENDPOINTS, *ALL_TASKS, *AUTHORIZERS} == {
+        "RunSchedules",
+        "Sweep",
+        "SweepDataSets",
+    }
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
@@ -143,6 +152,37 @@ def test_a_task_hands_its_event_to_its_use_case(name: str, monkeypatch: pytest.M
         )
 
 
+@pytest.mark.parametrize("name", DATA_SET_TASKS)
+def test_a_task_of_data_sets_hands_its_event_to_its_use_case(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event, told = event_of(snake_case(name)), list[Any]()
+    answers: dict[str, Any] = {
+        "build_data_set": Ran(Result.SUCCESS),
+        "end_data_set_process": a_process().ended(Result.SUCCESS, NOON, {}),
+        "notify_data_set_process": a_notice(),
+    }
+
+    def use_case(*values: Any, **options: Any) -> Any:
+        told.extend((*values, *options.values()))
+        return answers[snake_case(name)]
+
+    monkeypatch.setattr(datasets, snake_case(name), lambda: use_case)
+    assert handler_of(name)(event, None)["outcome"] == "done"
+    assert told[:2] == [event["tenant"], event["process_id"]]
+    assert OPERATION_ID.fullmatch(event["process_id"])
+
+
+def test_a_process_is_begun_with_just_what_the_event_holds() -> None:
+    client = Mock()
+    runs = StepFunctionsRuns(Executions(client, "arn:stateMachine:datasets"))
+    runs.start(a_process())
+    begun = json.loads(client.start_execution.call_args.kwargs["input"])
+    runs.start_notice(a_notice())
+    noticed = json.loads(client.start_execution.call_args.kwargs["input"])
+    assert set(begun) == set(noticed) == set(event_of("build_data_set"))
+
+
 def test_the_workflow_passes_on_just_what_the_events_hold() -> None:
     text = (ROOT / "statemachines" / "export.asl.json").read_text()
     workflow = json.loads(re.sub(r"\$\{[A-Za-z]*(Seconds|Concurrency)\}", "1", text))
@@ -173,7 +213,7 @@ def _branches(parallel: dict[str, Any]) -> list[dict[str, Any]]:
     return [branch["States"] for branch in parallel["Branches"]]
 
 
-@pytest.mark.parametrize("name", ["RunSchedules", "Sweep"])
+@pytest.mark.parametrize("name", ["RunSchedules", "Sweep", "SweepDataSets"])
 def test_a_scheduled_event_is_what_the_scheduler_sends_without_an_input(name: str) -> None:
     event = event_of(snake_case(name))
     [schedule] = functions()[name]["Events"].values()

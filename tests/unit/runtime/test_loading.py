@@ -19,6 +19,10 @@ TASKS = {
     "end_export",
     "sweep",
     "deliver_webhook",
+    "build_data_set",
+    "end_data_set_process",
+    "notify_data_set_process",
+    "sweep_data_sets",
 }
 ASK_THE_SOURCE = {"get_sync_version", "start_incremental_export"}
 """Which versions a source holds, only the source can tell."""
@@ -40,6 +44,7 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "EXPORT_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:export",
         "DELIVERY_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:delivery",
+        "DATASETS_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:datasets",
         **dict.fromkeys(
             (
                 "CATALOG_TABLE",
@@ -50,6 +55,9 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
                 "STATISTICS_TABLE",
                 "USERS_TABLE",
                 "CONSENTS_TABLE",
+                "DATASETS_TABLE",
+                "DATASETS_BUCKET",
+                "EXCHANGE_KEY",
             ),
             "x",
         ),
