@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from datasets import build_data_set, end_data_set_process, notify_data_set_process
 from exports import (
     complete_job,
     end_export,
@@ -59,6 +60,13 @@ HANDLERS: Mapping[str, Callable[[Any], Any]] = {
     "EndExportFunctionArn": _handler(end_export),
 }
 """The functions of the tasks, by the names that ``definition`` leaves them."""
+
+DATA_SET_HANDLERS: Mapping[str, Callable[[Any], Any]] = {
+    "BuildDataSetFunctionArn": _handler(build_data_set),
+    "EndDataSetProcessFunctionArn": _handler(end_data_set_process),
+    "NotifyDataSetProcessFunctionArn": _handler(notify_data_set_process),
+}
+"""The same, of the workflow of data sets."""
 
 
 def definition(name: str = "export") -> Json:

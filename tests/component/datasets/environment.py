@@ -1,5 +1,6 @@
 """An environment whose calls the real handlers answer, over moto's DynamoDB, KMS and S3."""
 
+import base64
 import importlib
 import json
 from collections.abc import Iterator, Mapping
@@ -14,12 +15,18 @@ from moto import mock_aws
 
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.table import Item, Table, unmarshal
+from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
+from headrace.adapters.kms.seal import KmsSeal
 from headrace.catalog.model import Catalog, Tenant
 from headrace.datasets.definitions import Application, Definition, OutputFormat
 from headrace.datasets.definitions import Table as ApplicationTable
-from headrace.runtime import auditing, environments, wiring
+from headrace.exports.delivering import IssueWebhookSecret
+from headrace.kernel.clock import SystemClock
+from headrace.kernel.ids import RandomIds
+from headrace.runtime import auditing, datasets, environments, wiring
 from headrace.runtime.settings import settings
 from tests.component.identity.deployment import REGION, event_of
+from tests.world import template
 
 TENANT, OTHER = "north", "south"
 PREFIX = "youforce-data-api"
@@ -29,6 +36,7 @@ PROVIDERS = Definition(
     "PROVIDERS", "Providers", OutputFormat.XML, (PRODUCTS,), (7,), sources_property="PRD"
 )
 BASE = "https://api.example.com/v1"
+BUCKET = "payloads"
 
 
 def an_application(tenant: str = TENANT, **changes: Any) -> Application:
@@ -51,6 +59,12 @@ class Answered:
     status: int
     headers: dict[str, str]
     body: str
+    is_base64: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """The body's bytes."""
+        return base64.b64decode(self.body) if self.is_base64 else self.body.encode()
 
     @property
     def json(self) -> Any:
@@ -109,7 +123,14 @@ class Deployed:
         }
         event |= changes
         answer = importlib.import_module(f"datasets.{module}").handler(event, None)
-        return Answered(answer["statusCode"], answer["headers"], answer["body"])
+        is_base64 = answer.get("isBase64Encoded", False)
+        return Answered(answer["statusCode"], answer["headers"], answer["body"], is_base64)
+
+    def issue_secret(self, owner: str, endpoint: str) -> str:
+        """A signing secret, as the operator's command makes it."""
+        seal = KmsSeal(boto3.client("kms"), settings().webhook_key)
+        secrets = DynamoWebhookSecrets(self.tables["webhook_secrets"], seal)
+        return IssueWebhookSecret(secrets, SystemClock(), RandomIds())(owner, endpoint)[1]
 
     def items(self, table: str) -> list[Item]:
         """Everything in a table."""
@@ -119,7 +140,7 @@ class Deployed:
 
 def forget() -> None:
     """Empties what a process keeps, as a cold start does."""
-    for module in (auditing, environments, wiring):
+    for module in (auditing, datasets, environments, wiring):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
@@ -129,7 +150,7 @@ def forget() -> None:
 @contextmanager
 def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     """With an application of one tenant of two."""
-    names = ("catalog", "datasets", "audit", "statistics")
+    names = ("catalog", "datasets", "audit", "statistics", "webhook_secrets")
     values = {f"{name.upper()}_TABLE": name for name in names}
     values |= {
         "AWS_ACCESS_KEY_ID": "test",
@@ -139,28 +160,25 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         "PUBLIC_BASE_URL": BASE,
         "SCOPE_PREFIX": PREFIX,
         "ENVIRONMENT_NETWORKS": "127.0.0.0/8",
+        "WEBHOOK_NETWORKS": "127.0.0.0/8",
+        "DATASETS_BUCKET": BUCKET,
+        "DATASETS_STATE_MACHINE": f"arn:aws:states:{REGION}:123456789012:stateMachine:datasets",
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
+        shape = template()["Resources"]["DataSetsTable"]["Properties"]
+        wanted = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
         for name in names:
-            dynamodb.create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                KeySchema=[
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": "sk", "KeyType": "RANGE"},
-                ],
-            )
+            # That of data sets is as the template has it; its keys are those of the others.
+            dynamodb.create_table(TableName=name, **{part: shape[part] for part in wanted})
+        location = {"LocationConstraint": REGION}
+        boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
         key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
         here = Deployed({name: Table(dynamodb, name) for name in names}, monkeypatch)
-        here.configure(EXCHANGE_KEY=str(key))
+        here.configure(EXCHANGE_KEY=str(key), FILES_KEY=str(key), WEBHOOK_KEY=str(key))
         here.publish(an_application())
         try:
             yield here

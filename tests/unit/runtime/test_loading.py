@@ -24,8 +24,13 @@ TASKS = {
     "notify_data_set_process",
     "sweep_data_sets",
 }
-ASK_THE_SOURCE = {"get_sync_version", "start_incremental_export"}
-"""Which versions a source holds, only the source can tell."""
+ASK_THE_SOURCE = {
+    "get_sync_version",
+    "start_incremental_export",
+    "create_data_set",
+    "create_and_build",
+}
+"""Which versions or items a source holds, only the source can tell."""
 ENGINE = ("duckdb", "isal", "headrace.adapters.warehouse")
 WORK = ("headrace.exports.extraction",)
 PASSWORDS = ("headrace.adapters.argon2id", "cryptography.hazmat.primitives.kdf")

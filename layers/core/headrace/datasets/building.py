@@ -24,7 +24,7 @@ from headrace.datasets.ports import (
 from headrace.datasets.running import LEASE, Heartbeat, Ran, running
 from headrace.datasets.usecases import everything
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import Fenced, Unavailable
+from headrace.kernel.errors import Unavailable
 
 _CONTENT_TYPES = {OutputFormat.ZIP: "application/zip", OutputFormat.XML: "application/xml"}
 
@@ -86,8 +86,8 @@ class BuildDataSet:
                 _CONTENT_TYPES[definition.output],
                 self.writer.write(manifest, _Watched(gathering, heartbeat)),
             )
-        # The last word before the payload counts: is the process still this worker's.
-        self.processes.renew(process, LEASE, Progress(gathering.records, gathering.records))
+        counted = gathering.records
+        self.processes.renew(process, LEASE, Progress(counted, counted))
         built = replace(
             data_set,
             options=options,
@@ -95,8 +95,7 @@ class BuildDataSet:
             payload_built_at=self.clock.now(),
             payload_bytes=size,
         )
-        if not self.data_sets.built(built, process.process_id):
-            raise Fenced("A later build was faster.")
+        self.data_sets.built(built, process)
         self._remove_older(data_set, key)
         return Ran(Result.SUCCESS, {"bytes": size, "items": gathering.items})
 

@@ -43,9 +43,9 @@ class DataSets(Protocol):
         """All of them, by code."""
         ...
 
-    def built(self, data_set: DataSet, process_id: str) -> bool:
+    def built(self, data_set: DataSet, process: Process) -> None:
         """Keeps what a build made of it: payload, number of items, and the options it was built
-        with. False, and nothing changes, if a later build has done so."""
+        with. Raises Fenced if the process has ended; nothing changes then."""
         ...
 
 

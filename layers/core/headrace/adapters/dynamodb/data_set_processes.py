@@ -246,7 +246,7 @@ class DynamoProcesses:
             process.tenant,
             f"PROCESS#{process.process_id}",
             update,
-            "attribute_exists(pk) AND attribute_not_exists(#result) AND attempt = :attempt",
+            "attribute_exists(pk) AND attribute_not_exists(ended_at) AND attempt = :attempt",
             attempt=process.attempt,
             **values,
         )

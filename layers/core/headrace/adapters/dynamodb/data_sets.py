@@ -3,8 +3,7 @@
 A partition holds all that one tenant has of data sets; ``data_set_processes`` keeps more in it.
 
     pk          sk                          holds
-    TENANT      SET#DEFINITION#CODE         a data set; ``built_by``: the process whose payload it
-                                            has
+    TENANT      SET#DEFINITION#CODE         a data set
     TENANT      SETID#ID                    ``definition`` and ``code`` of the one with this id
 
 No code holds a ``#`` (``headrace.datasets.model.CODE``).
@@ -16,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
-from headrace.datasets.model import DataSet, Exclusion, Options
+from headrace.datasets.model import DataSet, Exclusion, Options, Process
 from headrace.kernel.clock import from_rfc3339, rfc3339
+from headrace.kernel.errors import Fenced
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,19 @@ class DynamoDataSets:
         items = self.table.query(tenant, f"SET#{definition}#")
         return tuple(_data_set(tenant, item) for item in items)
 
-    def built(self, data_set: DataSet, process_id: str) -> bool:
-        """See the port. Ids of processes sort by time."""
+    def built(self, data_set: DataSet, process: Process) -> None:
+        """See the port."""
+        put = self.table.to_put(_item(data_set), "attribute_exists(pk)")
+        still = self.table.to_check(
+            process.tenant,
+            f"PROCESS#{process.process_id}",
+            "attribute_exists(pk) AND attribute_not_exists(ended_at) AND attempt = :attempt",
+            attempt=process.attempt,
+        )
         try:
-            self.table.put(
-                {**_item(data_set), "built_by": process_id},
-                "attribute_exists(pk) AND (attribute_not_exists(built_by) OR built_by <= :process)",
-                process=process_id,
-            )
+            self.table.transact([put, still])
         except ConditionFailed:
-            return False
-        return True
+            raise Fenced("The process has ended, or another one has taken its lease.") from None
 
 
 def to_add(table: Table, data_set: DataSet) -> list[Item]:
