@@ -92,9 +92,9 @@ def source() -> "SourceDatabase":
 @cache
 def writer() -> "PayloadWriter":
     """What makes payloads."""
-    from headrace.adapters.payload.zip_writer import ZipPayloadWriter
+    from headrace.adapters.payload.by_format import PayloadWriterByFormat
 
-    return ZipPayloadWriter()
+    return PayloadWriterByFormat()
 
 
 @cache
