@@ -7,7 +7,7 @@ Lines refer to procedures, which go along as reference data, and providers to ki
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -183,6 +183,9 @@ class PayloadOf:
 
     manifest: Manifest
     records: Mapping[int, Sequence[Record]]
+
+    def verify(self, keep_going: Callable[[int], None] = lambda _: None) -> None:
+        """It is as it is."""
 
     def lines(self, table_id: int) -> Iterator[bytes]:
         """The records of a table."""

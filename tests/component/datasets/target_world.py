@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from headrace.adapters.payload.by_format import PayloadReaderByFormat
 from headrace.adapters.postgresql.importing import PostgresqlTarget
 from headrace.datasets.importing import ImportDataSet
 from headrace.datasets.model import Process
@@ -31,20 +32,20 @@ class World:
     clock: SteppingClock = field(default_factory=lambda: SteppingClock(NOON))
     imports: int = 0
 
-    def load(self, payload: PayloadOf, time_left: float = 900, **request: object) -> Ran:
+    def load(self, payload: PayloadOf | bytes, time_left: float = 900, **request: object) -> Ran:
         """Imports a payload, as a process of its own."""
         self.imports += 1
         return self.run(an_import(f"import{self.imports}", **request), payload, time_left)
 
-    def run(self, process: Process, payload: PayloadOf, time_left: float = 900) -> Ran:
-        """Runs a worker of the process."""
+    def run(self, process: Process, payload: PayloadOf | bytes, time_left: float = 900) -> Ran:
+        """Runs a worker of the process. A payload in bytes is read as one that was uploaded."""
         self.processes.kept[process.process_id] = process
-        self.payloads.documents["payload"] = b"a file"
+        self.payloads.documents["payload"] = payload if isinstance(payload, bytes) else b"a file"
         usecase = ImportDataSet(
             OneApplication(self.target.application),
             self.processes,
             self.payloads,
-            OnePayload(payload),
+            PayloadReaderByFormat() if isinstance(payload, bytes) else OnePayload(payload),
             PostgresqlTarget(),
             self.clock,
         )

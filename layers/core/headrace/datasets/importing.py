@@ -120,8 +120,9 @@ class ImportDataSet:
             exactly = bool(request.get("exactVersionMatch")) or manifest.exact_version_match
             if not accepts(manifest.version, application.version, exactly=exactly):
                 return self._refused(process, [_wrong_version(manifest, application)])
-            keeps = request.get("disableDeleteByOmission") or manifest.disable_delete_by_omission
             heartbeat = Heartbeat(self.processes, process, self.clock)
+            payload.verify(heartbeat)
+            keeps = request.get("disableDeleteByOmission") or manifest.disable_delete_by_omission
             with self.target.planned(
                 application,
                 definition,

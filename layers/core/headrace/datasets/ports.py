@@ -321,8 +321,11 @@ class Payload(Protocol):
     manifest: Manifest
     """Not proven before ``verify``; of an XML document, ``tables`` are not even known before."""
 
-    def verify(self) -> None:
-        """Reads all of it once: structure, digests, counts, and each record's shape and order."""
+    def verify(self, keep_going: Callable[[int], None] = ...) -> None:
+        """Reads all of it once: structure, digests, counts, and each record's shape and order.
+
+        ``keep_going`` is called now and then with the records so far; by default it is nothing.
+        """
         ...
 
     def lines(self, table_id: int) -> Iterator[bytes]:

@@ -1,9 +1,16 @@
-"""Lines out of chunks of bytes."""
+"""Lines out of chunks of bytes, and who is told of them."""
 
 from collections.abc import Iterable, Iterator
 
 from headrace.adapters.payload.limits import Limits
 from headrace.kernel.errors import PayloadRefused
+
+SAID_EVERY = 1000
+"""After so many records that were checked somebody is told."""
+
+
+def in_silence(records: int) -> None:
+    """Tells nobody how many records were read."""
 
 
 def lines_of(chunks: Iterable[bytes], limits: Limits) -> Iterator[bytes]:

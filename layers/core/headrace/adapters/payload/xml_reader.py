@@ -5,13 +5,14 @@ table are read out of its place.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from headrace.adapters.payload import manifests
 from headrace.adapters.payload.limits import LIMITS, Limits
+from headrace.adapters.payload.lines import in_silence
 from headrace.adapters.payload.xml_parsing import Attributes, PayloadParser, number
 from headrace.datasets.checking import LineCheck, check_definition, check_digest, check_tables
 from headrace.datasets.definitions import Definition, OutputFormat
@@ -62,9 +63,9 @@ class XmlPayload:
         self._file, self._definition, self._limits = file, definition, limits
         self._places: dict[int, _Place] | None = None
 
-    def verify(self) -> None:
+    def verify(self, keep_going: Callable[[int], None] = in_silence) -> None:
         """Reads all of it once. Raises PayloadRefused and its like."""
-        self._verified()
+        self._verified(keep_going)
 
     def lines(self, table_id: int) -> Iterator[bytes]:
         """The records of a table. Raises PayloadRefused, in the end if it changed meanwhile."""
@@ -80,11 +81,12 @@ class XmlPayload:
         parser.feed(b"", last=True)
         check_digest(place.entry, digest.hexdigest())
 
-    def _verified(self) -> dict[int, _Place]:
+    def _verified(self, keep_going: Callable[[int], None] = in_silence) -> dict[int, _Place]:
         if self._places is None:
             parser = _Verifier(self._limits, self._definition)
             for chunk in _chunks(self._file, 0, self._file.seek(0, 2)):
                 parser.feed(chunk)
+                keep_going(parser.count)
             parser.feed(b"", last=True)
             self.manifest = parser.whole(self.manifest)
             check_tables(self.manifest, self._definition)
@@ -144,6 +146,7 @@ class _Verifier(_Head):
         super().__init__(limits)
         self._definition = definition
         self.places: dict[int, _Place] = {}
+        self.count = 0
         self._open: TableEntry | None = None
         self._start = 0
         self._check: LineCheck
@@ -169,6 +172,7 @@ class _Verifier(_Head):
 
     def record(self, record: Record) -> None:
         line = _line(record)
+        self.count += 1
         self._check(line)
         self._digest.update(line)
 

@@ -11,14 +11,14 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from headrace.adapters.payload import manifests
 from headrace.adapters.payload.limits import LIMITS, Limits
-from headrace.adapters.payload.lines import lines_of
+from headrace.adapters.payload.lines import SAID_EVERY, in_silence, lines_of
 from headrace.adapters.payload.zip_writer import MANIFEST, document_name
 from headrace.datasets.checking import LineCheck, check_definition, check_digest, check_tables
 from headrace.datasets.definitions import Definition, OutputFormat
@@ -112,10 +112,11 @@ class ZipPayload:
         self._entries: Mapping[int, TableEntry] = {e.table_id: e for e in manifest.tables}
         self._verified = False
 
-    def verify(self) -> None:
+    def verify(self, keep_going: Callable[[int], None] = in_silence) -> None:
         """Reads all of it once. Raises PayloadRefused, PayloadIncompatible."""
         if self._verified:
             return
+        records = 0
         for entry in self.manifest.tables:
             table = self._definition.table(entry.table_id)
             check = LineCheck(self._definition, table, self.manifest.items)
@@ -123,6 +124,9 @@ class ZipPayload:
             for line in lines_of(self._chunks(entry), self._limits):
                 digest.update(line)
                 check(line)
+                if check.records % SAID_EVERY == 0:
+                    keep_going(records + check.records)
+            records += check.records
             check.end(entry, digest.hexdigest())
         self._verified = True
 
