@@ -247,8 +247,8 @@ class SourceDatabase(Protocol):
     ) -> AbstractContextManager[Gathering]:
         """All that belongs to these items, in one snapshot that stands until this is left.
 
-        Raises ValidationFailed: an option names a table that the definition has not;
-        ValueNotExportable: a record has no UUID, or refers to none that there is.
+        Raises ValidationFailed: an option names a table that the definition has not. Its lines
+        raise ValueNotExportable: a record has no UUID, or refers to none that there is.
         """
         ...
 

@@ -95,7 +95,8 @@ class PostgresqlApplication:
     ) -> Iterator["PostgresqlGathering"]:
         """All that belongs to these items, in one snapshot that stands until this is left.
 
-        Raises ValidationFailed, ValueNotExportable, SourceUnavailable, SourceChanged.
+        Raises ValidationFailed, SourceUnavailable, SourceChanged, and its lines also
+        ValueNotExportable.
         """
         plan = Plan(definition, options)
         with session(
@@ -129,7 +130,17 @@ class PostgresqlGathering:
         for table, count in self._tables:
             copy = CopyOut(self._connection, self._gatherer.select(table), _LINES, header=False)
             complete = self._gatherer.plan.is_complete(table)
-            yield Gathered(table, count, complete, iter(copy))
+            yield Gathered(table, count, complete, self._lines(table, copy))
+
+    def _lines(self, table: Table, copy: CopyOut) -> Iterator[bytes]:
+        chunks = iter(copy)
+        for chunk in chunks:
+            # A line that is NULL is an empty one.
+            if chunk.startswith(b"\n") or b"\n\n" in chunk:
+                for _ in chunks:
+                    """The server is asked for the reason when it has ended."""
+                raise ValueNotExportable(self._gatherer.reason(table))
+            yield chunk
 
 
 def _selected(table: Table) -> str:

@@ -22,7 +22,7 @@ from headrace.adapters.warehouse.sources import split_name
 from headrace.datasets.checking import UUID_LENGTH
 from headrace.datasets.definitions import Definition, Reference, Table
 from headrace.datasets.model import Exclusion, Item, Options
-from headrace.kernel.errors import ValidationFailed, ValueNotExportable
+from headrace.kernel.errors import ValidationFailed
 
 _ANALYZED_FROM = 1000
 """Rows that a temporary table got at once; the server plans badly for what it thinks is empty."""
@@ -48,10 +48,10 @@ def uuid_sql(table: Table, alias: str = "t") -> str:
     return f'{_column(alias, table.uuid_column)}::text COLLATE "C"'
 
 
-def _is_no_uuid(table: Table, alias: str) -> str:
-    """SQL of whether a record has none, or what no reader takes for one; also if it is missing."""
-    length = f"length({_column(alias, table.uuid_column)}::text)"
-    return f"({length} BETWEEN 1 AND {UUID_LENGTH}) IS NOT TRUE"
+def _uuid_json(table: Table, alias: str) -> str:
+    """SQL of the JSON of a record's UUID; NULL if it has none, or what no reader takes for one."""
+    text = f"{_column(alias, table.uuid_column)}::text"
+    return f"CASE WHEN length({text}) BETWEEN 1 AND {UUID_LENGTH} THEN to_json({text})::text END"
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,9 @@ def prepare(connection: Connection, plan: Plan, items: Iterator[Item]) -> None:
         f"CREATE TABLE {_EDGES} (from_table bigint, from_id bigint, to_table bigint, "
         "to_id bigint, PRIMARY KEY (to_table, to_id, from_table, from_id))",
         *(
-            f"CREATE TABLE {_found(table)} (id bigint, class int, round int, top bigint, "
-            "PRIMARY KEY (id, class))"
+            f"CREATE TABLE {_found(table)} (id bigint, class int, round int, top bigint"
+            # A record has one owner, so dependents are never found twice in a class.
+            f"{', PRIMARY KEY (id, class)' if table.owner is None else ''})"
             for table in plan.carried
         ),
         *(f"CREATE TABLE {_numbers(top)} (id bigint PRIMARY KEY, number bigint)"
@@ -213,12 +214,11 @@ class Gatherer:
     plan: Plan
 
     def __call__(self) -> None:
-        """Finds all records and numbers the items. Raises ValueNotExportable."""
+        """Finds all records and numbers the items."""
         self._begin()
         number = 0
         while self._dependents(number) + self._referred(number):
             number += 1
-        self._check()
         self._number()
 
     def _run(self, statement: str) -> int:
@@ -297,33 +297,6 @@ class Gatherer:
             return "true"
         return f"{alias}.class NOT IN ({', '.join(map(str, excluded))})"
 
-    # --- what cannot be carried -------------------------------------------------------------
-
-    def _check(self) -> None:
-        """Each record has a UUID, and what it refers to is there and has one too."""
-        for table in self.plan.carried:
-            if self._value(
-                f"SELECT count(*) FROM {self._records(table)} "  # noqa: S608
-                f"WHERE {_is_no_uuid(table, 't')}"
-            ):
-                raise ValueNotExportable(f"A record of the table {table.name} has no UUID.")
-            for reference in table.all_references:
-                self._check_reference(table, reference)
-
-    def _check_reference(self, table: Table, reference: Reference) -> None:
-        referred = self.plan.definition.table(reference.table_id)
-        if self._value(
-            f"SELECT count(*) FROM {self._records(table)} "  # noqa: S608
-            f"LEFT JOIN {relation_sql(referred)} x "
-            f"ON {id_sql(referred, 'x')} = {_column('t', reference.column)} "
-            f"WHERE {_column('t', reference.column)} IS NOT NULL "
-            f"AND {_is_no_uuid(referred, 'x')}"
-        ):
-            raise ValueNotExportable(
-                f"A record of the table {table.name} refers by {reference.column} to a record of "
-                f"{referred.name} that is not there, or has no UUID."
-            )
-
     def _records(self, table: Table) -> str:
         """What stands behind FROM: the table's records that go along, each once, as ``t``."""
         return f"{relation_sql(table)} t JOIN {self._distinct(table)} f ON f.id = {id_sql(table)}"
@@ -357,19 +330,21 @@ class Gatherer:
         """
         self._run(f"DELETE FROM {_ORDER}")  # noqa: S608
         self._run(f"DELETE FROM {_EDGES}")  # noqa: S608
-        for top in group.tops:
-            self._insert(
-                _ORDER,
-                f"SELECT {top.table_id}, f.id, {uuid_sql(top)}, NULL, 0 FROM {self._records(top)}",  # noqa: S608
-            )
         for table, reference in group.references:
             self._insert(_EDGES, self._edges(table, reference))
-        self._run(
-            f"UPDATE {_ORDER} o SET waits = e.n FROM (SELECT from_table, from_id, count(*) AS n "  # noqa: S608
-            f"FROM {_EDGES} GROUP BY 1, 2) e WHERE e.from_table = o.table_id AND e.from_id = o.id"
-        )
+        freed = 0
+        for top in group.tops:
+            waits = (
+                f"SELECT from_id, count(*) AS n FROM {_EDGES} "  # noqa: S608
+                f"WHERE from_table = {top.table_id} GROUP BY 1"
+            )
+            freed += self._insert(
+                _ORDER,
+                f"SELECT {top.table_id}, f.id, {uuid_sql(top)}, "  # noqa: S608
+                f"CASE WHEN w.n IS NULL THEN 0 END, w.n FROM {self._records(top)} "
+                f"LEFT JOIN ({waits}) w ON w.from_id = f.id",
+            )
         level = 0
-        freed = self._run(f"UPDATE {_ORDER} SET level = 0 WHERE waits = 0")  # noqa: S608
         while freed:
             level += 1
             freed = self._run(
@@ -404,6 +379,28 @@ class Gatherer:
             f"WHERE {other}true"
         )
 
+    # --- what cannot be carried -------------------------------------------------------------
+
+    def reason(self, table: Table) -> str:
+        """Why a record of the table has no line: it has no UUID, or what it refers to has none.
+
+        To look for that beforehand would be to read each table once more for each reference.
+        """
+        for reference in table.all_references:
+            referred = self.plan.definition.table(reference.table_id)
+            if self._value(
+                f"SELECT count(*) FROM {self._records(table)} "  # noqa: S608
+                f"LEFT JOIN {relation_sql(referred)} x "
+                f"ON {id_sql(referred, 'x')} = {_column('t', reference.column)} "
+                f"WHERE {_column('t', reference.column)} IS NOT NULL "
+                f"AND {_uuid_json(referred, 'x')} IS NULL"
+            ):
+                return (
+                    f"A record of the table {table.name} refers by {reference.column} to a record "
+                    f"of {referred.name} that is not there, or has no UUID."
+                )
+        return f"A record of the table {table.name} has no UUID."
+
     # --- what is read -----------------------------------------------------------------------
 
     def count(self, table: Table) -> int:
@@ -413,7 +410,8 @@ class Gatherer:
     def select(self, table: Table) -> str:
         """The SELECT of the table's lines, as ``Record.line`` has them but for the line feed.
 
-        The server makes them: no value becomes an object of ours.
+        The server makes them: no value becomes an object of ours. The line of a record that cannot
+        be carried is NULL, as the text of something that is missing makes it so; see ``reason``.
         """
         top = self.plan.top_of(table)
         joins, references = [], []
@@ -423,11 +421,18 @@ class Gatherer:
                 f" LEFT JOIN {relation_sql(referred)} {alias} "
                 f"ON {id_sql(referred, alias)} = {_column('t', reference.column)}"
             )
-            references.append((reference.column, _referred_sql(referred, alias)))
+            text = _referred_sql(referred, alias)
+            references.append(
+                (
+                    reference.column,
+                    f"CASE WHEN {_column('t', reference.column)} IS NULL THEN 'null' "
+                    f"ELSE {text} END",
+                )
+            )
         values = [(name, _json_text(_column("t", name))) for name in table.columns]
         return (
             f"""SELECT '{{"item":' || n.number || ',"uuid":' || """  # noqa: S608
-            f"""{_json_text(_column("t", table.uuid_column))} || ',"values":' || """
+            f"""{_uuid_json(table, "t")} || ',"values":' || """
             f"""{_json_object(values)} || ',"references":' || {_json_object(references)} || '}}' """
             f"FROM {self._records(table)} JOIN {_numbers(top)} n ON n.id = f.top{''.join(joins)} "
             f"ORDER BY n.number, {uuid_sql(table)}"
@@ -455,10 +460,8 @@ def json_name(name: str) -> str:
 def _referred_sql(referred: Table, alias: str) -> str:
     key = " || ',' || ".join(_json_text(_column(alias, name)) for name in referred.functional_key)
     return (
-        f"CASE WHEN {id_sql(referred, alias)} IS NULL THEN 'null' ELSE "
-        f"""'{{"table":{referred.table_id},"uuid":' || """
-        f"""{_json_text(_column(alias, referred.uuid_column))} || ',"key":['"""
-        f"""{f" || {key}" if key else ""} || ']}}' END"""
+        f"""'{{"table":{referred.table_id},"uuid":' || {_uuid_json(referred, alias)} """
+        f"""|| ',"key":['{f" || {key}" if key else ""} || ']}}'"""
     )
 
 
