@@ -161,7 +161,7 @@ def items_of(payload: PayloadOf) -> dict[str, list[tuple[int, Record]]]:
     return items
 
 
-@any_states(60)
+@any_states(25)
 @given(source=states(), target=states())
 def test_what_is_not_refused_is_as_in_the_source_and_undoing_restores_the_target(
     pair: Pair, source: State, target: State
@@ -246,7 +246,7 @@ def whole_items(payload: PayloadOf, world: World, before: Any, after: Any) -> li
     return found
 
 
-@any_states(30)
+@any_states(15)
 @given(source=states(), target=states(), at=st.integers(1, 40), again=st.integers(1, 40))
 def test_a_killed_import_leaves_whole_items_and_comes_to_the_same_end_when_it_is_run_again(
     pair: Pair,

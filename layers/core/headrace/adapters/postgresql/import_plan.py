@@ -27,6 +27,7 @@ from typing import Any
 import psycopg
 
 from headrace.adapters.postgresql.copying import CopyOut
+from headrace.adapters.postgresql.import_difference import Telling
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.target_tables import TargetTable
 from headrace.adapters.warehouse.engine import literal
@@ -105,7 +106,7 @@ class ImportPlan:
             f"line->'values' AS vals, line->'references' AS refs FROM {raw}",
             f"DROP TABLE {raw}",
             f"CREATE INDEX ON {staged} (uuid)",
-            f"ANALYZE {staged}",
+            f"ANALYZE {staged} (item, uuid)",
             f"INSERT INTO {PROBLEMS} SELECT item, 'twice', {target.table.table_id} FROM "
             f"(SELECT item, count(*) OVER (PARTITION BY uuid) AS times FROM {staged}) s "
             "WHERE times > 1",
@@ -151,7 +152,7 @@ class ImportPlan:
             f"CREATE TEMPORARY TABLE {linked} AS "
             f"SELECT s.item, s.uuid, {new} AS new, {owner} AS owner "
             f"FROM {target.temporary('staged')} s{joins}",
-            f"ANALYZE {linked}",
+            f"ANALYZE {linked} (item, uuid, owner)",
         )
 
     def _resolve(self, target: TargetTable, number: int, reference: Reference) -> None:
@@ -235,9 +236,14 @@ class ImportPlan:
             if self.dry
             else f"({target.id.default})::{target.id.whole_kind}::text"
         )
+        added = target.temporary("added")
         self.run(
-            f"INSERT INTO {ids} SELECT l.item, l.uuid, {made}, false FROM {linked} l "
+            # Apart, and not at once into the table that it asks: that would grow under its feet.
+            f"CREATE TEMPORARY TABLE {added} AS SELECT l.item, l.uuid, {made} AS id, "
+            f"false AS matched FROM {linked} l "
             f"WHERE NOT EXISTS (SELECT FROM {ids} i WHERE i.uuid = l.uuid)",
+            f"INSERT INTO {ids} SELECT * FROM {added}",
+            f"DROP TABLE {added}",
             f"ANALYZE {ids}",
         )
 
@@ -295,7 +301,7 @@ class ImportPlan:
             f"WHERE NOT matched OR (old <> new AND old <> {target.normal('new')})",
             f"DROP TABLE {linked}",
             f"CREATE INDEX ON {plan} (item)",
-            f"ANALYZE {plan}",
+            f"ANALYZE {plan} (item, matched)",
         )
         tests = [
             f"({literal(column.name)}, {test})"
@@ -443,89 +449,26 @@ class ImportPlan:
     def difference(self) -> Iterator[bytes]:
         """What is going to be done, as a document for people and programs (docs/datasets.md)."""
         for target in self.tables:
-            yield from self.documents(self._differing(target, "plan"))
-            yield from self.documents(self._differing(target, "gone"))
-
-    def _differing(self, target: TargetTable, kind: str) -> str:
-        """A query of the records to be written or deleted, as JSON objects."""
-        planned = kind == "plan"
-        references = {
-            reference.column: (number, self.targets[reference.table_id])
-            for number, reference in enumerate(target.table.all_references)
-        }
-        joins, values = "", []
-        for column in target.carried:
-            name = literal(column.name)
-            old, new, same = f"x.old->{name}", "NULL::jsonb", "false"
-            if planned:
-                new = f"x.new->{name}"
-                normal = column.normal(f"(x.new->>{name})")
-                same = f"x.matched AND (x.old->>{name}) IS NOT DISTINCT FROM {normal}"
-            if column.name in references:
-                number, referred = references[column.name]
-                held, row_id = f"(x.old->>{name})", f"r{number}.{referred.id.sql}"
-                joins += (
-                    f" LEFT JOIN {referred.sql} r{number} ON {row_id} = {referred.id.typed(held)}"
-                )
-                old = f"CASE WHEN {row_id} IS NOT NULL THEN {_told(referred, f'r{number}')} END"
-                if planned:
-                    new = f"nullif(s.refs->{name}, 'null') - 'table'"
-            values.append(f"({name}, {old}, {new}, {same})")
-        key = ", ".join(
-            f"{'x.new' if planned else 'x.old'}->>{literal(name)}"
-            for name in target.table.functional_key
-        )
-        uuid = literal(target.table.uuid_column)
-        change = "CASE WHEN x.matched THEN 'changed' ELSE 'added' END" if planned else "'deleted'"
-        staged = (
-            f" JOIN {target.temporary('staged')} s ON s.uuid = x.uuid AND s.item = x.item"
-            if planned
-            else ""
-        )
-        pair = (
-            "CASE WHEN x.matched THEN jsonb_build_object('old', v.old, 'new', v.new) "
-            "ELSE jsonb_build_object('new', v.new) END"
-            if planned
-            else "jsonb_build_object('old', v.old)"
-        )
-        return (
-            f"SELECT jsonb_build_object('change', {change}, 'table', "
-            f"{literal(target.table.name)}, 'tableId', {target.table.table_id}, "
-            f"'item', l.label, 'number', x.item, "
-            f"'uuid', {'x.uuid' if planned else f'x.old->>{uuid}'}, "
-            f"'key', jsonb_build_array({key}), "
-            f"'values', (SELECT jsonb_object_agg(v.col, {pair}) "
-            f"FROM (VALUES {', '.join(values)}) v (col, old, new, same) WHERE NOT v.same)) "
-            f"FROM {target.temporary(kind)} x JOIN {TODO} USING (item) "
-            f"LEFT JOIN ({self.labels(TODO)}) l USING (item){staged}{joins}"
-        )
+            for query in Telling(target, self.targets, TODO, self.labels(TODO)).queries():
+                yield from self.documents(query)
 
     def undo_set(self) -> Iterator[bytes]:
         """Each record that is going to be changed, with all that it is now (``undoing``)."""
         for target in self.tables:
             table_id, typed_id = target.table.table_id, target.id.typed("x.id")
             yield from self.documents(
-                f"SELECT jsonb_build_object('table', {table_id}, 'item', x.item, 'id', x.id, "
+                f"SELECT json_build_object('table', {table_id}, 'item', x.item, 'id', x.id, "
                 f"'before', CASE WHEN x.matched THEN {target.row()} END, 'after', x.new) "
                 f"FROM {target.temporary('plan')} x JOIN {TODO} USING (item) "
                 f"LEFT JOIN {target.sql} t ON t.{target.id.sql} = "
                 f"CASE WHEN x.matched THEN {typed_id} END"
             )
             yield from self.documents(
-                f"SELECT jsonb_build_object('table', {table_id}, 'item', x.item, 'id', x.id, "
+                f"SELECT json_build_object('table', {table_id}, 'item', x.item, 'id', x.id, "
                 f"'before', {target.row()}, 'after', NULL) "
                 f"FROM {target.temporary('gone')} x JOIN {TODO} USING (item) "
                 f"JOIN {target.sql} t ON t.{target.id.sql} = {typed_id}"
             )
-
-
-def _told(referred: TargetTable, alias: str) -> str:
-    """SQL of what a record is called where it is referred to."""
-    key = ", ".join(
-        f"{alias}.{referred.columns[name].sql}::text" for name in referred.table.functional_key
-    )
-    uuid = f"{alias}.{referred.uuid.sql}::text"
-    return f"jsonb_build_object('uuid', {uuid}, 'key', jsonb_build_array({key}))"
 
 
 def _held(reference: Reference) -> str:

@@ -32,6 +32,9 @@ from headrace.datasets.messages import UNKNOWN_TABLE, Message
 from headrace.datasets.model import Counts
 from headrace.datasets.ports import Payload
 
+_ROOM = "SET temp_buffers = '64MB'; SET work_mem = '64MB'"
+"""Of the server's memory, at most, for the plan's tables and for each sorting or hashing."""
+
 
 @dataclass(frozen=True)
 class PostgresqlTarget:
@@ -63,6 +66,7 @@ class PostgresqlTarget:
             covered = covered_tables(definition, payload.manifest) if delete_by_omission else ()
             plan = ImportPlan(connection, definition, targets, frozenset(covered), dry)
             connection.execute(settings_sql().replace("SET LOCAL", "SET").encode())
+            connection.execute(_ROOM)
             plan.begin()
             carried = {entry.table_id for entry in payload.manifest.tables}
             records = 0

@@ -130,11 +130,11 @@ class TargetTable:
 
     def image(self, alias: str = "t") -> str:
         """SQL of a row's image."""
-        return _object((column.name, f"{alias}.{column.sql}::text") for column in self.carried)
+        return object_of((column.name, f"{alias}.{column.sql}::text") for column in self.carried)
 
     def image_of(self, row: str) -> str:
         """SQL of the image of an object as ``row`` makes it."""
-        return _object(
+        return object_of(
             (column.name, f"({row}->>{literal(column.name)})") for column in self.carried
         )
 
@@ -158,17 +158,18 @@ class TargetTable:
 
     def row(self, alias: str = "t") -> str:
         """SQL of an object of all columns of a row, as texts."""
-        return _object((column.name, f"{alias}.{column.sql}::text") for column in self.written)
+        return object_of((column.name, f"{alias}.{column.sql}::text") for column in self.written)
 
     def normal(self, image: str) -> str:
         """SQL of an image with each text as the column would show it."""
-        return _object(
+        return object_of(
             (column.name, column.normal(f"({image}->>{literal(column.name)})"))
             for column in self.carried
         )
 
 
-def _object(pairs: Iterable[tuple[str, str]]) -> str:
+def object_of(pairs: Iterable[tuple[str, str]]) -> str:
+    """SQL of a ``jsonb`` object, of names and the SQL of their values."""
     listed = [f"{literal(name)}, {text}" for name, text in pairs]
     chunks = (listed[start : start + _PAIRS] for start in range(0, len(listed), _PAIRS))
     return "(" + " || ".join(f"jsonb_build_object({', '.join(chunk)})" for chunk in chunks) + ")"
