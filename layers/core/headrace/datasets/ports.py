@@ -302,6 +302,38 @@ class OtherEnvironments(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Upload:
+    """Where a file is uploaded to: by PUT of just so many bytes, with these headers."""
+
+    upload_id: str
+    url: str
+    headers: Mapping[str, str]
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A file that was uploaded. ``key``: where the storage has it."""
+
+    key: str
+    file_name: str
+
+
+class Uploads(Protocol):
+    """Files that callers upload before they import them, encrypted."""
+
+    def prepare(
+        self, tenant: str, upload_id: str, suffix: str, size: int, until: datetime
+    ) -> Upload:
+        """Where it may be uploaded to until then."""
+        ...
+
+    def find(self, tenant: str, upload_id: str) -> Uploaded | None:
+        """The file, once it has come. Raises FileUnavailable."""
+        ...
+
+
 class PayloadWriter(Protocol):
     """Makes payloads."""
 

@@ -185,8 +185,9 @@ class Route:
     """One method on one path: what it needs, what it answers, and how the docs describe it.
 
     ``body`` is a JSON body that is read and checked; ``form`` only tells the shape of a form that
-    the handler reads itself. ``request_headers`` and, by status, ``reply_headers`` say what a
-    header is for. ``action``: what the audit trail calls it; None if it has no place there.
+    the handler reads itself. Of a route with both, the Content-Type says which one comes.
+    ``request_headers`` and, by status, ``reply_headers`` say what a header is for. ``action``:
+    what the audit trail calls it; None if it has no place there.
     """
 
     method: str
@@ -205,6 +206,11 @@ class Route:
     request_headers: Mapping[str, str] = field(default_factory=dict)
     content_types: Mapping[int, str] = field(default_factory=dict)
     action: Action | None = None
+    form_type: str = "application/x-www-form-urlencoded"
+    most_bytes: int = MAX_BODY_BYTES
+    """The largest body that it takes."""
+    too_large: str = "The body may have 1 MiB at most."
+    """What a caller with a larger one is told."""
 
     def __call__(self, function: Callable[[Call], Reply]) -> "Endpoint":
         """Makes the function the handler of this route."""
@@ -291,13 +297,13 @@ class Endpoint:
         caller = caller_of(context) if self.route.scope is not None else None
         if caller is not None and self.route.scope is not None:
             caller.check_scope(self.route.scope.full)
-        raw_body = body_of(event)
+        raw_body = body_of(event, self.route.most_bytes, self.route.too_large)
         return Call(
             caller=caller,
             path=event.get("pathParameters") or {},
             query=self._query(event),
             headers=headers,
-            body=self._body(raw_body),
+            body=self._body(raw_body, headers.get("content-type", "")),
             raw_body=raw_body,
             context=context,
             all_headers={
@@ -317,21 +323,28 @@ class Endpoint:
             values[parameter.name] = parameter.read(texts[0]) if texts else parameter.default
         return values
 
-    def _body(self, raw: bytes) -> Any:
+    def _body(self, raw: bytes, content_type: str) -> Any:
         if self.route.body is None:
             return None
-        from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 — slow to import
+        if self.route.form is not None and content_type.lower().startswith(self.route.form_type):
+            return None
+        return checked(self.route.body, json_object(raw))
 
-        try:
-            return TypeAdapter(self.route.body).validate_python(json_object(raw))
-        except ValidationError as error:
-            raise ValidationFailed(
-                "The body has values that are wrong; see errors.",
-                [
-                    {"field": ".".join(str(step) for step in e["loc"]), "message": e["msg"]}
-                    for e in error.errors(include_input=False, include_url=False)
-                ],
-            ) from None
+
+def checked[T](kind: type[T], values: Mapping[str, Any]) -> T:
+    """The values as this type. Raises ValidationFailed, which names what is wrong."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 — slow to import
+
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise ValidationFailed(
+            "The body has values that are wrong; see errors.",
+            [
+                {"field": ".".join(str(step) for step in e["loc"]), "message": e["msg"]}
+                for e in error.errors(include_input=False, include_url=False)
+            ],
+        ) from None
 
 
 def caller_of(context: Mapping[str, Any]) -> Caller:
@@ -376,17 +389,17 @@ def _ids(path: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in path.items() if name != "serviceId"}
 
 
-def body_of(event: Mapping[str, Any]) -> bytes:
+def body_of(event: Mapping[str, Any], most_bytes: int, too_large: str) -> bytes:
     """The body's bytes. Raises BodyTooLarge, InvalidRequest."""
     text = event.get("body") or ""
-    if len(text) > MAX_BODY_BYTES * 4 // 3 + 4:
-        raise BodyTooLarge("The body may have 1 MiB at most.")
+    if len(text) > most_bytes * 4 // 3 + 4:
+        raise BodyTooLarge(too_large)
     try:
         raw = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError:
         raise InvalidRequest("The body cannot be decoded.") from None
-    if len(raw) > MAX_BODY_BYTES:
-        raise BodyTooLarge("The body may have 1 MiB at most.")
+    if len(raw) > most_bytes:
+        raise BodyTooLarge(too_large)
     return raw
 
 

@@ -3,19 +3,23 @@
     pk          sk                  holds
     TENANT      PROPERTY#NAME       ``value``
     TENANT      CREDENTIAL#NAME     ``sealed``: name and password as JSON, sealed by KMS
+    TENANT      PAUSE               ``process_id``: what background processing was stopped for
 
 A credential is sealed for its tenant and name, so no other item can be made to open as it.
 """
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from headrace.adapters.dynamodb.table import ConditionFailed, Table
 from headrace.adapters.kms.seal import KmsSeal
 from headrace.datasets.environments import Credential, Property
+from headrace.datasets.model import Process
 
 _PROPERTY = "PROPERTY#"
+_PAUSE = "PAUSE"
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,30 @@ class DynamoSourceCredentials:
         text = json.dumps([credential.username, credential.password])
         sealed = self.seal.seal(text, _purpose(tenant, name))
         self.table.put({"pk": tenant, "sk": f"CREDENTIAL#{name}", "sealed": sealed})
+
+
+@dataclass(frozen=True)
+class DynamoPauses:
+    """The ``Pauses`` port."""
+
+    table: Table
+
+    def of(self, tenant: str) -> str | None:
+        """See the port."""
+        item = self.table.get(tenant, _PAUSE)
+        return None if item is None else str(item["process_id"])
+
+    def remember(self, process: Process) -> None:
+        """See the port."""
+        self.table.put({"pk": process.tenant, "sk": _PAUSE, "process_id": process.process_id})
+
+    def forget(self, process: Process) -> None:
+        """See the port."""
+        delete = self.table.to_delete(
+            process.tenant, _PAUSE, "process_id = :process", process=process.process_id
+        )
+        with suppress(ConditionFailed):  # it stands still for a later one
+            self.table.transact([delete])
 
 
 def _purpose(tenant: str, name: str) -> dict[str, str]:
