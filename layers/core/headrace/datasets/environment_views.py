@@ -1,11 +1,13 @@
 """What callers are shown of environments, their properties and their data sets (seed 001)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NotRequired, Self, TypedDict
 
 from headrace.datasets.environments import Available, Environment, FromSource, Property
+from headrace.datasets.ports import Upload
+from headrace.datasets.task_processing import Standing, State
 from headrace.kernel.view import View, documented
 
 
@@ -43,6 +45,59 @@ class PropertyList(View):
     """The properties that are set."""
 
     items: tuple[PropertyView, ...]
+
+
+@dataclass(frozen=True)
+class UploadView(View):
+    """Where a file is uploaded to."""
+
+    upload_id: str
+    """Names it at its import."""
+    method: str
+    """How it is sent."""
+    url: str
+    """Where to; whoever has it can send this one file."""
+    headers: Mapping[str, str]
+    """What is sent along: all of them, just so."""
+    expires_at: datetime
+    """The upload must have begun by then."""
+
+    @classmethod
+    def of(cls, upload: Upload) -> Self:
+        """Of this one."""
+        return cls(upload.upload_id, "PUT", upload.url, upload.headers, upload.expires_at)
+
+
+@dataclass(frozen=True)
+class TaskProcessingView(View):
+    """How background processing stands."""
+
+    status: Literal["started", "stopping", "stopped"]
+    """`stopping`: no task is begun, and some are not at their end."""
+    paused_for: str | None
+    """The process that it was stopped for, and that will start it again."""
+    links: Mapping[str, list[Mapping[str, str]]]
+    """What can be done to it."""
+
+    @classmethod
+    def of(cls, standing: Standing, url: str) -> Self:
+        """Of this standing; ``url`` is the resource's own."""
+        action = "stop" if standing.state is State.STARTED else "start"
+        control = {
+            "rel": "taskprocessing:control",
+            "href": f"{url}?action={action}",
+            "httpMethod": "POST",
+        }
+        status: Literal["started", "stopping", "stopped"] = _STATUSES[standing.state]
+        links = {"defaultLink": [{"rel": "self", "href": url}, control]}
+        return cls(status, standing.paused_for, links)
+
+
+_STATUSES: Mapping[State, Literal["started", "stopping", "stopped"]] = {
+    State.STARTED: "started",
+    State.STOPPING: "stopping",
+    State.STOPPED: "stopped",
+}
 
 
 @documented

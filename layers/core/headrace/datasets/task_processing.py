@@ -18,7 +18,7 @@ from headrace.datasets.ports import Applications, Processes
 from headrace.datasets.running import LEASE, Heartbeat, Ran, running
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import NotFound
+from headrace.kernel.errors import NotFound, ValidationFailed
 
 _POLL_SECONDS = 1.0
 _TIME_TO_END = 20.0
@@ -94,6 +94,16 @@ class Pauses(Protocol):
     def forget(self, process: Process) -> None:
         """That it was started again after this one."""
         ...
+
+
+def action_named(text: str | None) -> str:
+    """``stop`` or ``start``. Raises ValidationFailed."""
+    if text not in ("stop", "start"):
+        raise ValidationFailed(
+            "A query parameter is wrong.",
+            [{"field": "action", "message": "must be stop or start"}],
+        )
+    return text
 
 
 @dataclass(frozen=True)

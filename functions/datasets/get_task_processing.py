@@ -1,0 +1,26 @@
+"""GET /taskprocessing: how the application's background processing stands."""
+
+from headrace.datasets.environment_views import TaskProcessingView
+from headrace.kernel.errors import NotFound, SourceUnavailable
+from headrace.runtime import environments
+from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.wiring import prepare
+
+route = Route(
+    "GET",
+    "/taskprocessing",
+    "How background processing stands",
+    scope=Scope.DATA_EXCHANGE,
+    tag="datasets",
+    replies={200: TaskProcessingView},
+    errors=(NotFound, SourceUnavailable),
+)
+
+prepare(environments.control_task_processing)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Answers its status, and what can be done to it."""
+    standing = environments.control_task_processing()(call.known_caller)
+    return Reply(200, TaskProcessingView.of(standing, f"{call.base_url}{route.path}"))

@@ -1,0 +1,81 @@
+"""POST /dataexchange/import/datasetdefinition/…: imports a file (seed 001)."""
+
+from datasets.import_bodies import ImportForm, ImportUpload
+from headrace.audit.model import Action
+from headrace.datasets.views import DataSetProcessView
+from headrace.kernel.errors import (
+    BodyTooLarge,
+    FileUnavailable,
+    IdempotencyKeyReused,
+    ImportWhileBusy,
+    InvalidRequest,
+    NotAZip,
+    NotFound,
+    UnknownDefinition,
+    ValidationFailed,
+)
+from headrace.runtime import environments
+from headrace.runtime.api import Call, Reply, Route, Scope, checked
+from headrace.runtime.multipart import MULTIPART, is_multipart, multipart_form
+from headrace.runtime.wiring import prepare
+
+route = Route(
+    "POST",
+    "/dataexchange/import/datasetdefinition/{dataSetDefinitionCode}",
+    "Import a file",
+    scope=Scope.DATA_EXCHANGE,
+    tag="datasets",
+    action=Action.IMPORT,
+    body=ImportUpload,
+    form=ImportForm,
+    form_type=MULTIPART,
+    most_bytes=4 * 1024 * 1024,
+    too_large="A file in the call itself may have 4 MiB at most. Upload a larger one first, at "
+    "POST /dataexchange/uploads, and name its uploadId here.",
+    request_headers={
+        "Idempotency-Key": "A key of your own: the same key and body start one import only"
+    },
+    replies={201: DataSetProcessView},
+    reply_headers={201: {"Location": "The process, whose state is to be asked for"}},
+    errors=(
+        InvalidRequest,
+        BodyTooLarge,
+        NotAZip,
+        NotFound,
+        UnknownDefinition,
+        ValidationFailed,
+        ImportWhileBusy,
+        IdempotencyKeyReused,
+        FileUnavailable,
+    ),
+)
+
+prepare(environments.import_file)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Starts the import, and says where it can be watched.
+
+    The file comes as multipart/form-data; a larger one is uploaded before, and named by its id.
+    """
+    definition, key = call.path["dataSetDefinitionCode"], call.idempotency_key
+    if is_multipart(call):
+        form = multipart_form(call)
+        file = form.files.get("file")
+        asked = checked(ImportForm, form.fields if file is None else {**form.fields, "file": ""})
+        name, content = (file.name, file.content) if file else ("", b"")
+        process = environments.import_file()(
+            call.known_caller, definition, name, content, asked.options, key
+        )
+    else:
+        upload: ImportUpload = call.body
+        process = environments.import_upload()(
+            call.known_caller, definition, upload.upload_id, upload.options, key
+        )
+    return Reply(
+        201,
+        DataSetProcessView.of(process, call.base_url),
+        {"Location": f"{call.base_url}{process.path}"},
+        concerns={"dataSetProcessId": process.process_id},
+    )

@@ -1,0 +1,15 @@
+"""Task: stops background processing before an import, if the import asks for it."""
+
+from typing import Any
+
+from headrace.runtime import environments, wiring
+from headrace.runtime.task import Event, TimedTask, TimeLeft
+
+wiring.prepare(environments.pause_task_processing)
+
+
+@TimedTask
+def handler(event: Event, time_left: TimeLeft) -> dict[str, Any]:
+    """Whether the import can begin, is to wait, or has failed."""
+    ran = environments.pause_task_processing()(event["tenant"], event["process_id"], time_left)
+    return environments.paused_answer(ran)

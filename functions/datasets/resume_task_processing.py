@@ -1,0 +1,15 @@
+"""Task: starts background processing again after an import, if it was stopped for it."""
+
+from typing import Any
+
+from headrace.runtime import environments, wiring
+from headrace.runtime.task import Event, Task
+
+wiring.prepare(environments.resume_task_processing)
+
+
+@Task
+def handler(event: Event) -> dict[str, Any]:
+    """Nothing but that it is done."""
+    environments.resume_task_processing()(event["tenant"], event["process_id"])
+    return {}
