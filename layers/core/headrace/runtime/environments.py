@@ -4,11 +4,12 @@ its functions load neither PostgreSQL nor the workers' code."""
 # ruff: noqa: PLC0415
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.adapters.dynamodb.applications import CatalogApplications
 from headrace.adapters.dynamodb.environments import (
     DynamoEnvironmentProperties,
+    DynamoPauses,
     DynamoSourceCredentials,
 )
 from headrace.adapters.dynamodb.table import Table
@@ -20,15 +21,37 @@ from headrace.datasets.exchanging import (
     SetCredential,
     SetProperty,
 )
+from headrace.kernel.ids import RandomIds
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client
+from headrace.runtime.wiring import client, clock
 
 if TYPE_CHECKING:
     from headrace.adapters.http.environments import HttpEnvironments
+    from headrace.adapters.postgresql.task_processing import PostgresqlTaskProcessing
+    from headrace.adapters.s3.uploads import S3Uploads
+    from headrace.datasets.audit_trail import SearchAuditTrail
+    from headrace.datasets.fetching import FetchPayload
+    from headrace.datasets.import_starts import (
+        ImportFile,
+        ImportFromEnvironment,
+        ImportStarter,
+        ImportUpload,
+        PrepareUpload,
+    )
+    from headrace.datasets.running import Ran
+    from headrace.datasets.task_processing import (
+        ControlTaskProcessing,
+        PauseTaskProcessing,
+        ResumeTaskProcessing,
+    )
 
 ANSWER_SECONDS = 10.0
 """How long a source may take to answer a question, all in all."""
 ANSWER_BYTES = 8 * 1024 * 1024
+PAYLOAD_SECONDS = 840.0
+"""How long a payload may be on its way; its worker has 900."""
+SILENCE_SECONDS = 30.0
+"""How long nothing may come of it."""
 
 
 @cache
@@ -61,7 +84,15 @@ def _others() -> "HttpEnvironments":
     from headrace.adapters.http.outbound import Asker, OutboundPolicy
 
     policy = OutboundPolicy.within(settings().environment_networks, seconds=ANSWER_SECONDS)
-    return HttpEnvironments(asker=Asker(replace(policy, max_bytes=ANSWER_BYTES)))
+    carrying = replace(
+        policy,
+        seconds=PAYLOAD_SECONDS,
+        idle_seconds=SILENCE_SECONDS,
+        max_bytes=settings().most_payload_bytes,
+    )
+    return HttpEnvironments(
+        asker=Asker(replace(policy, max_bytes=ANSWER_BYTES)), carrier=Asker(carrying)
+    )
 
 
 def know_environment() -> KnowEnvironment:
@@ -89,3 +120,131 @@ def set_property() -> SetProperty:
 def set_credential() -> SetCredential:
     """PUT /api/credentials/credential/DataExchangeClient."""
     return SetCredential(applications(), credentials())
+
+
+# --- imports --------------------------------------------------------------------------------
+
+
+def _import_starter() -> "ImportStarter":
+    from headrace.datasets.import_starts import ImportStarter
+    from headrace.runtime import datasets
+
+    return ImportStarter(
+        know_environment(), datasets.processes(), datasets.runs(), clock(), RandomIds()
+    )
+
+
+def import_file() -> "ImportFile":
+    """POST /dataexchange/import/datasetdefinition/… with a file."""
+    from headrace.datasets.import_starts import ImportFile
+    from headrace.runtime import datasets
+
+    return ImportFile(_import_starter(), datasets.payloads())
+
+
+@cache
+def _uploads() -> "S3Uploads":
+    from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+    from headrace.adapters.s3.uploads import S3Uploads
+
+    keys = DynamoCatalogs(Table(client("dynamodb"), settings().catalog_table))
+    return S3Uploads(
+        client("s3"), settings().datasets_bucket, settings().files_key, keys.kms_key, clock()
+    )
+
+
+def import_upload() -> "ImportUpload":
+    """The same with what was uploaded before."""
+    from headrace.datasets.import_starts import ImportUpload
+
+    return ImportUpload(_import_starter(), _uploads())
+
+
+def prepare_upload() -> "PrepareUpload":
+    """POST /dataexchange/uploads."""
+    from headrace.datasets.import_starts import PrepareUpload
+
+    return PrepareUpload(
+        know_environment(), _uploads(), clock(), RandomIds(), settings().most_payload_bytes
+    )
+
+
+def import_from_environment() -> "ImportFromEnvironment":
+    """POST /dataexchange/import/datasetdefinition/…/dataset/…"""
+    from headrace.datasets.import_starts import ImportFromEnvironment
+
+    return ImportFromEnvironment(_import_starter(), credentials())
+
+
+def fetch_payload() -> "FetchPayload":
+    """Task: fetches what another environment has built."""
+    from headrace.datasets.fetching import FetchPayload
+    from headrace.runtime import datasets
+
+    return FetchPayload(
+        know_environment(),
+        credentials(),
+        _others(),
+        datasets.processes(),
+        datasets.payloads(),
+        clock(),
+        settings().most_payload_bytes,
+    )
+
+
+# --- background processing ------------------------------------------------------------------
+
+
+def _tasks() -> "PostgresqlTaskProcessing":
+    from headrace.adapters.postgresql.task_processing import PostgresqlTaskProcessing
+
+    return PostgresqlTaskProcessing()
+
+
+def _pauses() -> DynamoPauses:
+    return DynamoPauses(_table())
+
+
+def control_task_processing() -> "ControlTaskProcessing":
+    """GET and POST /taskprocessing."""
+    from headrace.datasets.task_processing import ControlTaskProcessing
+
+    return ControlTaskProcessing(applications(), _tasks(), _pauses())
+
+
+def pause_task_processing() -> "PauseTaskProcessing":
+    """Task: before an import."""
+    import time
+
+    from headrace.datasets.task_processing import PauseTaskProcessing
+    from headrace.runtime import datasets
+
+    return PauseTaskProcessing(
+        applications(), datasets.processes(), _tasks(), _pauses(), clock(), time.sleep
+    )
+
+
+def resume_task_processing() -> "ResumeTaskProcessing":
+    """Task: after an import."""
+    from headrace.datasets.task_processing import ResumeTaskProcessing
+    from headrace.runtime import datasets
+
+    return ResumeTaskProcessing(applications(), datasets.processes(), _tasks(), _pauses())
+
+
+def paused_answer(ran: "Ran") -> dict[str, Any]:
+    """How it stands before an import, as its task answers it."""
+    from headrace.runtime import datasets
+
+    return {**datasets.as_answer(ran), "waits": bool(ran.outcome.get("waits"))}
+
+
+# --- the audit log --------------------------------------------------------------------------
+
+
+def search_audit_trail() -> "SearchAuditTrail":
+    """POST /generic/audittraildetails/search."""
+    from headrace.datasets.audit_trail import SearchAuditTrail
+    from headrace.runtime import datasets
+
+    return SearchAuditTrail(datasets.processes(), datasets.processes(), datasets.payloads())

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from email.message import Message
+from typing import TYPE_CHECKING
 
 from headrace.kernel.errors import InvalidRequest
 from headrace.runtime.api import Call
+
+if TYPE_CHECKING:
+    from multipart import MultipartSegment
 
 MULTIPART = "multipart/form-data"
 _MOST_PARTS = 20
@@ -31,12 +34,14 @@ class Form:
 
 def is_multipart(call: Call) -> bool:
     """Does the call say that its body is a form of this kind."""
-    return _content_type(call)[0] == MULTIPART
+    return _content_type(call).get_content_type() == MULTIPART
 
 
 def multipart_form(call: Call) -> Form:
     """The form that the body is. Raises InvalidRequest for one that is none, or not whole."""
-    boundary = _content_type(call)[1].get("boundary")
+    from multipart import MultipartError  # noqa: PLC0415 — only where such a body comes
+
+    boundary = _content_type(call).get_boundary()
     if not boundary:
         raise InvalidRequest("The Content-Type of a multipart form needs a boundary.")
     try:
@@ -47,12 +52,15 @@ def multipart_form(call: Call) -> Form:
         raise InvalidRequest("The fields of a multipart form must be UTF-8.") from None
 
 
-def _content_type(call: Call) -> tuple[str, Mapping[str, str]]:
-    kind, options = parse_options_header(call.headers.get("content-type", ""))
-    return kind.lower(), options
+def _content_type(call: Call) -> Message:
+    header = Message()
+    header["Content-Type"] = call.headers.get("content-type", "")
+    return header
 
 
 def _read(body: bytes, boundary: str) -> Form:
+    from multipart import MultipartSegment, PushMultipartParser  # noqa: PLC0415
+
     parts: list[tuple[MultipartSegment, bytearray]] = []
     with PushMultipartParser(
         boundary, len(body), max_segment_count=_MOST_PARTS, strict=True

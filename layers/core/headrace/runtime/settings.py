@@ -140,6 +140,11 @@ class Settings:
         """Networks beside the Internet that source environments may be in. Raises ValueError."""
         return self._networks("ENVIRONMENT_NETWORKS")
 
+    @property
+    def most_payload_bytes(self) -> int:
+        """The largest payload that is fetched from another environment, or uploaded."""
+        return int(self._text("MAX_PAYLOAD_MIB", "5120")) * 1024 * 1024
+
     def _networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         named = self._text(name, "none").split(",")
         return tuple(ip_network(one.strip()) for one in named if one.strip() not in ("", "none"))

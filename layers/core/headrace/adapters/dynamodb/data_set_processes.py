@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import batched, count
+from itertools import batched, count, islice
 from typing import Any
 
 from headrace.adapters.dynamodb.data_sets import to_add, to_change
@@ -148,6 +148,11 @@ class DynamoProcesses:
         """See the port."""
         item = self.table.get(tenant, f"PROCESS#{process_id}")
         return None if item is None else _process(tenant, item)
+
+    def latest(self, tenant: str, limit: int) -> tuple[Process, ...]:
+        """The newest first, so many at most. Ids of processes sort by time."""
+        found = self.table.query(tenant, "PROCESS#", newest_first=True)
+        return tuple(_process(tenant, item) for item in islice(found, limit))
 
     def running(self, tenant: str) -> str | None:
         """See the port."""
