@@ -3,13 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import TYPE_CHECKING
 
 from headrace.kernel.errors import InvalidRequest
 from headrace.runtime.api import Call
-
-if TYPE_CHECKING:
-    from multipart import MultipartSegment
 
 MULTIPART = "multipart/form-data"
 _MOST_PARTS = 20
