@@ -291,13 +291,18 @@ def _query(parameter: QueryParameter) -> dict[str, Any]:
 
 
 def _request_body(one: Declared, schemas: Schemas) -> dict[str, Any] | None:
-    kind, content_type = one.route.body, "application/json"
-    if kind is None:
-        kind, content_type = one.route.form, "application/x-www-form-urlencoded"
-    if kind is None:
+    route = one.route
+    kinds = {"application/json": route.body, route.form_type: route.form}
+    taken = {content_type: kind for content_type, kind in kinds.items() if kind is not None}
+    if not taken:
         return None
-    content = {"schema": schemas.by_type[kind], "example": dict(examples.REQUESTS[one.name])}
-    return {"required": schemas.needs_a_value(kind), "content": {content_type: content}}
+    content: dict[str, Any] = {
+        content_type: {"schema": schemas.by_type[kind]} for content_type, kind in taken.items()
+    }
+    # Of a route with both, a form is what a file is in: no example shows that.
+    next(iter(content.values()))["example"] = dict(examples.REQUESTS[one.name])
+    required = any(schemas.needs_a_value(kind) for kind in taken.values())
+    return {"required": required, "content": content}
 
 
 def _reply(one: Declared, status: int, schemas: Schemas) -> dict[str, Any]:

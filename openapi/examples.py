@@ -10,15 +10,22 @@ from headrace.audit.views import ErrorPage, StatisticsView
 from headrace.consents.model import Audience, AudienceKind, Consent, State, Validity
 from headrace.consents.views import ConsentPage, ConsentView
 from headrace.datasets import messages
+from headrace.datasets.audit_trail import Change, Found
+from headrace.datasets.audit_views import AuditTrailPage
 from headrace.datasets.environment_views import (
     DataSetList,
     EnvironmentView,
     PropertyList,
     PropertyView,
+    TaskProcessingView,
+    UploadView,
     available_data_sets,
 )
 from headrace.datasets.environments import SOURCES, Available, Environment, FromSource
+from headrace.datasets.import_starts import ImportOptions
 from headrace.datasets.model import DataSet, Options, Process, ProcessKind, Result
+from headrace.datasets.ports import Upload
+from headrace.datasets.task_processing import Standing, TaskState
 from headrace.datasets.views import DataSetMessagePage, DataSetProcessView, DataSetView
 from headrace.exports import views
 from headrace.exports.model import (
@@ -320,6 +327,23 @@ _AVAILABLE = Available(
     payload_built_at=_BEGUN + timedelta(minutes=2),
 )
 
+_IMPORT = replace(
+    _BUILD,
+    kind=ProcessKind.IMPORT,
+    request={"sourceEnvironment": "TEST", **ImportOptions(exact_version_match=True).request()},
+)
+_COUNTS = {"added": 0, "changed": 1, "deleted": 0, "unchanged": 11, "failed_items": 0}
+_IMPORTED = _IMPORT.ended(Result.SUCCESS, _BEGUN + timedelta(seconds=4), {"counts": _COUNTS})
+_CHANGE = Change(
+    change="changed",
+    table="GROUP CLIENTS",
+    table_id=18039405,
+    item="GROUP CLIENTS ACME",
+    uuid="5e0f7c1a-3b0c-4a52-9f0e-5f0a0c4a1b7e",
+    key=("ACME",),
+    values={"description": {"old": "Acme", "new": "Acme Corporation"}},
+)
+
 _CERTIFIED = Certified(
     IssuedCertificate(
         key_id=_API_KEY.key_id,
@@ -379,6 +403,10 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "certify_key": {"csr": _in_pem("CERTIFICATE REQUEST")},
     "set_property": {"name": f"{SOURCES}CONF", "value": f"{_TEST};{_ACCEPTANCE}"},
     "set_credential": {"username": "carrier@example.com", "password": "the same in all of them"},
+    "import_file": {"uploadId": OPERATION_ID, "dryRun": True},
+    "import_from_environment": {"sourceEnvironment": "TEST", "exactVersionMatch": True},
+    "prepare_upload": {"fileName": "brands.zip", "size": 734_003_200},
+    "search_audit_trail": {"resource": {"q": f"process.eq('{OPERATION_ID}')", "limit": 50}},
     "log_in": {"username": "integrator@emailaddress.com", "password": "your password"},
     "introspect_token": _QUESTION,
     "revoke_token": _QUESTION,
@@ -450,6 +478,25 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("certify_key", 200): lambda: CertificateView.of(_CERTIFIED),
     ("get_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
     ("set_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
+    ("import_file", 201): lambda: DataSetProcessView.of(_IMPORT, EXAMPLE_URL),
+    ("import_from_environment", 201): lambda: DataSetProcessView.of(_IMPORT, EXAMPLE_URL),
+    ("prepare_upload", 201): lambda: UploadView.of(
+        Upload(
+            OPERATION_ID,
+            "https://headrace-datasets.s3.eu-west-1.amazonaws.com/…&X-Amz-Signature=…",
+            {"Content-Length": "734003200", "x-amz-server-side-encryption": "aws:kms"},
+            _BEGUN + timedelta(hours=1),
+        )
+    ),
+    ("get_task_processing", 200): lambda: TaskProcessingView.of(
+        Standing(TaskState.STARTED), f"{EXAMPLE_URL}/taskprocessing"
+    ),
+    ("control_task_processing", 200): lambda: TaskProcessingView.of(
+        Standing(TaskState.STOPPING), f"{EXAMPLE_URL}/taskprocessing"
+    ),
+    ("search_audit_trail", 200): lambda: AuditTrailPage.of(
+        Found((_IMPORTED,), (_CHANGE,), has_more=False, total=1), 0, 50
+    ),
     ("get_environment", 200): lambda: EnvironmentView.of(_ENVIRONMENT),
     ("list_data_sets", 200): lambda: DataSetList.of(_ENVIRONMENT, [_AVAILABLE]),
     ("fetch_available_data_sets", 200): lambda: available_data_sets(

@@ -7,6 +7,7 @@ first job, so the requests run from top to bottom.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
@@ -110,7 +111,8 @@ def _item(operation: Mapping[str, Any]) -> dict[str, Any]:
             request["header"].append(
                 {**_pair(parameter["name"], _value(parameter)), **_described(parameter)}
             )
-    for content_type, content in operation.get("requestBody", {}).get("content", {}).items():
+    contents = operation.get("requestBody", {}).get("content", {})
+    for content_type, content in islice(contents.items(), 1):
         request["header"].append(_pair("Content-Type", content_type))
         request["body"] = _body(content_type, content["example"])
     item: dict[str, Any] = {"name": operation["summary"], "request": request, "response": []}

@@ -157,6 +157,13 @@ DESCRIBED: tuple[Described, ...] = (
         "process. Wait for its end.",
     ),
     Described(
+        messages.IMPORT_WHILE_BUSY.refusing(
+            errors.ImportWhileBusy, {"blockingProcessId": OPERATION_ID}
+        ),
+        "An environment builds or imports one data set at a time; `blockingProcessId` names the "
+        "process. Wait for its end.",
+    ),
+    Described(
         errors.ConsentFixed(
             "The consent is FROZEN; only your operator can change it.", state="FROZEN"
         ),
@@ -222,7 +229,8 @@ DESCRIBED: tuple[Described, ...] = (
     ),
     Described(
         errors.BodyTooLarge("The body may have 1 MiB at most."),
-        "The body is over 1 MiB.",
+        "The body is over 1 MiB, or a file that comes with a call over 4 MiB; `detail` says what "
+        "to do.",
     ),
     Described(
         errors.ValidationFailed(
@@ -239,6 +247,10 @@ DESCRIBED: tuple[Described, ...] = (
     Described(
         messages.EMPTY_DATA_SET.refusing(errors.EmptyDataSet),
         "The data set has no items, so there is nothing to build.",
+    ),
+    Described(
+        messages.NOT_A_ZIP.refusing(errors.NotAZip),
+        "The name of the file does not end in `.zip` (or `.xml`, where payloads are XML).",
     ),
     Described(
         errors.SyncVersionUnknown(

@@ -1,6 +1,6 @@
 """What those who start imports send."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,12 +9,7 @@ from headrace.datasets.import_starts import ImportOptions
 from headrace.kernel.ids import OPERATION_ID
 from headrace.kernel.view import camel
 
-_STRICT: dict[str, Any] = {
-    "strict": True,
-    "extra": "forbid",
-    "frozen": True,
-    "alias_generator": camel,
-}
+_STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=camel)
 _EXACT = "Import only what was built by the very version of the application that runs here"
 _KEEP = "Delete nothing that is not in the data set"
 _DRY = "Only tell what would change. Ours"
@@ -42,7 +37,7 @@ class _Options(BaseModel):
 class ImportFromEnvironment(_Options):
     """Which environment has the data set, and how it is to be imported."""
 
-    model_config = ConfigDict(**_STRICT, title="ImportFromEnvironment")
+    model_config = _STRICT | ConfigDict(title="ImportFromEnvironment")
 
     source_environment: Annotated[str, Field(pattern=f"^{IDENTIFIER_TEXT.pattern}$")] = Field(
         description="The environment's identifier, as `fetchavailabledatasets` tells it as `env`"
@@ -52,7 +47,7 @@ class ImportFromEnvironment(_Options):
 class ImportUpload(_Options):
     """A file that was uploaded, and how it is to be imported. Ours."""
 
-    model_config = ConfigDict(**_STRICT, title="ImportUpload")
+    model_config = _STRICT | ConfigDict(title="ImportUpload")
 
     upload_id: Annotated[str, Field(pattern=f"^{OPERATION_ID.pattern}$")] = Field(
         description="The upload, as `POST /dataexchange/uploads` named it"
@@ -62,7 +57,7 @@ class ImportUpload(_Options):
 class ImportForm(BaseModel):
     """A file, and how it is to be imported."""
 
-    model_config = ConfigDict(**_STRICT, title="ImportForm")
+    model_config = _STRICT | ConfigDict(title="ImportForm")
 
     exact_version_match: Flag = Field("false", description=_EXACT)
     disable_delete_by_omission: Flag = Field("false", description=_KEEP)

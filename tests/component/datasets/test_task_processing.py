@@ -14,7 +14,7 @@ from headrace.datasets.task_processing import (
     ControlTaskProcessing,
     PauseTaskProcessing,
     ResumeTaskProcessing,
-    State,
+    TaskState,
 )
 from headrace.kernel.caller import Caller
 from headrace.kernel.errors import Fenced, NotFound, SourceUnavailable
@@ -56,7 +56,7 @@ class World:
     pauses: KeptPauses = field(default_factory=KeptPauses)
     clock: StoppedClock = field(default_factory=StoppedClock)
     tasks: Any = field(default_factory=PostgresqlTaskProcessing)
-    slept: list[State] = field(default_factory=list)
+    slept: list[TaskState] = field(default_factory=list)
     seconds_left: float = 900.0
 
     @property
@@ -92,7 +92,7 @@ class World:
             OneApplication(self.application), self.processes, self.tasks, self.pauses
         )(TENANT, process.process_id)
 
-    def state(self) -> State:
+    def state(self) -> TaskState:
         return PostgresqlTaskProcessing().state(self.application)
 
     def begin_a_task(self) -> None:
@@ -117,9 +117,9 @@ def world(postgresql: Server) -> World:
 def test_it_is_stopped_before_an_import_that_asks_for_it_and_started_after(world: World) -> None:
     process = world.begin(stopTaskProcessing=True)
     assert world.pause(process) == Ran(None)
-    assert world.state() is State.STOPPED
+    assert world.state() is TaskState.STOPPED
     world.resume(process)
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED
     assert world.pauses.process is None
     assert world.codes(process) == ["task_processing_stopped", "task_processing_started"]
 
@@ -129,13 +129,13 @@ def test_it_is_started_again_after_a_failure_too(world: World) -> None:
     world.pause(process)
     world.processes.end(process.ended(Result.FAILURE, world.clock.now(), {}))
     world.resume(process)
-    assert (world.state(), world.pauses.process) == (State.STARTED, None)
+    assert (world.state(), world.pauses.process) == (TaskState.STARTED, None)
 
 
 def test_an_import_that_does_not_ask_says_clearly_that_it_is_running(world: World) -> None:
     process = world.begin()
     assert world.pause(process) == Ran(None)
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED
     [message] = world.processes.told[process.process_id]
     assert (message.code, message.severity) == ("task_processing_running", "Warning")
     assert "stopTaskProcessing" in message.text
@@ -146,7 +146,7 @@ def test_nothing_is_said_where_it_stands_still_anyway(world: World) -> None:
     process = world.begin()
     world.pause(process)
     world.resume(process)
-    assert (world.codes(process), world.state()) == ([], State.STOPPED)
+    assert (world.codes(process), world.state()) == ([], TaskState.STOPPED)
 
 
 def test_what_an_operator_stopped_stays_stopped(world: World) -> None:
@@ -154,22 +154,22 @@ def test_what_an_operator_stopped_stays_stopped(world: World) -> None:
     process = world.begin(stopTaskProcessing=True)
     world.pause(process)
     world.resume(process)
-    assert world.state() is State.STOPPED
+    assert world.state() is TaskState.STOPPED
 
 
 def test_a_dry_run_neither_stops_it_nor_speaks_of_it(world: World) -> None:
     process = world.begin(stopTaskProcessing=True, dryRun=True)
     assert world.pause(process) == Ran(None)
     world.resume(process)
-    assert (world.state(), world.codes(process)) == (State.STARTED, [])
+    assert (world.state(), world.codes(process)) == (TaskState.STARTED, [])
 
 
 def test_tasks_that_were_begun_are_waited_for(world: World) -> None:
     world.begin_a_task()
     process = world.begin(stopTaskProcessing=True)
     assert world.pause(process) == Ran(None)
-    assert world.slept == [State.STOPPING] * 3
-    assert world.state() is State.STOPPED
+    assert world.slept == [TaskState.STOPPING] * 3
+    assert world.state() is TaskState.STOPPED
     assert world.processes.renewals
 
 
@@ -181,7 +181,7 @@ def test_waiting_goes_on_by_another_worker(world: World) -> None:
     world.end_tasks()
     assert world.pause(process) == Ran(None)
     world.resume(process)
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED
 
 
 def test_an_import_fails_when_tasks_never_end_and_they_are_started_again(world: World) -> None:
@@ -191,7 +191,7 @@ def test_an_import_fails_when_tasks_never_end_and_they_are_started_again(world: 
     assert world.pause(process) == Ran(Result.FAILURE)
     assert world.codes(process) == ["task_processing_not_stopped"]
     world.resume(process)
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED
 
 
 @dataclass
@@ -200,7 +200,7 @@ class Dying:
 
     tasks: PostgresqlTaskProcessing = field(default_factory=PostgresqlTaskProcessing)
 
-    def state(self, application: Application) -> State:
+    def state(self, application: Application) -> TaskState:
         """See the port."""
         return self.tasks.state(application)
 
@@ -219,10 +219,10 @@ def test_a_worker_that_dies_as_it_stops_it_leaves_it_known_to_be_stopped(world: 
     world.tasks = Dying()
     with pytest.raises(MemoryError):
         world.pause(process)
-    assert world.state() is State.STOPPED
+    assert world.state() is TaskState.STOPPED
     world.tasks = PostgresqlTaskProcessing()
     world.resume(process)
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED
 
 
 def test_what_was_stopped_for_an_import_that_died_is_started_after_the_next(world: World) -> None:
@@ -231,9 +231,9 @@ def test_what_was_stopped_for_an_import_that_died_is_started_after_the_next(worl
     following = world.begin("import2", stopTaskProcessing=True)
     world.pause(following)
     world.resume(dead)
-    assert world.state() is State.STOPPED
+    assert world.state() is TaskState.STOPPED
     world.resume(following)
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED
 
 
 def test_a_process_that_has_ended_stops_nothing(world: World) -> None:
@@ -241,7 +241,7 @@ def test_a_process_that_has_ended_stops_nothing(world: World) -> None:
     world.processes.end(process.ended(Result.FAILURE, world.clock.now(), {}))
     with pytest.raises(Fenced):
         world.pause(process)
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED
 
 
 def test_an_application_without_functions_is_said_to_have_none(world: World) -> None:
@@ -258,9 +258,9 @@ def control(world: World) -> ControlTaskProcessing:
 
 
 def test_callers_stop_and_start_it_and_see_how_it_stands(world: World) -> None:
-    assert control(world)(CALLER).state is State.STARTED
-    assert control(world)(CALLER, "stop").state is State.STOPPED
-    assert control(world)(CALLER, "start").state is State.STARTED
+    assert control(world)(CALLER).state is TaskState.STARTED
+    assert control(world)(CALLER, "stop").state is TaskState.STOPPED
+    assert control(world)(CALLER, "start").state is TaskState.STARTED
     process = world.begin(stopTaskProcessing=True)
     world.pause(process)
     assert control(world)(CALLER).paused_for == "import1"
@@ -269,7 +269,7 @@ def test_callers_stop_and_start_it_and_see_how_it_stands(world: World) -> None:
 def test_another_tenant_has_none(world: World) -> None:
     with pytest.raises(NotFound):
         control(world)(Caller("south", "carrier", frozenset()), "stop")
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED
 
 
 def test_a_function_that_tells_other_words_is_a_fault_of_the_application(world: World) -> None:
@@ -287,4 +287,4 @@ def test_the_names_of_functions_are_names_and_no_sql(world: World) -> None:
     world.database = world.database.restarted(task_processing=functions)
     with pytest.raises(SourceUnavailable):
         control(world)(CALLER, "stop")
-    assert world.state() is State.STARTED
+    assert world.state() is TaskState.STARTED

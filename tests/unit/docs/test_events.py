@@ -20,7 +20,7 @@ from headrace.exports.webhooks import Delivery
 from headrace.identity.authorizing import Allowed, Presented
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import JOB_ID, OPERATION_ID
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets, environments, wiring
 from headrace.runtime.api import Call, Endpoint
 from headrace.runtime.authorizer import Authorizer
 from headrace.runtime.task import Task, TimedTask
@@ -161,14 +161,19 @@ def test_a_task_of_data_sets_hands_its_event_to_its_use_case(
         "build_data_set": Ran(Result.SUCCESS),
         "end_data_set_process": a_process().ended(Result.SUCCESS, NOON, {}),
         "notify_data_set_process": a_notice(),
+        "fetch_payload": Ran(None),
+        "pause_task_processing": Ran(None),
+        "import_data_set": Ran(Result.SUCCESS),
+        "resume_task_processing": None,
     }
 
     def use_case(*values: Any, **options: Any) -> Any:
         told.extend((*values, *options.values()))
         return answers[snake_case(name)]
 
-    monkeypatch.setattr(datasets, snake_case(name), lambda: use_case)
-    assert handler_of(name)(event, None)["outcome"] == "done"
+    root = datasets if hasattr(datasets, snake_case(name)) else environments
+    monkeypatch.setattr(root, snake_case(name), lambda: use_case)
+    assert handler_of(name)(event, Mock())["outcome"] == "done"
     assert told[:2] == [event["tenant"], event["process_id"]]
     assert OPERATION_ID.fullmatch(event["process_id"])
 

@@ -23,14 +23,20 @@ TASKS = {
     "end_data_set_process",
     "notify_data_set_process",
     "sweep_data_sets",
+    "fetch_payload",
+    "pause_task_processing",
+    "import_data_set",
+    "resume_task_processing",
 }
 ASK_THE_SOURCE = {
     "get_sync_version",
     "start_incremental_export",
     "create_data_set",
     "create_and_build",
+    "get_task_processing",
+    "control_task_processing",
 }
-"""Which versions or items a source holds, only the source can tell."""
+"""Which versions or items a source holds, or how it stands, only the source can tell."""
 ENGINE = ("duckdb", "isal", "headrace.adapters.warehouse")
 WORK = ("headrace.exports.extraction",)
 PASSWORDS = ("headrace.adapters.argon2id", "cryptography.hazmat.primitives.kdf")

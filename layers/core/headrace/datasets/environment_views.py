@@ -7,7 +7,7 @@ from typing import Literal, NotRequired, Self, TypedDict
 
 from headrace.datasets.environments import Available, Environment, FromSource, Property
 from headrace.datasets.ports import Upload
-from headrace.datasets.task_processing import Standing, State
+from headrace.datasets.task_processing import Standing, TaskState
 from headrace.kernel.view import View, documented
 
 
@@ -76,13 +76,13 @@ class TaskProcessingView(View):
     """`stopping`: no task is begun, and some are not at their end."""
     paused_for: str | None
     """The process that it was stopped for, and that will start it again."""
-    links: Mapping[str, list[Mapping[str, str]]]
+    links: Mapping[str, list[dict[str, str]]]
     """What can be done to it."""
 
     @classmethod
     def of(cls, standing: Standing, url: str) -> Self:
         """Of this standing; ``url`` is the resource's own."""
-        action = "stop" if standing.state is State.STARTED else "start"
+        action = "stop" if standing.state is TaskState.STARTED else "start"
         control = {
             "rel": "taskprocessing:control",
             "href": f"{url}?action={action}",
@@ -93,10 +93,10 @@ class TaskProcessingView(View):
         return cls(status, standing.paused_for, links)
 
 
-_STATUSES: Mapping[State, Literal["started", "stopping", "stopped"]] = {
-    State.STARTED: "started",
-    State.STOPPING: "stopping",
-    State.STOPPED: "stopped",
+_STATUSES: Mapping[TaskState, Literal["started", "stopping", "stopped"]] = {
+    TaskState.STARTED: "started",
+    TaskState.STOPPING: "stopping",
+    TaskState.STOPPED: "stopped",
 }
 
 

@@ -43,6 +43,8 @@ class FetchPayload:
         """Without a result the payload is there, and the import is to begin; what it fails for is
         told in messages. Raises Fenced, FileUnavailable, and Unavailable for what may pass."""
         process = running(self.processes, tenant, process_id)
+        if process.request.get("sourceEnvironment") is None:
+            return Ran(None)  # its payload is there already
         application = self.environment.applications.of_tenant(tenant)
         definition = application.definition(process.definition) if application else None
         if application is None or definition is None:

@@ -54,7 +54,7 @@ UNKNOWN = MessageText(
 )
 
 
-class State(StrEnum):
+class TaskState(StrEnum):
     """How background processing stands, in the words of the application's own function."""
 
     STARTED = "STARTED"
@@ -67,7 +67,7 @@ class TaskProcessing(Protocol):
     """The background processing of an application that has functions for it. Every call raises
     SourceUnavailable."""
 
-    def state(self, application: Application) -> State:
+    def state(self, application: Application) -> TaskState:
         """How it stands."""
         ...
 
@@ -110,7 +110,7 @@ def action_named(text: str | None) -> str:
 class Standing:
     """How background processing stands; ``paused_for``: the process that it was stopped for."""
 
-    state: State
+    state: TaskState
     paused_for: str | None = None
 
 
@@ -161,7 +161,7 @@ class PauseTaskProcessing:
             self._tell(process, UNKNOWN() if wanted else None)
             return Ran(None)
         if not wanted:
-            stands = self.tasks.state(application) is State.STOPPED
+            stands = self.tasks.state(application) is TaskState.STOPPED
             self._tell(process, None if stands else RUNNING())
             return Ran(None)
         return self._pause(application, process, time_left)
@@ -172,11 +172,11 @@ class PauseTaskProcessing:
         # One that an operator stopped stays so; one that was stopped for an import that died is
         # started again after this one.
         ours = self.pauses.of(process.tenant) is not None
-        if ours or self.tasks.state(application) is State.STARTED:
+        if ours or self.tasks.state(application) is TaskState.STARTED:
             self.pauses.remember(process)
         self.tasks.stop(application)
         heartbeat = Heartbeat(self.processes, process, self.clock)
-        while self.tasks.state(application) is not State.STOPPED:
+        while self.tasks.state(application) is not TaskState.STOPPED:
             if self.clock.now() - process.started_at >= LONGEST_WAIT:
                 minutes = int(LONGEST_WAIT.total_seconds() // 60)
                 self._tell(process, NOT_STOPPED(minutes=minutes))

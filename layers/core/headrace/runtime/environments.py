@@ -27,6 +27,7 @@ from headrace.runtime.wiring import client, clock
 
 if TYPE_CHECKING:
     from headrace.adapters.http.environments import HttpEnvironments
+    from headrace.adapters.postgresql.importing import PostgresqlTarget
     from headrace.adapters.postgresql.task_processing import PostgresqlTaskProcessing
     from headrace.adapters.s3.uploads import S3Uploads
     from headrace.datasets.audit_trail import SearchAuditTrail
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
         ImportUpload,
         PrepareUpload,
     )
+    from headrace.datasets.importing import ImportDataSet
     from headrace.datasets.running import Ran
     from headrace.datasets.task_processing import (
         ControlTaskProcessing,
         PauseTaskProcessing,
         ResumeTaskProcessing,
     )
+    from headrace.datasets.undoing import UndoImport
 
 ANSWER_SECONDS = 10.0
 """How long a source may take to answer a question, all in all."""
@@ -248,3 +251,36 @@ def search_audit_trail() -> "SearchAuditTrail":
     from headrace.runtime import datasets
 
     return SearchAuditTrail(datasets.processes(), datasets.processes(), datasets.payloads())
+
+
+# --- importing ------------------------------------------------------------------------------
+
+
+def _target() -> "PostgresqlTarget":
+    from headrace.adapters.postgresql.importing import PostgresqlTarget
+
+    return PostgresqlTarget()
+
+
+def import_data_set() -> "ImportDataSet":
+    """Task: an import."""
+    from headrace.adapters.payload.by_format import PayloadReaderByFormat
+    from headrace.datasets.importing import ImportDataSet
+    from headrace.runtime import datasets
+
+    return ImportDataSet(
+        applications(),
+        datasets.processes(),
+        datasets.payloads(),
+        PayloadReaderByFormat(),
+        _target(),
+        clock(),
+    )
+
+
+def undo_import() -> "UndoImport":
+    """Task: an undoing."""
+    from headrace.datasets.undoing import UndoImport
+    from headrace.runtime import datasets
+
+    return UndoImport(applications(), datasets.processes(), datasets.payloads(), _target(), clock())

@@ -8,7 +8,7 @@ from headrace.adapters.postgresql.session import connect, errors_translated
 from headrace.adapters.warehouse.engine import identifier
 from headrace.adapters.warehouse.sources import split_name
 from headrace.datasets.definitions import Application
-from headrace.datasets.task_processing import State
+from headrace.datasets.task_processing import TaskState
 from headrace.kernel.errors import SourceUnavailable
 
 
@@ -16,11 +16,11 @@ from headrace.kernel.errors import SourceUnavailable
 class PostgresqlTaskProcessing:
     """The ``TaskProcessing`` port; a new session for every call."""
 
-    def state(self, application: Application) -> State:
+    def state(self, application: Application) -> TaskState:
         """See the port."""
         told = self._call(application, "status")
         try:
-            return State(str(told))
+            return TaskState(str(told))
         except ValueError:
             raise SourceUnavailable(
                 "The application's function that tells the status of its background processing "

@@ -1,0 +1,16 @@
+"""Task: imports the payload of a process, or undoes an import."""
+
+from typing import Any
+
+from headrace.runtime import datasets, environments, wiring
+from headrace.runtime.task import Event, TimedTask, TimeLeft
+
+wiring.prepare(environments.import_data_set)
+
+
+@TimedTask
+def handler(event: Event, time_left: TimeLeft) -> dict[str, Any]:
+    """How it ended, or that another worker is to go on."""
+    undoes = event["kind"] == "undo"
+    work = environments.undo_import() if undoes else environments.import_data_set()
+    return datasets.as_answer(work(event["tenant"], event["process_id"], time_left))
