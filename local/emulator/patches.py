@@ -506,6 +506,18 @@ class _GatewayError:
     ),
     Patch(
         _API,
+        "media types of a template are told with ~1 for the slash, as SAM wants them",
+        old="""\
+    for pat in binary_media_types or []:
+        pat = pat.strip().lower()
+""",
+        new="""\
+    for pat in binary_media_types or []:
+        pat = pat.strip().lower().replace("~1", "/")
+""",
+    ),
+    Patch(
+        _API,
         "headers that a REST API renames when a function sets them are renamed here too",
         old="""\
     resp_body = lambda_response.get("body", "")
