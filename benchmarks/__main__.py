@@ -12,14 +12,14 @@ import argparse
 import signal
 import sys
 
-from benchmarks import capture, changes, cold_start, engine, memory, product, report
+from benchmarks import capture, changes, cold_start, data_sets, engine, memory, product, report
 from benchmarks.contestants import PARTS
 from benchmarks.data import Data, named
 from local.home import LocalFailure
 
 ROWS = 2_500_000
 
-ALL = ("data", *PARTS, *memory.PARTS, "product", "capture", "changes", "cold_start")
+ALL = ("data", *PARTS, *memory.PARTS, "product", "capture", "changes", "data_sets", "cold_start")
 
 
 def main() -> None:
@@ -53,6 +53,8 @@ def _run(part: str, data: Data, told: argparse.Namespace) -> tuple[str, bool]:
     """The part's report, and whether all values of ours are right."""
     if part == "cold_start":
         return cold_start.measure(told.n), True
+    if part == "data_sets":
+        return data_sets.measure(min(data.rows, data_sets.RECORDS), told.n), True
     if part == "changes":
         return changes.measure(data.rows, 10, told.n)
     started = data.server.start()

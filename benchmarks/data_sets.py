@@ -27,6 +27,9 @@ from headrace.datasets.payload import Manifest
 from local.home import Home
 from local.postgresql import Server, psql
 
+RECORDS = 1_000_000
+"""As many as there are at most."""
+
 SOURCE, TARGET = "payload_source", "payload_target"
 
 SCHEMA = """

@@ -9,7 +9,7 @@ from headrace.adapters.payload.by_format import PayloadReaderByFormat, PayloadWr
 from headrace.adapters.payload.limits import LIMITS, Limits
 from headrace.datasets.definitions import Definition, OutputFormat
 from headrace.datasets.payload import Manifest, Record, Referred
-from headrace.datasets.ports import Gathered
+from headrace.datasets.ports import Gathered, Gathering
 from tests.component.datasets.products import CURRENCIES, DEFINITION, LOGIC, RATES
 
 Records = Mapping[int, Sequence[Record]]
@@ -97,7 +97,12 @@ def zipped(records: Records = FEW, **changes: Any) -> bytes:
     """The archive that the writer makes of the records."""
     gathered = RecordsGathered(records)
     manifest = a_manifest(**{"items": gathered.items, **changes})
-    return b"".join(PayloadWriterByFormat().write(manifest, gathered))
+    return written(manifest, gathered)
+
+
+def written(manifest: Manifest, gathering: Gathering) -> bytes:
+    """The payload, whole."""
+    return b"".join(PayloadWriterByFormat().write(manifest, gathering))
 
 
 def as_xml(records: Records = FEW, **changes: Any) -> bytes:
