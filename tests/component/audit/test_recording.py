@@ -22,6 +22,7 @@ from headrace.kernel.errors import NotFound, Unavailable
 from headrace.runtime import auditing
 from headrace.runtime.api import Call, Endpoint, Reply, Route, Scope
 from headrace.runtime.settings import settings
+from tests.builders import an_export
 from tests.world import REGION, create_tables
 
 TODAY = Span.of(None, None, datetime.now(UTC).date())
@@ -266,3 +267,16 @@ def test_a_span_is_of_thirty_days_unless_it_is_named() -> None:
         Span.of(date(2026, 11, 27), today, today)
     with pytest.raises(ValueError, match="366 days"):
         Span.of(date(2020, 1, 1), today, today)
+
+
+def test_what_a_schedule_started_is_in_the_trail_once(dynamodb: Any) -> None:
+    operation = an_export(datetime.now(UTC))
+    auditing.record_scheduled_start(operation)
+    auditing.record_scheduled_start(operation)
+    (event,) = trail(dynamodb)
+    assert (event.action, event.tenant, event.service) == (
+        Action.EXPORT,
+        operation.tenant,
+        operation.client_id,
+    )
+    assert event.concerns == {"operationId": operation.operation_id}

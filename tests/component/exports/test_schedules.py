@@ -15,7 +15,7 @@ from headrace.exports.scheduling import ListSchedules, Looked, RunSchedules
 from headrace.exports.usecases import StartExport
 from headrace.exports.views import OperationSummary
 from headrace.exports.webhooks import Endpoint
-from headrace.kernel.errors import Fenced, SourceUnavailable
+from headrace.kernel.errors import Fenced, SourceUnavailable, Unavailable
 from tests.builders import a_configuration, a_schedule
 from tests.fakes import with_quota
 from tests.world import World
@@ -72,6 +72,9 @@ class Scheduler:
 
     world: World
     published: FakeSchedules = field(default_factory=FakeSchedules)
+    written_down: list[str] = field(default_factory=list)
+    unwritable: int = 0
+    """How many starts cannot be written down, from now on."""
 
     def __post_init__(self) -> None:
         self.table = Table(self.world.clients["dynamodb"], "OperationsTable", pause=lambda _: None)
@@ -87,8 +90,15 @@ class Scheduler:
             self.world.baselines,
             StartExport(self.world.export, self.world.starter),
             lambda: StartIncrement(self.world.increments, self.world.starter),
+            self._write_down,
             "https://api.example",
         )()
+
+    def _write_down(self, operation: Operation) -> None:
+        if self.unwritable:
+            self.unwritable -= 1
+            raise Unavailable("The trail does not answer.")
+        self.written_down.append(operation.operation_id)
 
     def at(self, moment: datetime, runs: DynamoScheduleRuns | None = None) -> Looked:
         """A look at a moment."""
@@ -512,3 +522,25 @@ def test_the_last_runs_come_latest_first(scheduler: Scheduler) -> None:
     runs = scheduler.runs.latest("north", "bureau", "nightly", 3)
     assert [run.due for run in runs] == [DUE + n * DAY for n in (9, 8, 7)]
     assert all(isinstance(run.reason, Reason) for run in runs[1:])
+
+
+def test_what_a_schedule_starts_is_written_down(scheduler: Scheduler) -> None:
+    scheduler.at(DUE)
+    scheduler.at(DUE + timedelta(minutes=1))
+    assert scheduler.written_down == [one.operation_id for one in scheduler.operations()]
+
+
+def test_a_start_that_cannot_be_written_down_is_once_it_can(scheduler: Scheduler) -> None:
+    scheduler.unwritable = 1
+    assert scheduler.at(DUE) == Looked(waiting=1)
+    assert scheduler.at(DUE + timedelta(hours=1)) == Looked(started=1)
+    assert scheduler.written_down == [one.operation_id for one in scheduler.operations()]
+    assert len(scheduler.written_down) == 1
+
+
+def test_a_start_is_written_down_whatever_crashed_after_it(scheduler: Scheduler) -> None:
+    with pytest.raises(Crash):
+        scheduler.at(DUE, scheduler.interrupted("before", 2, crash))
+    scheduler.at(DUE + timedelta(hours=1))
+    (operation,) = scheduler.operations()
+    assert set(scheduler.written_down) == {operation.operation_id}

@@ -69,6 +69,9 @@ class RunSchedules:
     baselines: Baselines
     start: StartExport
     start_increment: Callable[[], StartIncrement]
+    record: Callable[[Operation], None]
+    """Writes down that an operation was started; the same one again changes nothing. Until it
+    could, the run is not recorded as started, and the next look finds the operation."""
     base_url: str = ""
     """Where the API is, for links in what webhooks are told; empty if nothing says so."""
 
@@ -114,7 +117,14 @@ class RunSchedules:
     def ended(self, cursor: Cursor, run: ScheduledRun) -> ScheduledRun:
         """A run that waited and is missed now; started, if it was, and a crash hid it."""
         found = self.operation_of(cursor, run)
-        return run if found is None else run.started(found.operation_id, found.kind)
+        return run if found is None else self.started(run, found)
+
+    def started(
+        self, run: ScheduledRun, operation: Operation, reason: Reason | None = None
+    ) -> ScheduledRun:
+        """The run, as it started this operation. Raises Unavailable: it cannot be written down."""
+        self.record(operation)
+        return run.started(operation.operation_id, operation.kind, reason)
 
     def operation_of(self, cursor: Cursor, run: ScheduledRun) -> Operation | None:
         """The operation that was started for a run, if there is one."""
@@ -169,7 +179,7 @@ class _Look:
         """The run after another try; ``claimed``: nobody can have tried it before."""
         found = None if claimed else self.work.operation_of(cursor, run)
         if found is not None:
-            return run.started(found.operation_id, found.kind)
+            return self.work.started(run, found)
         try:
             return self._started(run)
         except HeadraceError as error:
@@ -201,7 +211,7 @@ class _Look:
             webhook=schedule.webhook,
             base_url=self.work.base_url,
         )
-        return run.started(standing.operation.operation_id, standing.operation.kind, reason)
+        return self.work.started(run, standing.operation, reason)
 
     def _increment(self, caller: Caller, baseline: Baseline, run: ScheduledRun) -> ScheduledRun:
         schedule, start = self.schedule, self.work.start_increment()
@@ -216,7 +226,7 @@ class _Look:
             webhook=schedule.webhook,
             base_url=self.work.base_url,
         )
-        return run.started(standing.operation.operation_id, standing.operation.kind)
+        return self.work.started(run, standing.operation)
 
     def _baseline(self) -> Baseline | None:
         one = self.schedule

@@ -8,9 +8,9 @@ from typing import Any
 from headrace.adapters.dynamodb.audit_trail import DynamoTrail
 from headrace.adapters.dynamodb.statistics import DynamoStatistics
 from headrace.adapters.dynamodb.table import Table
-from headrace.audit.model import Action, Failing
+from headrace.audit.model import Action, Event, Failing
 from headrace.audit.usecases import NoteFailing, ReadStatistics, RecordEvent
-from headrace.exports.model import Failure
+from headrace.exports.model import Failure, Operation
 from headrace.kernel.caller import Caller
 from headrace.runtime.observability import logger
 from headrace.runtime.settings import settings
@@ -62,6 +62,20 @@ def note(failing: Failing) -> None:
         note_failing()(failing)
     except Exception:
         logger().exception("a failing was not counted", extra={"what": failing.what})
+
+
+def record_scheduled_start(operation: Operation) -> None:
+    """A start that no call made. Raises Unavailable: it is not written down."""
+    record_event()(
+        Event(
+            at=operation.created_at,
+            action=Action.EXPORT,
+            tenant=operation.tenant,
+            service=operation.client_id,
+            correlation_id=operation.operation_id,
+            concerns={"operationId": operation.operation_id},
+        )
+    )
 
 
 def note_failed_operation(event: Mapping[str, Any], failure: Failure | None) -> None:

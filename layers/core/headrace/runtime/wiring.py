@@ -413,6 +413,7 @@ def list_schedules() -> "scheduling.ListSchedules":
 def run_schedules() -> "scheduling.RunSchedules":
     """The look at the schedules, every minute."""
     from headrace.exports.scheduling import RunSchedules
+    from headrace.runtime.auditing import record_scheduled_start
 
     return RunSchedules(
         export(),
@@ -421,5 +422,6 @@ def run_schedules() -> "scheduling.RunSchedules":
         baselines(),
         start_export(),
         start_increment,
+        record_scheduled_start,
         settings().public_base_url,
     )
