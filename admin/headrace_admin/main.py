@@ -35,6 +35,7 @@ from headrace_admin import views
 from headrace_admin.auditing import audit
 from headrace_admin.authority import ca
 from headrace_admin.deployment import Deployment
+from headrace_admin.notices import notice
 from headrace_admin.outcome import EXIT_CODES, Exit, Printer, finished
 from headrace_admin.people import role, team, user
 from headrace_admin.services import service
@@ -70,6 +71,7 @@ app.command(organisation)
 app.command(consent)
 app.command(membership)
 app.command(webhook)
+app.command(notice)
 app.command(operations)
 app.command(service)
 app.command(audit)

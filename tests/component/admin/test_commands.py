@@ -14,6 +14,7 @@ import pytest
 
 from headrace.audit.model import Action, Event, Failing
 from headrace.audit.usecases import NoteFailing, RecordEvent
+from headrace.datasets.ending import ENDPOINT, secrets_owner
 from headrace.exports.model import (
     Compression,
     ExportRequest,
@@ -414,6 +415,19 @@ def test_signing_secrets_change_without_a_pause(run: Run) -> None:
     assert run("webhook", "revoke-secret", "bureau", "hooks", first["secretId"]).code == 3
     kept = Deployment.on_aws("headrace").webhook_secrets().of("bureau", "hooks")
     assert kept == (second["secret"],)
+
+
+def test_notices_of_data_sets_have_signing_secrets_of_their_tenant(run: Run) -> None:
+    run("catalog", "publish")
+    assert "unsigned" in run("notice", "list", "north").out
+    issued = run("notice", "secret", "north", "--json").json
+    secrets = Deployment.on_aws("headrace").webhook_secrets()
+    assert secrets.of(secrets_owner("north"), ENDPOINT) == (issued["secret"],)
+    listed = run("notice", "list", "north").out
+    assert issued["secretId"] in listed and issued["secret"] not in listed
+    assert run("notice", "revoke-secret", "north", issued["secretId"]).code == 0
+    assert secrets.of(secrets_owner("north"), ENDPOINT) == ()
+    assert run("notice", "secret", "nobody").code == 3
 
 
 @pytest.mark.parametrize("named", [("bureau", "hoks"), ("integrator", "hooks"), ("no", "hooks")])
