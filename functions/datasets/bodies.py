@@ -9,7 +9,10 @@ from headrace.datasets.model import CODE, Changes, Exclusion, Options, Selection
 from headrace.kernel.view import camel
 
 TableId = Annotated[int, Field(ge=1, le=2**63 - 1)]
-Description = Annotated[str, Field(max_length=2000)]
+Description = Annotated[
+    str, Field(max_length=2000, pattern=r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]*$")
+]
+"""A text that XML can hold."""
 
 
 class _Body(BaseModel):

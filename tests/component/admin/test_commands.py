@@ -419,14 +419,14 @@ def test_signing_secrets_change_without_a_pause(run: Run) -> None:
 
 def test_notices_of_data_sets_have_signing_secrets_of_their_tenant(run: Run) -> None:
     run("catalog", "publish")
-    assert "unsigned" in run("notice", "list", "north").out
-    issued = run("notice", "secret", "north", "--json").json
+    assert "unsigned" in run("notice", "list", "northwind").out
+    issued = run("notice", "secret", "northwind", "--json").json
     secrets = Deployment.on_aws("headrace").webhook_secrets()
-    assert secrets.of(secrets_owner("north"), ENDPOINT) == (issued["secret"],)
-    listed = run("notice", "list", "north").out
+    assert secrets.of(secrets_owner("northwind"), ENDPOINT) == (issued["secret"],)
+    listed = run("notice", "list", "northwind").out
     assert issued["secretId"] in listed and issued["secret"] not in listed
-    assert run("notice", "revoke-secret", "north", issued["secretId"]).code == 0
-    assert secrets.of(secrets_owner("north"), ENDPOINT) == ()
+    assert run("notice", "revoke-secret", "northwind", issued["secretId"]).code == 0
+    assert secrets.of(secrets_owner("northwind"), ENDPOINT) == ()
     assert run("notice", "secret", "nobody").code == 3
 
 

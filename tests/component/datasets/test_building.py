@@ -84,6 +84,8 @@ def test_a_code_is_taken_once_for_each_definition(side: SourceSide) -> None:
         {"code": "a b"},
         {"code": "a/b"},
         {"code": "x" * 101},
+        {"description": "\u0000"},
+        {"description": "\ud800"},
         {"items": [{"tableId": "3"}]},
         {"items": [{"recordId": 3}]},
         {"items": [{"tableId": 3, "recordId": -1}]},
@@ -128,9 +130,14 @@ def test_an_unknown_data_set_is_told_by_its_code(side: SourceSide) -> None:
 
 @pytest.mark.abuse(141)
 def test_what_is_no_code_is_not_repeated(side: SourceSide) -> None:
-    for reply in (side.build("<script>"), side.build(definition="<script>")):
+    for reply in (
+        side.build("<script>"),
+        side.build(definition="<script>"),
+        side.payload("x" * 3000),
+        side.rebuild("x" * 3000, {}),
+    ):
         assert reply.status == 404
-        assert "script" not in reply.body
+        assert "script" not in reply.body and "xxx" not in reply.body
 
 
 @pytest.mark.abuse(17)

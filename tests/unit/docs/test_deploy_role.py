@@ -211,13 +211,16 @@ def test_the_names_that_the_template_gives_are_within_the_policy(stack: str) -> 
         return name
 
     here = f"{REGION}:{ACCOUNT}"
-    bucket = named(resources["FilesBucket"]["Properties"]["BucketName"])
-    assert granted("s3:CreateBucket", f"arn:aws:s3:::{bucket}")
+    for one in ("FilesBucket", "DataSetsBucket"):
+        bucket = named(resources[one]["Properties"]["BucketName"])
+        assert granted("s3:CreateBucket", f"arn:aws:s3:::{bucket}")
     log_group = named(resources["LogGroup"]["Properties"]["LogGroupName"])
     assert granted("logs:CreateLogGroup", f"arn:aws:logs:{here}:log-group:{log_group}")
-    machine = named(resources["ExportStateMachine"]["Properties"]["Name"])
-    assert granted("states:CreateStateMachine", f"arn:aws:states:{here}:stateMachine:{machine}")
-    for function in ("Sweep", "RunSchedules"):
+    for one in ("ExportStateMachine", "DeliveryStateMachine", "DataSetsStateMachine"):
+        machine = named(resources[one]["Properties"]["Name"])
+        arn = f"arn:aws:states:{here}:stateMachine:{machine}"
+        assert granted("states:CreateStateMachine", arn)
+    for function in ("Sweep", "RunSchedules", "SweepDataSets"):
         [schedule] = functions()[function]["Events"].values()
         name = schedule["Properties"].get("Name")
         # Without a name of its own, SAM calls a schedule by function and event.
@@ -267,9 +270,10 @@ def test_a_deployer_reads_no_data_uses_no_key_and_runs_no_function() -> None:
         "sts:AssumeRole",
     ):
         assert not granted(action), action
-    files = f"arn:aws:s3:::headrace-files-{ACCOUNT}-{REGION}-headrace"
-    for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
-        assert not granted(action, f"{files}/a/file.csv"), action
+    for kind in ("files", "datasets"):
+        bucket = f"arn:aws:s3:::headrace-{kind}-{ACCOUNT}-{REGION}-headrace"
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+            assert not granted(action, f"{bucket}/a/file.csv"), action
 
 
 def test_roles_go_only_to_the_services_that_the_template_uses() -> None:

@@ -77,10 +77,10 @@ class Deployed:
         return properties
 
     def denials(self, resource: str) -> list[dict[str, Any]]:
-        """The Deny statements of the API's resource policy or of the bucket's."""
+        """The Deny statements of the API's resource policy or of a bucket's."""
         if resource == "Api":
             statements = self.api()["Auth"]["ResourcePolicy"]["CustomStatements"]
         else:
-            policy = TEMPLATE["Resources"]["FilesBucketPolicy"]["Properties"]["PolicyDocument"]
+            policy = TEMPLATE["Resources"][resource]["Properties"]["PolicyDocument"]
             statements = self.resolved(policy)["Statement"]
         return [one for one in statements if one["Effect"] == "Deny"]

@@ -7,13 +7,11 @@ from tests.unit.template.deployed import Deployed
 
 def test_without_parameters_no_network_is_refused() -> None:
     assert Deployed().denials("Api") == []
-    assert [one["Sid"] for one in Deployed().denials("FilesBucketPolicy")] == [
-        "TlsOnly",
-        "EncryptedOnly",
-    ]
+    for bucket in ("FilesBucketPolicy", "DataSetsBucketPolicy"):
+        assert [one["Sid"] for one in Deployed().denials(bucket)] == ["TlsOnly", "EncryptedOnly"]
 
 
-@pytest.mark.parametrize("resource", ["Api", "FilesBucketPolicy"])
+@pytest.mark.parametrize("resource", ["Api", "FilesBucketPolicy", "DataSetsBucketPolicy"])
 def test_allowed_cidrs_refuse_every_other_address_for_api_and_files(resource: str) -> None:
     deployed = Deployed(AllowedCidrs="198.51.100.0/24,2001:db8::/32")
     denial = deployed.denials(resource)[-1]
@@ -22,7 +20,7 @@ def test_allowed_cidrs_refuse_every_other_address_for_api_and_files(resource: st
     }
 
 
-@pytest.mark.parametrize("resource", ["Api", "FilesBucketPolicy"])
+@pytest.mark.parametrize("resource", ["Api", "FilesBucketPolicy", "DataSetsBucketPolicy"])
 def test_allowed_vpc_endpoints_refuse_what_comes_another_way(resource: str) -> None:
     deployed = Deployed(AllowedVpcEndpoints="vpce-1,vpce-2")
     denial = deployed.denials(resource)[-1]
@@ -37,8 +35,9 @@ def test_either_a_cidr_or_a_vpc_endpoint_is_enough_where_both_are_given() -> Non
     assert set(denial["Condition"]) == {"NotIpAddress", "StringNotEquals"}
 
 
-def test_only_links_are_held_to_the_networks_and_not_the_functions() -> None:
-    denial = Deployed(AllowedCidrs="198.51.100.0/24").denials("FilesBucketPolicy")[-1]
+@pytest.mark.parametrize("bucket", ["FilesBucketPolicy", "DataSetsBucketPolicy"])
+def test_only_links_are_held_to_the_networks_and_not_the_functions(bucket: str) -> None:
+    denial = Deployed(AllowedCidrs="198.51.100.0/24").denials(bucket)[-1]
     assert denial["Condition"]["StringEquals"] == {"s3:authType": "REST-QUERY-STRING"}
 
 

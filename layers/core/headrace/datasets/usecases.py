@@ -13,6 +13,7 @@ from headrace.datasets.definitions import Application, Definition
 from headrace.datasets.exchanging import KnowEnvironment
 from headrace.datasets.messages import Message
 from headrace.datasets.model import (
+    CODE,
     Changes,
     DataSet,
     Item,
@@ -67,7 +68,9 @@ class Exchange:
     ) -> tuple[Application, Definition, DataSet]:
         """The data set too. Raises UnknownDefinition, UnknownDataSet."""
         application, definition = self.definition(caller, definition_code)
-        found = self.data_sets.find(caller.tenant, definition.code, code)
+        found = None
+        if CODE.fullmatch(code):
+            found = self.data_sets.find(caller.tenant, definition.code, code)
         if found is None:
             raise messages.UNKNOWN_DATA_SET.refusing(
                 UnknownDataSet, definition=definition.code, data_set=shown(code)
@@ -243,7 +246,9 @@ class RebuildDataSet:
         """Raises NotFound, ValidationFailed, BuildWhileBusy,
         IdempotencyKeyReused.
         """
-        found = self.exchange.data_sets.by_id(caller.tenant, data_set_id)
+        found = None
+        if OPERATION_ID.fullmatch(data_set_id):
+            found = self.exchange.data_sets.by_id(caller.tenant, data_set_id)
         if found is None or not found.is_full:
             raise NotFound("There is no such data set.")
         _, definition = self.exchange.definition(caller, found.definition)
