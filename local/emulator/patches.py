@@ -365,16 +365,6 @@ _GATEWAY = (
     ),
     Patch(
         _API,
-        "binary media types have ~1 for their slash in templates, as CloudFormation wants it",
-        old="""\
-        pat = pat.strip().lower()
-""",
-        new="""\
-        pat = pat.strip().lower().replace("~1", "/")
-""",
-    ),
-    Patch(
-        _API,
         "a function that fails gives the gateway response of 5xx, and none of its error's words",
         old="""\
     lambda_response, err = _lambda_proxy_response(result)
