@@ -5,7 +5,11 @@ export const base = new URL("..", import.meta.url).href.replace(/\/$/, "");
 
 /** The description as the API has it: it says where the API is for the world. */
 export async function load() {
-  return await (await fetch(`${base}/openapi.json`)).json();
+  const reply = await fetch(`${base}/openapi.json`);
+  if (reply.ok) return reply.json();
+  const why = `The description is not there (status ${reply.status}); load the page again.`;
+  document.getElementById("standing").textContent = why;
+  throw new Error(why);
 }
 
 /** The same for Swagger UI: calls go to the page's own host, with nothing filled in that is optional. */
@@ -13,6 +17,8 @@ export function tried(description) {
   const copy = structuredClone(description);
   copy.servers = [{ url: base }];
   for (const operation of operations(copy)) {
+    const [scope] = Object.values(operation.security[0] ?? {}).flat();
+    if (scope) operation.description += `\n\nNeeds the scope \`${scope}\`.`;
     for (const parameter of operation.parameters ?? []) {
       if (!parameter.required) delete parameter.example;
     }

@@ -315,6 +315,21 @@ def test_an_export_is_made_and_its_document_fetched_by_the_line_for_curl(
     assert run(tried.curl) == integrator.document(job["jobId"])
 
 
+def test_a_call_says_which_scope_it_needs(debugger: Debugger) -> None:
+    described = debugger.tries("get_metadata").operation.locator(".opblock-description")
+    expect(described).to_contain_text("Needs the scope youforce-data-api:metadata:read.")
+
+
+def test_without_its_description_the_page_says_so(
+    debugger: Debugger,
+) -> None:
+    debugger.page.route("**/openapi.json", lambda route: route.fulfill(status=503))
+    debugger.page.reload()
+    expect(debugger.standing).to_contain_text("The description is not there (status 503)")
+    expect(debugger.page.get_by_role("button", name="Sign in")).to_be_disabled()
+    debugger.violations.clear()
+
+
 def test_every_call_of_the_description_can_be_tried(debugger: Debugger) -> None:
     for item in json.loads(text())["paths"].values():
         for operation in item.values():
