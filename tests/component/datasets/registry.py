@@ -340,6 +340,10 @@ class KeptProcesses:
         """Kept."""
         self.kept[process.process_id] = process
 
+    def undone(self, process: Process, by: str) -> None:
+        """Kept."""
+        self.kept[process.process_id] = replace(process, undone_by=by)
+
     def messages(self, tenant: str, process_id: str, number: int, size: int) -> Page[Message]:
         """All of them."""
         return Page.of(self.told[process_id], size, number)

@@ -179,6 +179,8 @@ class Process:
     result: Result | None = None
     outcome: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 1
+    undone_by: str | None = None
+    """Of an import, the process that has undone it."""
 
     @property
     def has_ended(self) -> bool:

@@ -82,6 +82,11 @@ class Processes(Protocol):
         ended otherwise."""
         ...
 
+    def undone(self, process: Process, by: str) -> None:
+        """Says of an import that another process has undone it. Raises Fenced if another one
+        had."""
+        ...
+
     def messages(self, tenant: str, process_id: str, number: int, size: int) -> Page[Message]:
         """A page of them, in the order they were told."""
         ...

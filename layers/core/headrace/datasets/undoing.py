@@ -62,6 +62,8 @@ class UndoImport:
                         return Ran(None)
                 self.processes.tell(process, planned.messages())
                 counts = _sum(counts, planned.counts())
+        if counts.failed_items == 0:
+            self.processes.undone(undone, process.process_id)
         return ended(counts)
 
 

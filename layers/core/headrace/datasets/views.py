@@ -61,6 +61,10 @@ def _midnight(day: str) -> MomentView:
     return MomentView(datetime.fromisoformat(f"{day}T00:00:00+00:00"))
 
 
+_KEYS = frozenset({"difference", "undo"})
+"""What an outcome tells of storage, and nobody else."""
+
+
 @dataclass(frozen=True)
 class ProgressView(View):
     """How far a process is."""
@@ -79,6 +83,8 @@ class DataSetProcessLinks(View):
     """The process itself."""
     messages: str
     """Its messages."""
+    difference: str | None
+    """What an import changed, or a dry run would; null where there is none."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,8 @@ class DataSetProcessView(View):
     progress: ProgressView
     outcome: Mapping[str, Any]
     """What it came to, in numbers; empty while it runs."""
+    undone_by: str | None
+    """The id of the process that has undone this import, if one has."""
     links: DataSetProcessLinks
 
     @classmethod
@@ -112,8 +120,13 @@ class DataSetProcessView(View):
             end_date_time=process.ended_at,
             result=process.result,
             progress=ProgressView(process.progress.done, process.progress.total),
-            outcome=process.outcome,
-            links=DataSetProcessLinks(url, f"{url}/messages"),
+            outcome={name: of for name, of in process.outcome.items() if name not in _KEYS},
+            undone_by=process.undone_by,
+            links=DataSetProcessLinks(
+                url,
+                f"{url}/messages",
+                f"{url}/difference" if process.outcome.get("difference") else None,
+            ),
         )
 
 

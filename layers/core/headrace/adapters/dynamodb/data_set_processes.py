@@ -3,7 +3,7 @@
 A partition holds all that one tenant has of them, beside the data sets (``data_sets``).
 
     pk          sk                          holds
-    TENANT      PROCESS#ID                  a process; while it runs due_shard, due_at: when the
+    TENANT      PROCESS#ID                  a process (``undone_by``: of an import); while it runs due_shard, due_at: when the
                                             sweeper looks at it (index ``due``)
     TENANT      LEASE                       ``process_id`` of the one that runs, and ``held_until``:
                                             when it is taken to be dead if nothing is heard of it
@@ -220,6 +220,19 @@ class DynamoProcesses:
             ]
         )
 
+    def undone(self, process: Process, by: str) -> None:
+        """See the port."""
+        try:
+            self.table.update(
+                process.tenant,
+                f"PROCESS#{process.process_id}",
+                "SET undone_by = :by",
+                "attribute_exists(pk) AND (attribute_not_exists(undone_by) OR undone_by = :by)",
+                by=by,
+            )
+        except ConditionFailed:
+            raise Fenced("The import was undone by another process.") from None
+
     def look_again(self, process: Process, moment: datetime) -> None:
         """See the port."""
         due_at = rfc3339(moment)
@@ -388,6 +401,7 @@ def _process(tenant: str, item: Mapping[str, Any]) -> Process:
         result=Result(item["result"]),
         ended_at=from_rfc3339(item["ended_at"]),
         outcome=json.loads(item["outcome"]),
+        undone_by=item.get("undone_by"),
     )
 
 
