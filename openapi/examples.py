@@ -332,6 +332,12 @@ _IMPORT = replace(
     kind=ProcessKind.IMPORT,
     request={"sourceEnvironment": "TEST", **ImportOptions(exact_version_match=True).request()},
 )
+_UNDO = replace(
+    _IMPORT,
+    process_id="01kaqb8k2m4p6r8t0v2x4z6d8f",
+    kind=ProcessKind.UNDO,
+    request={"undoes": OPERATION_ID, "force": False, "stopTaskProcessing": False},
+)
 _COUNTS = {"added": 0, "changed": 1, "deleted": 0, "unchanged": 11, "failed_items": 0}
 _IMPORTED = _IMPORT.ended(Result.SUCCESS, _BEGUN + timedelta(seconds=4), {"counts": _COUNTS})
 _CHANGE = Change(
@@ -405,6 +411,7 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "set_credential": {"username": "carrier@example.com", "password": "the same in all of them"},
     "import_file": {"uploadId": OPERATION_ID, "dryRun": True},
     "import_from_environment": {"sourceEnvironment": "TEST", "exactVersionMatch": True},
+    "start_undo": {"force": False},
     "prepare_upload": {"fileName": "brands.zip", "size": 734_003_200},
     "search_audit_trail": {"resource": {"q": f"process.eq('{OPERATION_ID}')", "limit": 50}},
     "log_in": {"username": "integrator@emailaddress.com", "password": "your password"},
@@ -479,6 +486,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("get_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
     ("set_managers", 200): lambda: ManagersView.of(_MANAGEMENT),
     ("import_file", 201): lambda: DataSetProcessView.of(_IMPORT, EXAMPLE_URL),
+    ("start_undo", 201): lambda: DataSetProcessView.of(_UNDO, EXAMPLE_URL),
     ("import_from_environment", 201): lambda: DataSetProcessView.of(_IMPORT, EXAMPLE_URL),
     ("prepare_upload", 201): lambda: UploadView.of(
         Upload(

@@ -164,6 +164,11 @@ DESCRIBED: tuple[Described, ...] = (
         "process. Wait for its end.",
     ),
     Described(
+        errors.NotUndoable("The import was undone already.", undoneBy=OPERATION_ID),
+        "Only an import that has ended and changed something can be undone, and once; `undoneBy` "
+        "names the process that did.",
+    ),
+    Described(
         errors.ConsentFixed(
             "The consent is FROZEN; only your operator can change it.", state="FROZEN"
         ),
@@ -384,6 +389,7 @@ MEMBERS: Mapping[str, Schema] = {
         "type": "string",
         "description": "Of a message about data sets: how bad it is.",
     },
+    "undoneBy": {"type": "string", "description": "The process that has undone the import."},
     "jobStatus": {**_OPERATION_STATUS, "description": "How the job stands."},
 }
 """The members that a problem may have beyond those of RFC 9457, and their schemas."""

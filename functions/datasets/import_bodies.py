@@ -54,6 +54,15 @@ class ImportUpload(_Options):
     )
 
 
+class StartUndo(BaseModel):
+    """How an import is to be undone. Ours."""
+
+    model_config = _STRICT | ConfigDict(title="StartUndo")
+
+    force: bool = Field(False, description="Put back also what somebody changed since the import")
+    stop_task_processing: bool = Field(False, description=_STOP)
+
+
 class ImportForm(BaseModel):
     """A file, and how it is to be imported."""
 

@@ -42,6 +42,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── DataSetExists         of this definition and code
     │   ├── BuildWhileBusy        another build or import runs
     │   ├── ImportWhileBusy       the same, told to who starts an import
+    │   ├── NotUndoable           a process is no import, still runs, changed nothing, or was undone
     │   ├── OtherVersion          the application here is of another version than asked for
     │   └── ConsentFixed          its state does not let a consent be changed so, or by this caller
     ├── Gone
@@ -359,6 +360,13 @@ class ImportWhileBusy(Conflict):
 
     code = "GEN-MIGR-009"
     title = "Another build or import is in progress"
+
+
+class NotUndoable(Conflict):
+    """It is no import, still runs, changed nothing, or was undone. ``undoneBy``: by which one."""
+
+    code = "not_undoable"
+    title = "There is nothing to undo"
 
 
 class OtherVersion(Conflict):

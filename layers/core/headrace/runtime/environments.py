@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from headrace.adapters.postgresql.task_processing import PostgresqlTaskProcessing
     from headrace.adapters.s3.uploads import S3Uploads
     from headrace.datasets.audit_trail import SearchAuditTrail
+    from headrace.datasets.ended_imports import GetDifference, StartUndo
     from headrace.datasets.fetching import FetchPayload
     from headrace.datasets.import_starts import (
         ImportFile,
@@ -276,6 +277,22 @@ def import_data_set() -> "ImportDataSet":
         _target(),
         clock(),
     )
+
+
+def get_difference() -> "GetDifference":
+    """GET /generic/datasetprocesses/{dataSetProcessId}/difference."""
+    from headrace.datasets.ended_imports import GetDifference
+    from headrace.runtime import datasets
+
+    return GetDifference(datasets.processes(), datasets.payloads(), datasets.MOST_INLINE_BYTES)
+
+
+def start_undo() -> "StartUndo":
+    """POST /generic/datasetprocesses/{dataSetProcessId}/undo."""
+    from headrace.datasets.ended_imports import StartUndo
+    from headrace.runtime import datasets
+
+    return StartUndo(_import_starter(), datasets.processes(), datasets.payloads())
 
 
 def undo_import() -> "UndoImport":

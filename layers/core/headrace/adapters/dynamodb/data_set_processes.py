@@ -3,8 +3,9 @@
 A partition holds all that one tenant has of them, beside the data sets (``data_sets``).
 
     pk          sk                          holds
-    TENANT      PROCESS#ID                  a process (``undone_by``: of an import); while it runs due_shard, due_at: when the
-                                            sweeper looks at it (index ``due``)
+    TENANT      PROCESS#ID                  a process; while it runs due_shard, due_at: when the
+                                            sweeper looks at it (index ``due``); of an import that
+                                            was undone, ``undone_by``
     TENANT      LEASE                       ``process_id`` of the one that runs, and ``held_until``:
                                             when it is taken to be dead if nothing is heard of it
     TENANT      MESSAGES#ID#DIGEST          one message of a process; ``told_at`` orders them

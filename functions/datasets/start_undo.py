@@ -1,0 +1,64 @@
+"""POST /generic/datasetprocesses/{dataSetProcessId}/undo: undoes an import. Ours."""
+
+from datasets.import_bodies import StartUndo
+from headrace.audit.model import Action
+from headrace.datasets.views import DataSetProcessView
+from headrace.kernel.errors import (
+    BodyTooLarge,
+    FileUnavailable,
+    IdempotencyKeyReused,
+    ImportWhileBusy,
+    InvalidRequest,
+    NotFound,
+    NotUndoable,
+    ValidationFailed,
+)
+from headrace.runtime import environments
+from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.wiring import prepare
+
+route = Route(
+    "POST",
+    "/generic/datasetprocesses/{dataSetProcessId}/undo",
+    "Undo an import",
+    scope=Scope.DATA_EXCHANGE,
+    tag="datasets",
+    action=Action.UNDO,
+    body=StartUndo,
+    request_headers={
+        "Idempotency-Key": "A key of your own: the same key and body start one process only"
+    },
+    replies={201: DataSetProcessView},
+    reply_headers={201: {"Location": "The process, whose state is to be asked for"}},
+    errors=(
+        InvalidRequest,
+        BodyTooLarge,
+        ValidationFailed,
+        NotFound,
+        NotUndoable,
+        ImportWhileBusy,
+        IdempotencyKeyReused,
+        FileUnavailable,
+    ),
+)
+
+prepare(environments.start_undo)
+
+
+@route
+def handler(call: Call) -> Reply:
+    """Starts to put back what the import changed, and says where that can be watched."""
+    asked: StartUndo = call.body
+    process = environments.start_undo()(
+        call.known_caller,
+        call.path["dataSetProcessId"],
+        call.idempotency_key,
+        force=asked.force,
+        stop_task_processing=asked.stop_task_processing,
+    )
+    return Reply(
+        201,
+        DataSetProcessView.of(process, call.base_url),
+        {"Location": f"{call.base_url}{process.path}"},
+        concerns={"dataSetProcessId": process.process_id},
+    )
