@@ -6,6 +6,7 @@ import json
 import random
 import stat
 import struct
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
@@ -486,6 +487,24 @@ def test_a_line_that_never_ends_is_refused_before_it_fills_the_memory() -> None:
         read_back(
             with_lines(RATES_DOCUMENT, a_rate(2).line() * 2), limits=replace(LIMITS, line=100)
         )
+
+
+@pytest.mark.parametrize("part", [b"[],", b'"",', b"{},", b"0,", b'"a":{},'])
+def test_a_line_of_many_small_things_is_refused_before_it_becomes_objects(part: bytes) -> None:
+    line = b"[" + part * (3 * MIB // len(part)) + b"0]\n"
+    tracemalloc.start()
+    try:
+        with pytest.raises(PayloadRefused, match="is no record"):
+            read_back(with_lines(RATES_DOCUMENT, line))
+        assert tracemalloc.get_traced_memory()[1] < 30 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_text_of_quotes_and_brackets_is_a_text() -> None:
+    text = '"{[\\' * (MIB // 2)
+    record = a_rate(0, values={"code": text, "amount": None})
+    assert read_back(zipped({RATES: [record]}))[1] == {RATES: [record]}
 
 
 def test_texts_that_look_like_escapes_of_what_no_text_has_are_texts() -> None:

@@ -16,6 +16,13 @@ from headrace.kernel.errors import (
 
 UUID_LENGTH = 100
 
+MOST_MEMBERS = 10_000
+"""Columns, references and their keys of a record: far more than PostgreSQL lets a table have."""
+
+_LONG = 256 * 1024
+_STRUCTURE = 1024 * 1024
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+
 _MEMBERS = {"item", "uuid", "values", "references"}
 _REFERRED = {"table", "uuid", "key"}
 _NOT_IN_A_DATABASE = re.compile("[\0\ud800-\udfff]")
@@ -75,10 +82,7 @@ class LineCheck:
     def __call__(self, line: bytes) -> None:
         """The next line, with its line feed or without."""
         self.records += 1
-        try:
-            document: Any = json.loads(line.decode())
-        except (ValueError, RecursionError):
-            raise self._refusal("is no JSON in UTF-8") from None
+        document = self._parsed(line)
         if type(document) is not dict or document.keys() != _MEMBERS:
             raise self._refusal("is no record")
         item, uuid = document["item"], document["uuid"]
@@ -102,6 +106,14 @@ class LineCheck:
                 self._check_referred(column, referred)
         if b"\\u" in line and any(map(_NOT_IN_A_DATABASE.search, _texts(document))):
             raise self._refusal("has a character that no text has")
+
+    def _parsed(self, line: bytes) -> Any:
+        if len(line) > _LONG and not _is_mostly_text(line):
+            raise self._refusal("is no record")
+        try:
+            return json.loads(line.decode())
+        except (ValueError, RecursionError):
+            raise self._refusal("is no JSON in UTF-8") from None
 
     def _check_referred(self, column: str, referred: Any) -> None:
         if type(referred) is not dict or referred.keys() != _REFERRED:
@@ -147,6 +159,16 @@ def check_digest(entry: TableEntry, sha256: str) -> None:
     """Raises PayloadRefused if it is not what the manifest says of the table."""
     if sha256 != entry.sha256:
         raise PayloadRefused(f"The digest of {entry.name[:100]} is not what the payload says.")
+
+
+def _is_mostly_text(line: bytes) -> bool:
+    """Whether a long line is long for its texts: parsed, brackets take many times their size."""
+    in_strings = 0
+    for number, found in enumerate(_STRING.finditer(line)):
+        in_strings += found.end() - found.start()
+        if number > 4 * MOST_MEMBERS:
+            return False
+    return len(line) - in_strings < _STRUCTURE
 
 
 def _texts(document: Any) -> Iterator[str]:

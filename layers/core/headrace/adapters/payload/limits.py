@@ -9,8 +9,9 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """Sizes in bytes. ``ratio``: to how much a byte of an archive may unpack, once an entry
-    unpacks to ``ratio_from`` or more; what is less harms nobody, and repeats itself now and then.
+    """Sizes in bytes; ``tag``: of an XML tag or comment. ``ratio``: to how much a byte of an
+    archive may unpack, once an entry unpacks to ``ratio_from`` or more; what is less harms nobody,
+    and repeats itself now and then.
 
     DEFLATE reaches 1,032; records of long texts that are all the same, measured, 150.
     """
@@ -18,6 +19,7 @@ class Limits:
     entries: int = 1000
     manifest: int = MIB
     line: int = 32 * MIB
+    tag: int = MIB // 4
     total: int = 32 * 1024 * MIB
     ratio: int = 500
     ratio_from: int = 16 * MIB

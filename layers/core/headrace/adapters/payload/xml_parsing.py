@@ -10,6 +10,7 @@ from xml.parsers import expat
 
 from headrace.adapters.payload.limits import Limits
 from headrace.adapters.payload.xml_texts import text_of
+from headrace.datasets.checking import MOST_MEMBERS
 from headrace.datasets.payload import Record, Referred
 from headrace.kernel.errors import PayloadRefused
 
@@ -97,8 +98,12 @@ class PayloadParser:
                 f"The document is no XML, or not whole: line {error.lineno}."
             ) from None
         self._fed += len(chunk)
-        # What the parser cannot tell the end of, a tag or a comment, it holds.
-        self._limits.check_line(self._fed - self._expat.CurrentByteIndex)
+        # What the parser cannot tell the end of, a tag or a comment, it holds; and of a tag it
+        # makes objects, many times as large, before anybody is asked.
+        if self._fed - self._expat.CurrentByteIndex > self._limits.tag:
+            raise PayloadRefused(
+                f"The document has a tag or comment of more than {self._limits.tag} bytes."
+            )
 
     # --- expat's calls ----------------------------------------------------------------------
 
@@ -162,6 +167,8 @@ class PayloadParser:
         column = attributes["column"]
         if column in self._values or column in self._references:
             raise PayloadRefused("A record of the document has a column twice.")
+        if len(self._values) + len(self._references) >= MOST_MEMBERS:
+            raise PayloadRefused("A record of the document has too many columns.")
         return column
 
     def _begin_digest(self, attributes: Attributes) -> None:
@@ -176,6 +183,8 @@ class PayloadParser:
     def _end_key(self, text: str) -> None:
         self._limits.check_line(self.place - self._record_at)
         self._key.append(None if self._none else text)
+        if len(self._key) > MOST_MEMBERS:
+            raise PayloadRefused("A reference of the document has too long a key.")
 
     def _end_reference(self, _: str) -> None:
         referred = Referred(*self._referred, tuple(self._key)) if self._refers else None
