@@ -7,7 +7,15 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasets import build_data_set, end_data_set_process, notify_data_set_process
+from datasets import (
+    build_data_set,
+    end_data_set_process,
+    fetch_payload,
+    import_data_set,
+    notify_data_set_process,
+    pause_task_processing,
+    resume_task_processing,
+)
 from exports import (
     complete_job,
     end_export,
@@ -65,6 +73,10 @@ DATA_SET_HANDLERS: Mapping[str, Callable[[Any], Any]] = {
     "BuildDataSetFunctionArn": _handler(build_data_set),
     "EndDataSetProcessFunctionArn": _handler(end_data_set_process),
     "NotifyDataSetProcessFunctionArn": _handler(notify_data_set_process),
+    "FetchPayloadFunctionArn": _handler(fetch_payload),
+    "PauseTaskProcessingFunctionArn": _handler(pause_task_processing),
+    "ImportDataSetFunctionArn": _handler(import_data_set),
+    "ResumeTaskProcessingFunctionArn": _handler(resume_task_processing),
 }
 """The same, of the workflow of data sets."""
 
