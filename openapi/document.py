@@ -30,7 +30,15 @@ PRODUCTS: Mapping[str, str] = {
 }
 """The products that have routes, in the order in which an integrator meets them."""
 
-SCHEME = "clientCredentials"
+SCHEME, BASIC = "clientCredentials", "basic"
+BY_BASIC = (Scope.DATA_EXCHANGE, Scope.CREATE_AND_EXPORT)
+"""The scopes that a name and a password with each call give."""
+_BASIC = {
+    "type": "http",
+    "scheme": "basic",
+    "description": "For calls between environments: a user's name and password, or a client's id "
+    "and secret, with each call.",
+}
 
 SCOPES: Mapping[Scope, str] = {
     Scope.METADATA_READ: "See which tables and fields you may export",
@@ -198,7 +206,7 @@ def build() -> dict[str, Any]:
             "schemas": {**schemas.shared, "Problem": problems.PROBLEM},
             "responses": dict(sorted(refusals.named.items())),
             "headers": {name: dict(header) for name, header in _HEADERS.items()},
-            "securitySchemes": {SCHEME: _security_scheme()},
+            "securitySchemes": {SCHEME: _security_scheme(), BASIC: _BASIC},
         },
     }
     plain: dict[str, Any] = json.loads(json.dumps(document))  # enumerations become their values
@@ -234,6 +242,14 @@ def _security_scheme() -> dict[str, Any]:
     }
 
 
+def security(scope: Scope | None) -> list[dict[str, list[str]]]:
+    """Who may call a route that needs this scope: one of these is enough."""
+    if scope is None:
+        return []
+    by_token = {SCHEME: [full_name(scope)]}
+    return [by_token, {BASIC: []}] if scope in BY_BASIC else [by_token]
+
+
 def full_name(scope: Scope) -> str:
     """The scope as it stands in a token of the example."""
     return f"{EXAMPLE_SCOPE_PREFIX}:{scope}"
@@ -247,7 +263,7 @@ def _operation(one: Declared, path: str, schemas: Schemas) -> dict[str, Any]:
         "tags": [one.product],
         "summary": route.summary,
         "description": markdown(inspect.getdoc(one.endpoint.function) or ""),
-        "security": [{SCHEME: [full_name(route.scope)]}] if route.scope else [],
+        "security": security(route.scope),
     }
     if is_alias:
         described["description"] = f"The same as `{route.method} {route.path}`."

@@ -120,7 +120,15 @@ def test_each_operation_names_the_scope_that_its_handler_checks() -> None:
     for _, _, operation in operations():
         scope = scopes[operation["operationId"]]
         wanted = [{"clientCredentials": [full_name(scope)]}] if scope else []
-        assert operation["security"] == wanted
+        by_name = [one for one in operation["security"] if "basic" not in one]
+        assert by_name == wanted
+
+
+def test_a_name_and_a_password_are_for_data_sets_only() -> None:
+    for path, _, operation in operations():
+        by_basic = {"basic": []} in operation["security"]
+        of_data_sets = operation["tags"] == ["datasets"]
+        assert by_basic == of_data_sets, path
 
 
 def test_every_scope_is_described() -> None:

@@ -1,7 +1,7 @@
 """Payloads, items, differences and undo sets of data sets in S3, encrypted with KMS.
 
-They have a bucket of their own, as nothing in it goes by its age. Keys: ``TENANT/…``; the items of
-a data set are gzip of JSON lines at ``TENANT/items/DATA_SET_ID``.
+They have a bucket of their own, as nothing in it goes by its age but files to be imported. Keys:
+``TENANT/…``; the items of a data set are gzip of JSON lines at ``TENANT/items/DATA_SET_ID``.
 """
 
 import base64
@@ -23,6 +23,8 @@ from headrace.kernel.errors import FileExpired, FileUnavailable
 _SERVICE = "The storage"
 _MOST_PARTS = 10_000
 _READ_BYTES = 1024 * 1024
+IMPORTED = "headrace=imported"
+"""The tag of files that are there to be imported: by it the bucket removes them after a week."""
 _GONE = frozenset({"NoSuchUpload", "NoSuchKey", "404", "NotFound"})
 
 
@@ -74,6 +76,7 @@ class S3Payloads:
                 SSEKMSKeyId=self.own_key(tenant) or self.default_key,
                 BucketKeyEnabled=True,
                 ChecksumAlgorithm="SHA256",
+                **({"Tagging": IMPORTED} if f"{tenant}/imports/" in place["Key"] else {}),
             )
         except ClientError as error:
             if error_code(error).startswith("KMS."):

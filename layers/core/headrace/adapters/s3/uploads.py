@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from headrace.adapters.answers import answer_of, error_code
+from headrace.adapters.s3.data_sets import IMPORTED
 from headrace.datasets.ports import Upload, Uploaded
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import FileUnavailable
@@ -44,6 +45,7 @@ class S3Uploads:
                 "ContentLength": size,
                 "ServerSideEncryption": "aws:kms",
                 "SSEKMSKeyId": key,
+                "Tagging": IMPORTED,
             },
             ExpiresIn=int((until - self.clock.now()).total_seconds()),
         )
@@ -51,6 +53,7 @@ class S3Uploads:
             "Content-Length": str(size),
             "x-amz-server-side-encryption": "aws:kms",
             "x-amz-server-side-encryption-aws-kms-key-id": key,
+            "x-amz-tagging": IMPORTED,
         }
         return Upload(upload_id, str(url), headers, until)
 
