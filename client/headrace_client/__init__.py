@@ -9,7 +9,8 @@
 
 `HeadraceClient` has the calls of the API; `Pull` is all of them in the order that ends with
 verified files in a directory, safe to be killed and run again; `Sync` keeps a copy of the tables
-up to date, in what `sync_destination` names. Errors are in
+up to date, in what `sync_destination` names. `client.data_sets` carries configuration from one
+environment to another. Errors are in
 `headrace_client.errors`, what happens during a pull in `headrace_client.events`.
 """
 
@@ -24,6 +25,19 @@ from headrace_client.credentials import (
     RefreshToken,
     StaticKey,
 )
+from headrace_client.datasets.calls import DataSets
+from headrace_client.datasets.model import (
+    Change,
+    ChangeKind,
+    Exclusion,
+    ImportOptions,
+    Process,
+    ProcessMessage,
+    Result,
+    Selection,
+    Source,
+)
+from headrace_client.datasets.run import Ended, Run
 from headrace_client.download import Download, DownloadedFile
 from headrace_client.errors import (
     AccessDenied,
@@ -42,9 +56,14 @@ from headrace_client.errors import (
     InvalidRequest,
     LocalFileError,
     NetworkError,
+    NoDifference,
+    NotBuilt,
     NotFound,
     OperationActive,
     OperationUnsuccessful,
+    ProcessActive,
+    ProcessTimeout,
+    ProcessUnsuccessful,
     ProtocolError,
     QuotaExhausted,
     ResyncRequired,
@@ -89,6 +108,8 @@ __all__ = [
     "ApiError",
     "AuthenticationError",
     "CertificateRefused",
+    "Change",
+    "ChangeKind",
     "ClientCertificate",
     "ClientSecret",
     "Compression",
@@ -98,17 +119,21 @@ __all__ = [
     "Content",
     "CredentialEnded",
     "Credentials",
+    "DataSets",
     "DestinationError",
     "DestinationInUse",
     "DirectoryInUse",
     "Download",
     "DownloadedFile",
+    "Ended",
+    "Exclusion",
     "Failure",
     "FieldMetadata",
     "FileExpired",
     "FileFormat",
     "HeadraceClient",
     "HeadraceClientError",
+    "ImportOptions",
     "IncrementsUnavailable",
     "InvalidRequest",
     "Job",
@@ -118,6 +143,8 @@ __all__ = [
     "ManifestFile",
     "Metadata",
     "NetworkError",
+    "NoDifference",
+    "NotBuilt",
     "NotFound",
     "Operation",
     "OperationActive",
@@ -126,6 +153,11 @@ __all__ = [
     "OperationUnsuccessful",
     "Part",
     "PrivateKey",
+    "Process",
+    "ProcessActive",
+    "ProcessMessage",
+    "ProcessTimeout",
+    "ProcessUnsuccessful",
     "ProtocolError",
     "Pull",
     "Pulled",
@@ -133,11 +165,15 @@ __all__ = [
     "QuotaExhausted",
     "RefreshFile",
     "RefreshToken",
+    "Result",
     "ResyncRequired",
     "RetryPolicy",
+    "Run",
+    "Selection",
     "ServiceError",
     "SetupError",
     "SigningKey",
+    "Source",
     "StaticKey",
     "Status",
     "Sync",

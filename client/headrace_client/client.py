@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urljoin
+from urllib.parse import urljoin
 
 import httpx
 
 from headrace_client.connection import ClientCertificate
 from headrace_client.credentials import CERTIFIED, ClientSecret, Credentials
+from headrace_client.datasets.calls import DataSets
 from headrace_client.download import Download, download_operation
 from headrace_client.errors import (
     AccessDenied,
@@ -42,7 +43,7 @@ from headrace_client.model import (
 )
 from headrace_client.retrying import RetryPolicy, retry_after_seconds
 from headrace_client.storage import Storage
-from headrace_client.transport import DEFAULT_TIMEOUT, Transport, json_object
+from headrace_client.transport import DEFAULT_TIMEOUT, Transport, json_object, path_segment
 
 _PAGES_AT_MOST = 10_000
 _ORGANISATION = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -119,6 +120,8 @@ class HeadraceClient:
         self._sleep = sleep
         self._monotonic = monotonic
         self._tokens = self.credentials.tokens(self._transport, monotonic)
+        self.data_sets = DataSets(self._call, self.storage, self.policy, sleep, monotonic)
+        """The calls of data sets."""
         self._kinds: dict[str, str] = {}  # of the operations that were seen, as paths need it
 
     def __enter__(self) -> Self:
@@ -271,12 +274,12 @@ class HeadraceClient:
 
     def manifest(self, operation_id: str) -> Manifest:
         """What a succeeded operation holds; Conflict while it is unfinished."""
-        response = self._call("GET", f"/data/v1/operations/{_segment(operation_id)}/manifest")
+        response = self._call("GET", f"/data/v1/operations/{path_segment(operation_id)}/manifest")
         return Manifest.from_json(json_object(response))
 
     def job_url(self, job_id: str) -> str:
         """A short-lived URL of the job's document, to be fetched without any credentials."""
-        path = f"/data/v1/jobs/{_segment(job_id)}"
+        path = f"/data/v1/jobs/{path_segment(job_id)}"
         response = self._call("GET", path, expected=(302, 303, 307))
         location = response.headers.get("Location")
         if not location:
@@ -383,7 +386,7 @@ class HeadraceClient:
         kinds = [kind for kind in _PATHS if known in (None, kind)] or list(_PATHS)
         for kind in kinds:
             try:
-                return self._call(method, f"{_PATHS[kind]}/{_segment(operation_id)}{action}")
+                return self._call(method, f"{_PATHS[kind]}/{path_segment(operation_id)}{action}")
             except NotFound as missing:
                 # above 1, an earlier sending may have found it, and deleted it
                 if kind is kinds[-1] or missing.sent > 1:
@@ -412,6 +415,8 @@ class HeadraceClient:
         expected: tuple[int, ...] = (200, 202, 204),
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool = True,
     ) -> httpx.Response:
@@ -424,6 +429,8 @@ class HeadraceClient:
                 expected=expected,
                 params=params,
                 json=json,
+                form=None if form is None else lambda: form,
+                files=files,
                 headers=headers,
                 token=token,
                 parameters=self._parameters,
@@ -444,10 +451,3 @@ def _organisation(name: str) -> str:
     if not _ORGANISATION.fullmatch(name):
         raise SetupError(f"{printable(name, 200)!r} is no organisation's id.")
     return name
-
-
-def _segment(identifier: str) -> str:
-    """An identifier as one path segment; it can never climb out of its place in the path."""
-    if identifier in ("", ".", ".."):
-        raise SetupError(f"{identifier!r} is not an id.")
-    return quote(identifier, safe="")

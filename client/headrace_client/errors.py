@@ -9,7 +9,8 @@ HeadraceClientError
 │   │   └── ConsentWithdrawn         somebody whose rows are in the files shares them no more
 │   ├── NotFound                 404
 │   ├── Conflict                 409
-│   │   └── OperationActive          one operation at a time; names the one that blocks
+│   │   ├── OperationActive          one operation at a time; names the one that blocks
+│   │   └── ProcessActive            one build or import at a time; names the one that runs
 │   ├── FileExpired              410
 │   ├── ResyncRequired           410: the changes cannot be told, only a full export helps
 │   │   └── SyncVersionExpired       nor are they kept any longer
@@ -23,7 +24,11 @@ HeadraceClientError
 ├── CertificateRefused       the connection needs another client certificate
 ├── ProtocolError            an answer that this client does not understand
 ├── OperationUnsuccessful    the operation failed, was cancelled, or expired
+├── ProcessUnsuccessful      the build, import or undoing of a data set failed
 ├── WaitTimeout              the operation did not end in the time that the caller set
+├── ProcessTimeout           nor the process of a data set
+├── NotBuilt                 the data set has no payload yet
+├── NoDifference             the process has changed nothing that could be told
 ├── VerificationError        bytes that are not the ones the manifest promises
 ├── DestinationError         what a sync writes into refuses
 │   └── DestinationInUse         another sync works on it
@@ -38,6 +43,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headrace_client.datasets.model import Process, ProcessMessage
     from headrace_client.model import Operation, Quota
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -144,6 +150,16 @@ class OperationActive(Conflict):
         return held if isinstance(held, str) else None
 
 
+class ProcessActive(Conflict):
+    """409 `GEN-MIGR-008`, `GEN-MIGR-009`: another build or import of data sets runs."""
+
+    @property
+    def blocking_process_id(self) -> str | None:
+        """The process that runs."""
+        held = self.members.get("blockingProcessId")
+        return held if isinstance(held, str) else None
+
+
 class FileExpired(ApiError):
     """410: the file was deleted after its time."""
 
@@ -232,6 +248,41 @@ class OperationUnsuccessful(HeadraceClientError):
         self.operation = operation
 
 
+class ProcessUnsuccessful(HeadraceClientError):
+    """The process of a data set failed; `messages` say why."""
+
+    code = "process_unsuccessful"
+
+    def __init__(
+        self, process: Process, detail: str, messages: tuple[ProcessMessage, ...] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.process = process
+        self.messages = messages
+
+
+class ProcessTimeout(HeadraceClientError):
+    """The process of a data set has not ended; it goes on without us."""
+
+    code = "wait_timeout"
+
+    def __init__(self, process: Process, detail: str) -> None:
+        super().__init__(detail)
+        self.process = process
+
+
+class NotBuilt(HeadraceClientError):
+    """The data set was created and not built, so there is nothing to download."""
+
+    code = "not_built"
+
+
+class NoDifference(HeadraceClientError):
+    """The process still runs, is no import, or was refused as a whole."""
+
+    code = "no_difference"
+
+
 class WaitTimeout(HeadraceClientError):
     """The operation is still not finished; it goes on without us."""
 
@@ -288,6 +339,8 @@ _BY_CODE: Mapping[tuple[int, str], type[ApiError]] = {
     (400, "invalid_grant"): CredentialEnded,
     (403, "consent_withdrawn"): ConsentWithdrawn,
     (409, "operation_active"): OperationActive,
+    (409, "GEN-MIGR-008"): ProcessActive,
+    (409, "GEN-MIGR-009"): ProcessActive,
     (410, "resync_required"): ResyncRequired,
     (410, "sync_version_expired"): SyncVersionExpired,
     (422, "sync_version_unknown"): SyncVersionUnknown,

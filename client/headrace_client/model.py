@@ -64,7 +64,7 @@ class Status(StrEnum):
         return self in (Status.SCHEDULED, Status.RUNNING)
 
 
-class _Document:
+class Document:
     """One JSON object with typed getters; `what` names it in complaints."""
 
     def __init__(self, held: object, what: str) -> None:
@@ -157,7 +157,7 @@ class Quota:
     @classmethod
     def from_json(cls, held: object) -> Quota:
         """Read the `quota` member of an operation, a 409 or a 429."""
-        doc = _Document(held, "quota")
+        doc = Document(held, "quota")
         return cls(
             doc.count("limit"),
             doc.count("used"),
@@ -178,7 +178,7 @@ class Failure:
         """Read an `error` member; None stays None."""
         if held is None:
             return None
-        doc = _Document(held, "error")
+        doc = Document(held, "error")
         return cls(doc.text_or_none("code") or "unknown", doc.text_or_none("detail") or "")
 
 
@@ -201,7 +201,7 @@ class Job:
     @classmethod
     def from_json(cls, held: object) -> Job:
         """Read one entry of an operation's `jobs`."""
-        doc = _Document(held, "job")
+        doc = Document(held, "job")
         return cls(
             job_id=doc.text("jobId"),
             table=doc.text("table"),
@@ -255,7 +255,7 @@ class Operation:
     @classmethod
     def from_json(cls, held: object, retry_after: float | None = None) -> Operation:
         """Read an Operation document; `raw` keeps it as it came."""
-        doc = _Document(held, "operation")
+        doc = Document(held, "operation")
         quota = doc.get("quota")
         return cls(
             operation_id=doc.text("operationId"),
@@ -296,7 +296,7 @@ class OperationPage:
     @classmethod
     def from_json(cls, held: object) -> OperationPage:
         """Read the reply of GET /data/v1/operations."""
-        doc = _Document(held, "list of operations")
+        doc = Document(held, "list of operations")
         quota = doc.get("quota")
         return cls(
             tuple(Operation.from_json(entry) for entry in doc.documents("operations")),
@@ -317,7 +317,7 @@ class Part:
     @classmethod
     def from_json(cls, held: object) -> Part:
         """Read one entry of a file's `parts`."""
-        doc = _Document(held, "part")
+        doc = Document(held, "part")
         return cls(
             doc.count("number"), doc.count("offset"), doc.count("bytes"), doc.text("sha256").lower()
         )
@@ -347,7 +347,7 @@ class ManifestFile:
     @classmethod
     def from_json(cls, held: object) -> ManifestFile:
         """Read one entry of a manifest's `files`."""
-        doc = _Document(held, "file")
+        doc = Document(held, "file")
         digest = doc.text_or_none("sha256")
         return cls(
             job_id=doc.text("jobId"),
@@ -385,7 +385,7 @@ class Manifest:
     @classmethod
     def from_json(cls, held: object) -> Manifest:
         """Read the reply of GET /data/v1/operations/{operationId}/manifest."""
-        doc = _Document(held, "manifest")
+        doc = Document(held, "manifest")
         return cls(
             operation_id=doc.text("operationId"),
             configuration_id=doc.text("configurationId"),
@@ -417,7 +417,7 @@ class FieldMetadata:
     @classmethod
     def from_json(cls, held: object) -> FieldMetadata:
         """Read one entry of a table's `fields`."""
-        doc = _Document(held, "field")
+        doc = Document(held, "field")
         return cls(
             name=doc.text("name"),
             type=doc.text("type"),
@@ -442,7 +442,7 @@ class TableMetadata:
     @classmethod
     def from_json(cls, held: object) -> TableMetadata:
         """Read one entry of the metadata's `tables`."""
-        doc = _Document(held, "table")
+        doc = Document(held, "table")
         return cls(
             name=doc.text("name"),
             primary_key=tuple(str(name) for name in doc.documents("primaryKey")),
@@ -468,7 +468,7 @@ class MetadataPage:
     @classmethod
     def from_json(cls, held: object) -> MetadataPage:
         """Read the reply of GET /data/v1/metadata."""
-        doc = _Document(held, "metadata")
+        doc = Document(held, "metadata")
         return cls(
             configuration_id=doc.text("configurationId"),
             tenant=doc.text_or_none("tenant"),
@@ -507,7 +507,7 @@ class SyncStanding:
     @classmethod
     def from_json(cls, held: object) -> SyncStanding:
         """Read the reply of GET /data/v1/incrementals/syncversion."""
-        doc = _Document(held, "sync version")
+        doc = Document(held, "sync version")
         return cls(
             configuration_id=doc.text("configurationId"),
             sync_version=doc.text("syncVersion"),

@@ -1,4 +1,4 @@
-"""Reading ranges of documents from their presigned URLs.
+"""Reading ranges of documents from their presigned URLs, and sending documents to such.
 
 This side never sees the access token: it has an HTTP client of its own, without credentials,
 that follows no redirects.
@@ -7,8 +7,9 @@ that follows no redirects.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
@@ -37,6 +38,15 @@ class Interrupted(Exception):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A document as it lies there: its bytes in all, its ETag, and what was asked of it."""
+
+    size: int
+    etag: str | None
+    chunks: Iterator[bytes]
+
+
 class Storage:
     """Documents behind presigned URLs. Threads may share it."""
 
@@ -59,9 +69,7 @@ class Storage:
 
         Raises StaleLink, Interrupted, or an error of the tree when no repetition can help.
         """
-        parts = urlsplit(url)
-        if self._https_only and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-            raise ProtocolError("The service sent a download address without encryption; refused.")
+        self._demand_encryption(url)
         request = self._http.build_request(
             "GET", url, headers={"Range": f"bytes={start}-{end - 1}"}
         )
@@ -74,6 +82,50 @@ class Storage:
             yield self._chunks(response, skip, end - start)
         finally:
             response.close()
+
+    @contextmanager
+    def rest(self, url: str, start: int, etag: str | None) -> Iterator[Stored]:
+        """The document from the byte `start` to its end, perhaps too few bytes of it.
+
+        `etag` is that of the document whose first bytes are there already; if it is another one
+        by now, StaleLink is raised. Raises as `read` does.
+        """
+        self._demand_encryption(url)
+        headers = {} if start == 0 else {"Range": f"bytes={start}-", "If-Match": etag or "*"}
+        try:
+            response = self._http.send(
+                self._http.build_request("GET", url, headers=headers), stream=True
+            )
+        except httpx.TransportError as error:
+            raise Interrupted(_said(error)) from error
+        try:
+            if response.status_code == 412:
+                raise StaleLink(412, "the document is another one by now")
+            skip = self._accepted(response, start)
+            size = _whole_size(response)
+            chunks = self._chunks(response, skip, size - start)
+            yield Stored(size, response.headers.get("ETag"), chunks)
+        finally:
+            response.close()
+
+    def send(self, url: str, headers: Mapping[str, str], content: Iterable[bytes]) -> None:
+        """Put a document there, with all of these headers. Raises as `read` does."""
+        self._demand_encryption(url)
+        request = self._http.build_request("PUT", url, content=content, headers=dict(headers))
+        try:
+            response = self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise Interrupted(_said(error)) from error
+        try:
+            if response.status_code not in (200, 201, 204):
+                self._accepted(response, 0)
+        finally:
+            response.close()
+
+    def _demand_encryption(self, url: str) -> None:
+        parts = urlsplit(url)
+        if self._https_only and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+            raise ProtocolError("The service sent a storage address without encryption; refused.")
 
     def _accepted(self, response: httpx.Response, start: int) -> int:
         """How many leading bytes to skip; raises unless the answer holds what was asked."""
@@ -116,6 +168,15 @@ class Storage:
                     yield chunk
         except httpx.TransportError as error:
             raise Interrupted(_said(error)) from error
+
+
+def _whole_size(response: httpx.Response) -> int:
+    """The bytes of the whole document."""
+    held = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    said = held.group(3) if held else response.headers.get("Content-Length", "")
+    if not said.isdecimal():
+        raise ProtocolError("The storage does not say how large the document is.")
+    return int(said)
 
 
 def _s3_error(response: httpx.Response) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -111,12 +111,14 @@ class Transport:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
         form: Callable[[], Mapping[str, str]] | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
         parameters: str = "",
         repeat: bool = True,
     ) -> httpx.Response:
-        """Send until an answer counts. `parameters` follow the token in its header. `repeat`: it
+        """Send until an answer counts. `files`: by field, a name and what is in it, sent with the
+        `form` as multipart/form-data. `parameters` follow the token in its header. `repeat`: it
         may be sent again though it may have been carried out."""
         given = dict(headers or {})
         if token is not None:
@@ -130,6 +132,7 @@ class Transport:
                 params=params,
                 json=json,
                 data=None if form is None else form(),
+                files=files,
                 headers=given,
             )
             if self._proofs is not None:
@@ -246,6 +249,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def path_segment(identifier: str) -> str:
+    """An identifier as one path segment; it can never climb out of its place in the path."""
+    if identifier in ("", ".", ".."):
+        raise SetupError(f"{identifier!r} is not an id.")
+    return quote(identifier, safe="")
 
 
 def json_object(response: httpx.Response) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace_client.client import HeadraceClient
+from headrace_client.command.dataset import app as dataset
 from headrace_client.command.login import login, logout, whoami
 from headrace_client.command.outcome import (
     EXIT_CODES,
@@ -177,6 +178,7 @@ def changes(
 
 
 app.command(sync)
+app.command(dataset)
 
 
 def _pull(

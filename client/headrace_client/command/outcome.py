@@ -35,9 +35,14 @@ from headrace_client.errors import (
     InvalidRequest,
     LocalFileError,
     NetworkError,
+    NoDifference,
+    NotBuilt,
     NotFound,
     OperationActive,
     OperationUnsuccessful,
+    ProcessActive,
+    ProcessTimeout,
+    ProcessUnsuccessful,
     ProtocolError,
     ResyncRequired,
     ServiceError,
@@ -72,15 +77,15 @@ class Exit(IntEnum):
 
 EXIT_CODES: Mapping[Exit, str] = {
     Exit.OK: "done",
-    Exit.OPERATION_FAILED: "the operation failed, was cancelled or expired",
+    Exit.OPERATION_FAILED: "the operation or process failed, or was cancelled or expired",
     Exit.USAGE: "wrong usage: an option, a missing login, a request that the service refuses",
     Exit.ACCESS: "credentials refused, scope missing, or network not allowed",
-    Exit.BUSY: "quota used up, or another operation is active",
+    Exit.BUSY: "quota used up, or another operation or process is active",
     Exit.NETWORK: "no usable answer from the service or the storage",
     Exit.VERIFICATION: "verification failed; no file was put in place",
     Exit.LOCAL_FILES: "local files: disk full, no permission, directory in use",
     Exit.STATE: "not found, expired, or not possible in the present state",
-    Exit.TIMEOUT: "--timeout passed; the operation goes on",
+    Exit.TIMEOUT: "--timeout passed; the operation or process goes on",
     Exit.LOCKED: "another sync works on the destination, or a program holds it open",
     Exit.DESTINATION: "the destination of a sync refuses; nothing of this run was applied",
     Exit.INTERRUPTED: "interrupted (Ctrl-C); run again to go on",
@@ -116,15 +121,19 @@ class Stopped(HeadraceClientError):
 # the first class that fits counts, so subclasses stand before what they derive from
 _EXITS: tuple[tuple[type[HeadraceClientError], Exit], ...] = (
     (OperationUnsuccessful, Exit.OPERATION_FAILED),
+    (ProcessUnsuccessful, Exit.OPERATION_FAILED),
     (SetupError, Exit.USAGE),
     (InvalidRequest, Exit.USAGE),
     (AuthenticationError, Exit.ACCESS),
     (AccessDenied, Exit.ACCESS),
     (CertificateRefused, Exit.ACCESS),
     (OperationActive, Exit.BUSY),
+    (ProcessActive, Exit.BUSY),
     (TooManyRequests, Exit.BUSY),
     (NotFound, Exit.STATE),
     (NothingThere, Exit.STATE),
+    (NotBuilt, Exit.STATE),
+    (NoDifference, Exit.STATE),
     (Conflict, Exit.STATE),
     (FileExpired, Exit.STATE),
     (ResyncRequired, Exit.STATE),
@@ -134,6 +143,7 @@ _EXITS: tuple[tuple[type[HeadraceClientError], Exit], ...] = (
     (VerificationError, Exit.VERIFICATION),
     (LocalFileError, Exit.LOCAL_FILES),
     (WaitTimeout, Exit.TIMEOUT),
+    (ProcessTimeout, Exit.TIMEOUT),
     (DestinationInUse, Exit.LOCKED),
     (DestinationError, Exit.DESTINATION),
 )
@@ -204,14 +214,7 @@ class Printer:
         """An error, with all that helps to act upon it."""
         quota = error.quota if isinstance(error, ApiError) else None
         if self.common.json:
-            held: dict[str, Any] = {"code": error.code, "detail": error.detail}
-            held |= {} if error.hint is None else {"hint": error.hint}
-            if isinstance(error, ApiError):
-                held |= {"status": error.status, "correlationId": error.correlation_id}
-                held |= {"retryAfter": error.retry_after, "members": dict(error.members)}
-            if isinstance(error, (OperationUnsuccessful, WaitTimeout)):
-                held["operation"] = dict(error.operation.raw)
-            document = {"error": held, "exitCode": int(code)}
+            document = {"error": _document(error), "exitCode": int(code)}
             print(json.dumps(document, ensure_ascii=False, indent=2, default=plain))  # noqa: T201
             return
         self.err.print(f"headrace: {error.detail}", markup=False, style="red")
@@ -233,6 +236,22 @@ class Printer:
             self.err.print(f"  {quota_sentence(quota)}", markup=False)
         if isinstance(error, ApiError) and error.correlation_id:
             self.err.print(f"  correlation id {error.correlation_id}", markup=False, style="dim")
+
+
+def _document(error: HeadraceClientError) -> dict[str, Any]:
+    """An error for programs."""
+    held: dict[str, Any] = {"code": error.code, "detail": error.detail}
+    held |= {} if error.hint is None else {"hint": error.hint}
+    if isinstance(error, ApiError):
+        held |= {"status": error.status, "correlationId": error.correlation_id}
+        held |= {"retryAfter": error.retry_after, "members": dict(error.members)}
+    if isinstance(error, (OperationUnsuccessful, WaitTimeout)):
+        held["operation"] = dict(error.operation.raw)
+    if isinstance(error, (ProcessUnsuccessful, ProcessTimeout)):
+        held["process"] = dict(error.process.raw)
+    if isinstance(error, ProcessUnsuccessful):
+        held["messages"] = [one.raw for one in error.messages]
+    return held
 
 
 def quota_sentence(quota: Quota) -> str:

@@ -34,7 +34,7 @@ _CHOSEN = {
     "joined": "Joined operation {id}, which another pull started",
     "given": "Downloading operation {id}",
 }
-_LINE_EVERY = 5.0
+LINE_EVERY = 5.0
 
 
 class Display(Protocol):
@@ -79,7 +79,7 @@ class Silence:
         return None
 
 
-class _Throttle:
+class Throttle:
     """Lets something through at once, then at most once in a while."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -99,7 +99,7 @@ class JsonLines(Silence):
     """One JSON object a line on stderr, for programs that follow a pull."""
 
     def __init__(self) -> None:
-        self._throttle = _Throttle(1.0)
+        self._throttle = Throttle(1.0)
         self._done: dict[str, int] = {}
         self._total: dict[str, int] = {}
 
@@ -171,7 +171,7 @@ class Lines(Silence):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._throttle = _Throttle(_LINE_EVERY)
+        self._throttle = Throttle(LINE_EVERY)
         self._finished: set[str] = set()
         self._done = 0
         self._total = 0
@@ -190,17 +190,17 @@ class Lines(Silence):
                 return self._operation(operation)
             case DownloadPlanned(files, held):
                 self._done, self._total = sum(held.values()), sum(file.bytes for file in files)
-                kept = f", {_size(self._done)} of it here already" if self._done else ""
-                return [f"Downloading {len(files)} files, {_size(self._total)}{kept}"]
+                kept = f", {size_text(self._done)} of it here already" if self._done else ""
+                return [f"Downloading {len(files)} files, {size_text(self._total)}{kept}"]
             case BytesArrived(_, count):
                 self._done += count
                 if not self._throttle.passes():
                     return []
-                return [f"  {_size(self._done)} of {_size(self._total)}"]
+                return [f"  {size_text(self._done)} of {size_text(self._total)}"]
             case PartRejected(file, part, _):
                 return [f"  {file.file_name}: part {part} came with wrong bytes; fetching it again"]
             case FileVerified(file, _):
-                return [f"  {file.file_name}: {_size(file.bytes)} verified"]
+                return [f"  {file.file_name}: {size_text(file.bytes)} verified"]
             case FilesPublished(_):
                 return []
 
@@ -216,7 +216,7 @@ class Lines(Silence):
         return lines
 
 
-class _Phase(ProgressColumn):
+class Phase(ProgressColumn):
     """What a row of the display tells: rows while the service works, bytes while we do."""
 
     def render(self, task: Any) -> Text:
@@ -232,7 +232,7 @@ class Live:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %", markup=False),
-            _Phase(),
+            Phase(),
             console=console,
         )
         self._jobs: dict[str, TaskID] = {}
@@ -270,14 +270,14 @@ class Live:
                         printable(file.file_name),
                         total=max(file.bytes, 1),
                         completed=got if file.bytes else 1,
-                        said=f"{_size(got)} of {_size(file.bytes)}",
+                        said=f"{size_text(got)} of {size_text(file.bytes)}",
                     )
             case BytesArrived(file, count):
                 self._got[file.file_name] += count
                 self._progress.update(
                     self._files[file.file_name],
                     completed=self._got[file.file_name],
-                    said=f"{_size(self._got[file.file_name])} of {_size(file.bytes)}",
+                    said=f"{size_text(self._got[file.file_name])} of {size_text(file.bytes)}",
                 )
             case PartRejected(file, part, _):
                 self._say(f"{file.file_name}: part {part} came with wrong bytes; fetching it again")
@@ -285,7 +285,7 @@ class Live:
                 self._progress.update(
                     self._files[file.file_name],
                     completed=max(file.bytes, 1),
-                    said=f"{_size(file.bytes)} verified",
+                    said=f"{size_text(file.bytes)} verified",
                 )
             case FilesPublished(_):
                 pass
@@ -315,7 +315,7 @@ class Live:
 def _amount(rows: int, size: int, seconds_left: int | None) -> str:
     """What there is so far and how long it takes yet, to stand behind a status."""
     told = [f"{rows:,} rows"] if rows else []
-    told += [_size(size)] if size else []
+    told += [size_text(size)] if size else []
     told += [f"about {_time(seconds_left)} left"] if seconds_left is not None else []
     return "".join(f", {one}" for one in told)
 
@@ -328,7 +328,7 @@ def _time(seconds: int) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
     """Bytes for people, in decimal units."""
     amount = float(count)
     for unit in ("B", "kB", "MB", "GB"):

@@ -47,6 +47,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: bool = False
     """Close the connection without answering."""
+    content: bytes | None = None
+    """What is answered instead of a document."""
 
 
 @dataclass(frozen=True)
@@ -644,7 +646,9 @@ class _ApiHandler(_Handler):
         content = b"" if made.document is None else json.dumps(made.document).encode()
         kind = "application/problem+json" if made.status >= 400 else "application/json"
         self.send_response(made.status)
-        self.send_header("Content-Type", kind)
+        if made.content is None:
+            self.send_header("Content-Type", kind)
+        content = content if made.content is None else made.content
         self.send_header("Content-Length", str(len(content)))
         for name, value in made.headers.items():
             self.send_header(name, value)
@@ -660,8 +664,9 @@ class _StorageHandler(_Handler):
         parts = urlsplit(self.path)
         key = parts.path.lstrip("/")
         content = service.documents.get(key, b"")
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        start, end = (int(asked[1]), int(asked[2]) + 1) if asked else (0, len(content))
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        end = int(asked[2]) + 1 if asked and asked[2] else len(content)
         signature = parse_qs(parts.query).get("X-Amz-Signature", [""])[0]
         request = StorageRequest(
             key.partition("/")[2], start, end, self._lower_headers(), signature
@@ -675,12 +680,34 @@ class _StorageHandler(_Handler):
         elif not signed:
             said = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
             self._reply(403, said)
+        elif self.headers.get("If-Match", _etag(content)) != _etag(content):
+            self._reply(412, b"<Error><Code>PreconditionFailed</Code></Error>")
         elif start >= len(content):
             self._reply(416, b"<Error><Code>InvalidRange</Code></Error>")
-        elif fault.ignore_range:
+        elif fault.ignore_range or asked is None:
             self._send(200, content, 0, len(content), fault)
         else:
             self._send(206, content, start, min(end, len(content)), fault)
+
+    def do_PUT(self) -> None:
+        """Takes a document at an address that was signed, if it is just as large as was said."""
+        service = self.server.service
+        parts = urlsplit(self.path)
+        key = parts.path.lstrip("/")
+        content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        signature = parse_qs(parts.query).get("X-Amz-Signature", [""])[0]
+        request = StorageRequest(key, 0, len(content), self._lower_headers(), signature)
+        with service.lock:
+            service.storage_requests.append(request)
+            signed = signature in service.signatures
+        fault = service.storage_fault(request) or Fault()
+        if fault.status is not None:
+            self._reply(fault.status, fault.body, fault.headers)
+        elif not signed:
+            self._reply(403, b"<Error><Code>AccessDenied</Code></Error>")
+        else:
+            service.documents[key] = content
+            self._reply(200, b"")
 
     def _reply(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
@@ -694,6 +721,7 @@ class _StorageHandler(_Handler):
         self.send_response(status)
         self.send_header("Content-Length", str(end - start))
         self.send_header("Content-Disposition", "attachment")
+        self.send_header("ETag", _etag(content))
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
         for name, value in fault.headers.items():
@@ -712,3 +740,7 @@ class _StorageHandler(_Handler):
             fault.release.wait()
             sent = sent[fault.hold_at - start :]
         self.wfile.write(sent)
+
+
+def _etag(content: bytes) -> str:
+    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'

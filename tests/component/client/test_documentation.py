@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headrace_client.command.outcome import EXIT_CODES
+from tests.component.client.carrying import CarryingService
 from tests.component.client.changing import ChangingSource, people, visits
 from tests.component.client.service import CLIENT_ID, CLIENT_SECRET, Service, csv_rows
 from tests.component.client.test_command import an_environment, headrace
@@ -37,7 +38,11 @@ def test_the_commands_of_a_block_run_one_after_the_other(
 ) -> None:
     source = ChangingSource({"people": people(), "visits": visits()})
     increments = "headrace sync" in block or "headrace changes" in block
-    with Service(TABLES, source=source if increments else None) as service:
+    with (
+        CarryingService()
+        if "headrace dataset" in block
+        else Service(TABLES, source=source if increments else None)
+    ) as service:
         service.rows = ROWS
         if "retry" in block:
             service.looks_until_done = 3  # active at the status, done for the pull
@@ -49,14 +54,22 @@ def test_the_commands_of_a_block_run_one_after_the_other(
             here = [elsewhere(argument, tmp_path, database) for argument in arguments]
             if "--since" in here:
                 here[here.index("--since") + 1] = source.version
+            if "PROCESS_ID" in here:
+                here[here.index("PROCESS_ID")] = imported(service)
             done = headrace(environment, *here)
             assert done.returncode == 0, f"{arguments}: {done.stderr}"
             assert done.stdout
 
 
+def imported(service: Service) -> str:
+    """The last import."""
+    assert isinstance(service, CarryingService)
+    return str(service.started("import")[-1]["id"])
+
+
 def elsewhere(argument: str, home: Path, database: str) -> str:
     """A place of the page's, as one of this test."""
-    if argument in ("data", "copy"):
+    if argument in ("data", "copy") or argument.endswith(".zip"):
         return str(home / argument)
     if argument.startswith("duckdb:"):
         return f"duckdb:{home}/{argument.removeprefix('duckdb:')}"

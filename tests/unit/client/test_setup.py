@@ -12,6 +12,7 @@ import headrace_client
 from headrace_client import HeadraceClient, HeadraceClientError, SetupError, errors
 from headrace_client.command.outcome import EXIT_CODES, Exit, exit_of
 from headrace_client.command.profile import config_path, find_profile
+from headrace_client.datasets.model import Process
 from headrace_client.model import Operation
 from headrace_client.transport import is_loopback
 from headrace_client.workspace import demand_safe_names
@@ -130,6 +131,8 @@ def test_every_error_has_an_exit_code_that_is_documented() -> None:
                 "fileFormat": "csv",
             }
             made = kind(Operation.from_json(operation), "d")
+        elif kind in (errors.ProcessUnsuccessful, errors.ProcessTimeout):
+            made = kind(Process.from_json({"id": "p", "type": "build"}), "d")
         else:
             made = kind("d")
         assert exit_of(made) in EXIT_CODES

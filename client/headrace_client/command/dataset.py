@@ -1,0 +1,720 @@
+"""`headrace dataset`: carry configuration from one environment of an application to another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from rich.console import Console
+from rich.table import Table
+
+from headrace_client.client import HeadraceClient
+from headrace_client.command.dataset_display import process_display
+from headrace_client.command.outcome import (
+    Common,
+    Exit,
+    NothingThere,
+    Printer,
+    Terminated,
+    answer,
+    moment,
+)
+from headrace_client.command.profile import environment, state_path
+from headrace_client.datasets import payload_file
+from headrace_client.datasets.calls import IN_A_CALL
+from headrace_client.datasets.model import (
+    Change,
+    ChangeKind,
+    Exclusion,
+    ImportOptions,
+    Process,
+    ProcessMessage,
+    Result,
+    Selection,
+    Source,
+)
+from headrace_client.datasets.run import (
+    Begun,
+    Ended,
+    FileMoved,
+    ProcessBegun,
+    ProcessEvent,
+    Run,
+    Start,
+)
+from headrace_client.errors import (
+    Conflict,
+    HeadraceClientError,
+    ProcessActive,
+    ProcessTimeout,
+    SetupError,
+    printable,
+)
+from headrace_client.workspace import local_errors
+
+_NO_OPTIONS = Common()
+_BLOCK = 1024 * 1024
+_ITEM = re.compile(r"([1-9][0-9]{0,18})(?::([0-9]{1,19}))?")
+_PAIR = re.compile(r"([1-9][0-9]{0,18}):([1-9][0-9]{0,18})")
+_MARKS = {ChangeKind.ADDED: "+", ChangeKind.CHANGED: "~", ChangeKind.DELETED: "-"}
+_RESULTS = {Result.SUCCESS: "succeeded", Result.FAILURE: "failed", None: "is running"}
+
+Timeout = Annotated[float | None, Parameter(validator=Number(gt=0))]
+Switch = Annotated[bool, Parameter(negative="")]
+Many = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
+
+app = App(
+    name="dataset",
+    help="Carry configuration from one environment of an application to another.",
+    help_format="markdown",
+)
+
+
+class StoppedWatching(HeadraceClientError):
+    """The user interrupted a command that waits for a process."""
+
+    code = "interrupted"
+
+    def __init__(self, process: Process | None) -> None:
+        if process is None:
+            super().__init__("Interrupted. Run the same command again to go on where it stopped.")
+            return
+        super().__init__(
+            f"Interrupted. The {process.kind} goes on: `headrace dataset watch "
+            f"{process.process_id}` shows it to its end, and so does the same command."
+        )
+
+
+@app.command
+def create(
+    definition: str,
+    code: str,
+    *,
+    item: Many = None,
+    description: str = "",
+    exclude: Many = None,
+    include_all: Annotated[list[int] | None, Parameter(negative="", consume_multiple=False)] = None,
+    exact_version_match: Switch = False,
+    keep_omitted: Switch = False,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Create a data set of the items that you name; `headrace dataset build` then builds it.
+
+    For a data set of everything, leave this out: `headrace dataset build --full`.
+
+    Parameters
+    ----------
+    definition
+        The data set definition's code: CLAIMS_CONFIGURATION.
+    code
+        The new data set's code.
+    item
+        TABLE for all records that a top-level table has now, TABLE:ID for one of them. TABLE is the
+        table's number. May be given more than once.
+    description
+        What it is for.
+    exclude
+        TABLE:OTHER: dependents or reference data of OTHER do not go along with items of TABLE.
+    include_all
+        The number of a reference data table all of which goes along.
+    exact_version_match
+        Only the very version that builds it may import it.
+    keep_omitted
+        An import deletes no dependents that the data set lacks.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        if not item:
+            raise SetupError(
+                "Say what it is to have: --item TABLE, or --item TABLE:ID. `headrace dataset build "
+                "--full` makes one of everything."
+            )
+        made = client.data_sets.create(
+            definition,
+            code,
+            [_selection(one) for one in item],
+            description=description,
+            exclusions=[_exclusion(one) for one in exclude or ()],
+            global_includes=include_all or (),
+            exact_version_match=exact_version_match,
+            disable_delete_by_omission=keep_omitted,
+        )
+        items = "1 item" if made.number_of_items == 1 else f"{made.number_of_items:,} items"
+        said = f"Created {made.code} of {made.definition}, with {items}."
+        printer.result(made.raw, lambda out: out.print(printable(said), markup=False))
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command
+def build(
+    definition: str,
+    code: str,
+    *,
+    full: Switch = False,
+    since: date | None = None,
+    description: str = "",
+    exclude: Many = None,
+    exact_version_match: Switch = False,
+    keep_omitted: Switch = False,
+    timeout: Timeout = None,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Build a data set: gather its items as they are now into its payload.
+
+    Waits for the end, and tells what the build has to say. Ctrl-C leaves it running.
+
+    Parameters
+    ----------
+    definition
+        The data set definition's code.
+    code
+        The data set's code.
+    full
+        Create it first, of everything that the definition has; there must be none of the code.
+    since
+        Of tables of high volume, only records from this day on: 2026-01-31.
+    description
+        With --full: what it is for.
+    exclude
+        With --full, TABLE:OTHER: dependents or reference data of OTHER do not go along.
+    exact_version_match
+        Only the very version that builds it may import it.
+    keep_omitted
+        An import deletes no dependents that the data set lacks.
+    timeout
+        Seconds to wait at most.
+    """
+
+    def start(client: HeadraceClient, begun: Begun) -> Process:
+        if not full:
+            return client.data_sets.build(
+                definition,
+                code,
+                inclusion_date=None if since is None else since.isoformat(),
+                exact_version_match=exact_version_match or None,
+                disable_delete_by_omission=keep_omitted or None,
+                idempotency_key=begun.idempotency_key,
+            )
+        if since is not None:
+            raise SetupError("--since is for a build of its own, without --full.")
+        return client.data_sets.create_and_build(
+            definition,
+            code,
+            description=description,
+            exclusions=[_exclusion(one) for one in exclude or ()],
+            exact_version_match=exact_version_match,
+            disable_delete_by_omission=keep_omitted,
+            idempotency_key=begun.idempotency_key,
+        )
+
+    what = [
+        *("build", definition, code, full, str(since), description, exclude),
+        *(exact_version_match, keep_omitted),
+    ]
+
+    def work(client: HeadraceClient, printer: Printer, watched: Watched) -> Exit:
+        if not full and (description or exclude):
+            raise SetupError("--description and --exclude are for --full.")
+        with watched.showing(printer):
+            ended = watched.run(client, timeout)(
+                _known(client, what), lambda begun, _: start(client, begun)
+            )
+        return _told(printer, ended)
+
+    return _watching(common, work)
+
+
+@app.command
+def download(
+    definition: str,
+    code: str,
+    *,
+    out: Path = Path(),
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Download a data set's payload, verified, as a file that `headrace dataset import` takes.
+
+    Parameters
+    ----------
+    definition
+        The data set definition's code.
+    code
+        The data set's code.
+    out
+        The file, or the directory for DEFINITION_CODE.zip (or .xml).
+    """
+
+    def work(client: HeadraceClient, printer: Printer, watched: Watched) -> Exit:
+        with watched.showing(printer):
+            file = client.data_sets.download(
+                definition,
+                code,
+                out,
+                on_bytes=lambda done, total: watched(FileMoved(code, done, total)),
+            )
+        size = payload_file.size_of(file)
+        document = {"definition": definition, "code": code, "path": str(file.resolve())}
+        said = f"{file}: {size:,} bytes, verified"
+        printer.result(
+            document | {"bytes": size}, lambda to: to.print(printable(said), markup=False)
+        )
+        return Exit.OK
+
+    return _watching(common, work)
+
+
+@app.command
+def available(definition: str, version: str | None = None, *, common: Common = _NO_OPTIONS) -> int:
+    """List what the registered source environments have built.
+
+    Parameters
+    ----------
+    definition
+        The data set definition's code.
+    version
+        For an application of this version; that of your environment unless given.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        found = client.data_sets.available(definition, version)
+        printer.result(
+            {"sources": [_source_document(one) for one in found]},
+            lambda out: _print_available(out, found),
+        )
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command(name="import")
+def import_(
+    what: str,
+    code: str | None = None,
+    *,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    dry_run: Switch = False,
+    exact_version_match: Switch = False,
+    keep_omitted: Switch = False,
+    stop_task_processing: Switch = False,
+    timeout: Timeout = None,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Import a data set: a FILE, or with --from what another environment has built.
+
+    `headrace dataset import FILE` takes the definition from the file (or is told: DEFINITION FILE).
+    `headrace dataset import --from ENVIRONMENT DEFINITION CODE` has your environment fetch it.
+
+    Waits for the end, and tells what the import has to say. Ctrl-C leaves it running. With
+    --dry-run nothing is written: it prints what would be added, changed and deleted.
+
+    Parameters
+    ----------
+    what
+        The file; with a second value, or --from, the data set definition's code.
+    code
+        With --from the data set's code, else the file.
+    from_
+        The source environment's identifier, as `headrace dataset available` lists it.
+    dry_run
+        Only say what would change.
+    exact_version_match
+        Only if it was built by the very version that runs here.
+    keep_omitted
+        Delete no dependents that the data set lacks.
+    stop_task_processing
+        Stop background processing before the import, and start it again after.
+    timeout
+        Seconds to wait at most.
+    """
+    options = ImportOptions(exact_version_match, keep_omitted, dry_run, stop_task_processing)
+
+    def work(client: HeadraceClient, printer: Printer, watched: Watched) -> Exit:
+        with watched.showing(printer):
+            run = watched.run(client, timeout)
+            if from_ is not None:
+                ended = run(*_environment_import(client, from_, what, code, options))
+            else:
+                file = Path(what if code is None else code)
+                definition = payload_file.definition_of(file) if code is None else what
+                ended = run(*_file_import(client, watched, file, definition, options))
+        difference = (
+            client.data_sets.difference(ended.process.process_id)
+            if dry_run and ended.process.counts is not None
+            else None
+        )
+        return _told(printer, ended, difference)
+
+    return _watching(common, work)
+
+
+@app.command
+def diff(process: str, *, common: Common = _NO_OPTIONS) -> int:
+    """Show what an import did, or a dry run said that it would do, record by record.
+
+    Parameters
+    ----------
+    process
+        The id of the import.
+    """
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        held = client.data_sets.difference(process)
+        if common.json:
+            printer.result({"processId": process, "difference": [it.raw for it in held]}, _nothing)
+        else:
+            printer.result({}, lambda out: _print_difference(out, held))
+        return Exit.OK
+
+    return answer(common, work)
+
+
+@app.command
+def undo(
+    process: str,
+    *,
+    force: Switch = False,
+    stop_task_processing: Switch = False,
+    timeout: Timeout = None,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Undo an import: what it wrote becomes again what it was before.
+
+    Waits for the end, and tells what the undoing has to say. Ctrl-C leaves it running.
+
+    Parameters
+    ----------
+    process
+        The id of the import.
+    force
+        Also where somebody has changed records since.
+    stop_task_processing
+        Stop background processing before it, and start it again after.
+    timeout
+        Seconds to wait at most.
+    """
+
+    def work(client: HeadraceClient, printer: Printer, watched: Watched) -> Exit:
+        with watched.showing(printer):
+            ended = watched.run(client, timeout)(
+                _known(client, ["undo", process, force, stop_task_processing]),
+                lambda begun, _: client.data_sets.undo(
+                    process,
+                    force=force,
+                    stop_task_processing=stop_task_processing,
+                    idempotency_key=begun.idempotency_key,
+                ),
+            )
+        return _told(printer, ended)
+
+    return _watching(common, work)
+
+
+@app.command
+def watch(
+    process: Annotated[str | None, Parameter(show_default=False)] = None,
+    *,
+    timeout: Timeout = None,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Show a process to its end, and what it has to say.
+
+    Parameters
+    ----------
+    process
+        The process's id; the newest one of your environment unless given.
+    timeout
+        Seconds to wait at most.
+    """
+
+    def work(client: HeadraceClient, printer: Printer, watched: Watched) -> Exit:
+        chosen = process
+        if chosen is None:
+            newest = client.data_sets.latest(1)
+            if not newest:
+                raise NothingThere("Your environment has no processes yet.")
+            chosen = newest[0].process_id
+        with watched.showing(printer):
+            ended = watched.run(client, timeout).watch(chosen)
+        return _told(printer, ended)
+
+    return _watching(common, work)
+
+
+class Watched:
+    """Shows what happens, and remembers which process it is about."""
+
+    def __init__(self) -> None:
+        self._shown: Callable[[ProcessEvent], None] = _unseen
+        self.process: Process | None = None
+
+    def __call__(self, event: ProcessEvent) -> None:
+        if isinstance(event, ProcessBegun):
+            self.process = event.process
+        self._shown(event)
+
+    @contextmanager
+    def showing(self, printer: Printer) -> Iterator[None]:
+        """Show it meanwhile. Errors of processes get advice."""
+        with process_display(printer.common, printer.err) as self._shown, _advised():
+            yield
+
+    def run(self, client: HeadraceClient, timeout: float | None) -> Run:
+        """What runs processes."""
+        folder = state_path(environment()) / "datasets"
+        return Run(client.data_sets, self, folder, timeout)
+
+
+def _watching(common: Common, work: Callable[[HeadraceClient, Printer, Watched], Exit]) -> int:
+    """As `answer`, for what waits: an interruption says how to go on."""
+    watched = Watched()
+    try:
+        return answer(common, lambda client, printer: work(client, printer, watched))
+    except (KeyboardInterrupt, Terminated) as stopped:
+        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
+        Printer(common).error(StoppedWatching(watched.process), code)
+        return code
+
+
+@contextmanager
+def _advised() -> Iterator[None]:
+    try:
+        yield
+    except ProcessActive as active:
+        if active.blocking_process_id is not None:
+            active.hint = f"`headrace dataset watch {active.blocking_process_id}` shows it."
+        raise
+    except ProcessTimeout as late:
+        late.hint = f"`headrace dataset watch {late.process.process_id}` shows it to its end."
+        raise
+    except Conflict as conflict:
+        if conflict.code == "data_set_exists":
+            conflict.hint = "Without --full it is built again, of the items that it has."
+        raise
+
+
+def _unseen(event: ProcessEvent) -> None:
+    """Shows nothing."""
+
+
+def _known(client: HeadraceClient, what: list[Any]) -> list[Any]:
+    """What is asked, of whom."""
+    return [client.api_url, client.client_id, *what]
+
+
+def _environment_import(
+    client: HeadraceClient,
+    source: str,
+    definition: str,
+    code: str | None,
+    options: ImportOptions,
+) -> tuple[list[Any], Start]:
+    if code is None:
+        raise SetupError("--from ENVIRONMENT goes with DEFINITION CODE.")
+
+    def start(begun: Begun, _: Callable[[str], None]) -> Process:
+        return client.data_sets.import_from(
+            source, definition, code, options, idempotency_key=begun.idempotency_key
+        )
+
+    return _known(client, ["import", source, definition, code, options.members()]), start
+
+
+def _file_import(
+    client: HeadraceClient,
+    watched: Watched,
+    file: Path,
+    definition: str,
+    options: ImportOptions,
+) -> tuple[list[Any], Start]:
+    """A file that is too large for a call is uploaded once, whatever is killed after."""
+
+    def start(begun: Begun, uploaded: Callable[[str], None]) -> Process:
+        upload_id = begun.upload_id
+        if upload_id is None and payload_file.size_of(file) > IN_A_CALL:
+            upload_id = client.data_sets.upload(
+                file, on_bytes=lambda done, total: watched(FileMoved(file.name, done, total))
+            )
+            uploaded(upload_id)
+        return client.data_sets.import_file(
+            file,
+            definition,
+            options,
+            upload_id=upload_id,
+            idempotency_key=begun.idempotency_key,
+        )
+
+    return _known(client, ["import", definition, _digest(file), options.members()]), start
+
+
+def _digest(file: Path) -> str:
+    """Tells a file and its name from others."""
+    digest = hashlib.sha256(file.name.encode())
+    with local_errors(file), file.open("rb") as opened:
+        while block := opened.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _selection(text: str) -> Selection:
+    match = _ITEM.fullmatch(text)
+    if match is None:
+        raise SetupError(f"--item {text} is none: TABLE or TABLE:ID, both numbers.")
+    return Selection(int(match[1]), None if match[2] is None else int(match[2]))
+
+
+def _exclusion(text: str) -> Exclusion:
+    match = _PAIR.fullmatch(text)
+    if match is None:
+        raise SetupError(f"--exclude {text} is none: TABLE:OTHER, both numbers.")
+    return Exclusion(int(match[1]), int(match[2]))
+
+
+def _told(printer: Printer, ended: Ended, difference: Iterable[Change] | None = None) -> Exit:
+    """Print how a process ended. Raises ProcessUnsuccessful, after that."""
+    if printer.common.json:
+        ended.demand_success()  # else the error is the one document, with the messages in it
+        printer.result(_ended_document(ended, difference), _nothing)
+        return Exit.OK
+
+    def shown(out: Console) -> None:
+        if ended.messages:
+            _print_messages(out, ended.messages)
+        if difference is not None:
+            _print_difference(out, difference)
+        out.print(printable(_sentence(ended.process)), markup=False)
+
+    printer.result({}, shown)
+    ended.demand_success()
+    return Exit.OK
+
+
+def _ended_document(ended: Ended, difference: Iterable[Change] | None) -> dict[str, Any]:
+    held: dict[str, Any] = {
+        "process": dict(ended.process.raw),
+        "how": ended.how,
+        "messages": [one.raw for one in ended.messages],
+    }
+    return held if difference is None else held | {"difference": [one.raw for one in difference]}
+
+
+def _nothing(out: Console) -> None:
+    """Prints nothing: with --json there is the document alone."""
+
+
+def _sentence(process: Process) -> str:
+    said = f"{process.kind} {process.process_id} of {process.definition}"
+    said += f" {process.data_set}" if process.data_set else ""
+    said += f" {_RESULTS[process.result]}"
+    counts = process.counts
+    if counts is not None:
+        said += (
+            f": {counts.added:,} added, {counts.changed:,} changed, {counts.deleted:,} deleted, "
+            f"{counts.unchanged:,} unchanged"
+        )
+        said += f", {counts.failed_items:,} items refused" if counts.failed_items else ""
+    elif process.done:
+        said += f": {process.done:,} records"
+    if process.started_at is not None and process.ended_at is not None:
+        said += f", in {(process.ended_at - process.started_at).total_seconds():.0f} s"
+    return said
+
+
+def _print_messages(out: Console, messages: Iterable[ProcessMessage]) -> None:
+    table = _table("severity", "code", "item", "text")
+    for one in messages:
+        table.add_row(
+            *(printable(text) for text in (one.severity, one.code, one.item or "", one.text))
+        )
+    out.print(table)
+
+
+def _print_difference(out: Console, difference: Iterable[Change]) -> None:
+    """Each table, with its records: + added, ~ changed (from what to what), - deleted."""
+    table, empty = None, True
+    for change in difference:
+        empty = False
+        if change.table != table:
+            table = change.table
+            out.print(printable(table), markup=False, style="bold")
+        out.print(printable(f"  {_MARKS[change.kind]} {_name(change)}"), markup=False)
+        if change.kind is ChangeKind.CHANGED:
+            for column, value in sorted(change.values.items()):
+                said = f"      {column}: {_value(value.old)} → {_value(value.new)}"
+                out.print(printable(said), markup=False)
+    if empty:
+        out.print("Nothing differs.", markup=False)
+
+
+def _name(change: Change) -> str:
+    """What tells a record from others of its table, and which item it is of."""
+    known = [one for one in change.key if one is not None]
+    name = " / ".join(known) or change.uuid
+    own = change.item is None or change.item.startswith(f"{change.table} ")
+    return name if own else f"{name} (of {change.item})"
+
+
+def _value(held: object) -> str:
+    """A value; of a reference, what it refers to is called."""
+    if held is None:
+        return "nothing"
+    if isinstance(held, Mapping):
+        key = held.get("key")
+        known = [str(one) for one in key if one is not None] if isinstance(key, list) else []
+        return " / ".join(known) or str(held.get("uuid", "nothing"))
+    return json.dumps(held, ensure_ascii=False)
+
+
+def _source_document(source: Source) -> dict[str, Any]:
+    return {
+        "url": source.url,
+        "failure": source.failure,
+        "dataSets": [
+            {
+                "code": one.code,
+                "description": one.description,
+                "environment": one.environment,
+                "numberOfItems": one.number_of_items,
+                "payloadBuiltAt": one.payload_built_at,
+            }
+            for one in source.data_sets
+        ],
+    }
+
+
+def _print_available(out: Console, sources: tuple[Source, ...]) -> None:
+    if not sources:
+        out.print("No source environments are registered.", markup=False)
+    table = _table("environment", "data set", "items", "built", "description")
+    for source in sources:
+        for one in source.data_sets:
+            table.add_row(
+                printable(one.environment),
+                printable(one.code),
+                f"{one.number_of_items:,}",
+                moment(one.payload_built_at),
+                printable(one.description),
+            )
+    if table.row_count:
+        out.print(table)
+    for source in sources:
+        if source.failure is not None:
+            out.print(printable(f"{source.url}: {source.failure}"), markup=False)
+        elif not source.data_sets:
+            out.print(printable(f"{source.url}: nothing is built"), markup=False)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name == "items" else "left", overflow="fold")
+    return table
