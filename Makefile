@@ -11,7 +11,7 @@ TYPED := layers/core/headrace functions client/headrace_client admin/headrace_ad
 LOCALLY_INSTALLED := $(patsubst %/pyproject.toml,%,$(wildcard layers/core/pyproject.toml client/pyproject.toml admin/pyproject.toml))
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 ## --- tools, each in an environment of its own -------------------------------------------------
 
@@ -51,6 +51,9 @@ clean: .venv/.installed ## stop it and forget its state
 
 demo: tools ## an export from token to verified file, live
 	@$(PYTHON) -m local demo
+
+demo-datasets: tools ## data sets between two environments: build, dry run, import, undo
+	@$(PYTHON) -m local demo-datasets
 
 sam-build: tools ## what a deployment to AWS would upload, in .aws-sam/build
 	@$(SAM) build --cached --parallel
@@ -98,4 +101,4 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo sam-build test check bench format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets sam-build test check bench format openapi tools style types imports template described

@@ -1,4 +1,4 @@
-"""`python -m local COMMAND`: the Makefile's up, down, logs, clean, demo and test."""
+"""`python -m local COMMAND`: the Makefile's up, down, logs, clean, demo, demo-datasets and test."""
 
 import argparse
 import contextlib
@@ -106,7 +106,8 @@ def system_tests(arguments: list[str]) -> int:
 def main() -> int:
     """Run one command; 0, or 1 with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument("command", choices=["up", "down", "logs", "clean", "demo", "test"])
+    commands = ["up", "down", "logs", "clean", "demo", "demo-datasets", "test"]
+    parser.add_argument("command", choices=commands)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of test: what pytest is told")
     told = parser.parse_args()
     command: str = told.command
@@ -126,6 +127,11 @@ def main() -> int:
                 follow(home, os.environ.get("FUNCTION", ""))
         elif command == "test":
             return system_tests(told.arguments)
+        elif command == "demo-datasets":
+            up(home)
+            from local import demo_datasets  # noqa: PLC0415
+
+            demo_datasets.run(home)
         else:
             up(home)
             from local.demo import run  # noqa: PLC0415

@@ -1,0 +1,275 @@
+"""`make demo-datasets`: configuration carried from one environment to another, and back again.
+
+Two platforms stand beside each other: the home's, which is the environment TEST, and a second one
+in a folder beside it, which is PRODUCTION and behind. What happened is looked up by SQL in both
+databases, not asked of Headrace.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from headrace.datasets.definitions import Application
+from headrace_admin.deployment import Deployment
+from headrace_client.command.profile import profile_in
+from local.home import CHECKOUT, Home, LocalFailure
+from local.sample.comparing import TableComparison, compared
+from local.sample.roster import Roster
+
+CLIENT = "claims-pipeline"
+DEFINITION = "CLAIMS_CONFIGURATION"
+SECOND = {
+    "HEADRACE_ENVIRONMENT": "PRODUCTION",
+    "HEADRACE_APPLICATION_VERSION": "4.24.0.0.0",
+    "HEADRACE_SAMPLE": "production",
+}
+"""What the second environment is; its version differs from the first one's in no major part."""
+
+_PATIENCE_S = 300
+_SHOWN = 3
+"""Records of each kind of change that are printed."""
+
+
+class DemoFailed(LocalFailure):
+    """The demonstration did not end well; the message says why."""
+
+
+def second_home(home: Home) -> Home:
+    """The home of the second environment: a folder beside the first."""
+    return Home(home.root.with_name(f"{home.root.name}-production"))
+
+
+def start_second(home: Home) -> Home:
+    """Starts the second environment's platform, which keeps what it was told it is."""
+    second = second_home(home)
+    environ = {**os.environ, **SECOND, "HEADRACE_HOME": str(second.root)}
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "up"], cwd=CHECKOUT, env=environ, check=False
+    )
+    if done.returncode:
+        raise DemoFailed(f"the second environment does not start; see {second.root}")
+    return second
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A running environment, as its client calls it."""
+
+    home: Home
+    http: httpx.Client
+    url: str
+    username: str
+    password: str
+    application: Application
+
+    @classmethod
+    @contextmanager
+    def of(cls, home: Home, client: str = CLIENT) -> "Iterator[Environment]":
+        """The platform that runs in a home, and the application of the client's tenant.
+
+        Raises SetupError if none was started there, DemoFailed.
+        """
+        profile = profile_in(home.outputs, client)
+        catalogs = Deployment.local(home.root).catalogs()
+        application = catalogs.application(profile.tenant or "")
+        if application is None:
+            raise DemoFailed(f"the catalog of {home.root} has no application for {client}")
+        login = (profile.client_id or "", profile.client_secret or "")
+        with httpx.Client(base_url=profile.api_url, auth=login, timeout=60) as http:
+            yield cls(home, http, profile.api_url, *login, application)
+
+    def call(self, method: str, path: str, body: Any = None, **sent: Any) -> httpx.Response:
+        """The reply of a call that succeeded. Raises DemoFailed with the problem's sentence."""
+        try:
+            reply = self.http.request(method, path, json=body, **sent)
+        except httpx.HTTPError as error:
+            raise DemoFailed(f"{method} {path}: {error!r}") from error
+        if reply.is_error:
+            raise DemoFailed(f"{method} {path}: {reply.status_code} {reply.text}")
+        return reply
+
+    def finished(self, started: httpx.Response, shown: Callable[[str], None]) -> dict[str, Any]:
+        """The process that a call started, at its end. Raises DemoFailed if it failed."""
+        path = started.headers["Location"].removeprefix(self.url)
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            process: dict[str, Any] = self.call("GET", path).json()
+            if process["endDateTime"] is not None:
+                break
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"{path} does not end; it is at {process['progress']}")
+            time.sleep(0.5)
+        shown(f"{path}: result {process['result']}")
+        for message in self.call("GET", f"{path}/messages").json()["messages"]:
+            shown(f"   {message['code']} {message['item'] or ''} {message['text']}")
+        if process["result"] != "S":
+            raise DemoFailed(f"{path} failed")
+        return process
+
+    @property
+    def database(self) -> tuple[Roster, str]:
+        """Its application's database, for who looks into it by SQL."""
+        return Roster(self.home.roster), self.application.options["database"]
+
+    def compared(self, other: "Environment", definition: str) -> list[TableComparison]:
+        """What both databases have of a definition, table by table. Raises DemoFailed."""
+        found = self.application.definition(definition)
+        if found is None:
+            raise DemoFailed(f"{self.home.root} has no definition {definition}")
+        return list(compared(found, self.database, other.database))
+
+    def register(self, source: "Environment") -> str:
+        """Makes another environment known here as a source; its identifier."""
+        for kind in ("CONF", "PRD"):
+            self.call(
+                "POST",
+                "/api/generic/properties",
+                {"name": f"ohi.application.uri.{kind}", "value": f"{source.url}/dataexchange"},
+            )
+        self.call(
+            "PUT",
+            "/api/credentials/credential/DataExchangeClient",
+            {"username": source.username, "password": source.password},
+        )
+        return str(source.call("GET", "/dataexchange/environment").json()["identifier"])
+
+
+def run(home: Home) -> None:
+    """Create, build, see what is available, dry run, import, compare, undo."""
+    out = Console(highlight=False, soft_wrap=True)
+    second = start_second(home)
+    with Environment.of(home) as test, Environment.of(second) as production:
+        code = f"DEMO-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        _announce(out, 1, "two environments", "GET /dataexchange/environment")
+        for one in (test, production):
+            known = one.call("GET", "/dataexchange/environment").json()
+            out.print(f"   {known['identifier']:<12} version {known['version']}  {one.url}")
+        before = _compare(out, test, production)
+
+        _announce(out, 2, "create and build in TEST", "POST …/createandexport/…")
+        body = {"code": code, "description": "What make demo-datasets carries"}
+        path = f"/dataexchange/createandexport/datasetdefinition/{DEFINITION}/dataset"
+        test.finished(test.call("POST", path, body), _told(out))
+        payload = test.call(
+            "GET",
+            f"/dataexchange/export/datasetdefinition/{DEFINITION}/dataset/{code}",
+            follow_redirects=True,
+        )
+        out.print(f"   the payload of {code} has {len(payload.content):,} bytes")
+
+        _announce(out, 3, "see in PRODUCTION what is available", "GET …/fetchavailabledatasets/…")
+        source = production.register(test)
+        version = production.call("GET", "/dataexchange/environment").json()["version"]
+        _list_available(out, production, version)
+
+        _announce(out, 4, "dry run: what would change", 'POST …/import/… {"dryRun": true}')
+        path = f"/dataexchange/import/datasetdefinition/{DEFINITION}/dataset/{code}"
+        asked = {"sourceEnvironment": source, "dryRun": True}
+        dry = production.finished(production.call("POST", path, asked), _told(out))
+        _print_outcome(out, dry)
+        _print_difference(out, production, dry["id"])
+        if test.compared(production, DEFINITION) != before:
+            raise DemoFailed("the dry run changed something")
+        out.print("   and nothing has changed")
+
+        _announce(out, 5, "import", "POST …/import/…")
+        asked = {"sourceEnvironment": source, "stopTaskProcessing": True}
+        imported = production.finished(production.call("POST", path, asked), _told(out))
+        _print_outcome(out, imported)
+        after = _compare(out, test, production)
+        left = [one.name for one in after if one.different or one.only_first]
+        if left:
+            raise DemoFailed(f"after the import these are not as in TEST: {', '.join(left)}")
+        again = production.finished(production.call("POST", path, asked), _told(out))
+        _print_outcome(out, again)
+
+        _announce(out, 6, "undo", "POST /generic/datasetprocesses/{id}/undo")
+        path = f"/generic/datasetprocesses/{imported['id']}/undo"
+        undone = production.finished(production.call("POST", path, {}), _told(out))
+        _print_outcome(out, undone)
+        if _compare(out, test, production) != before:
+            raise DemoFailed("PRODUCTION is not as it was before the import")
+        out.print("   PRODUCTION is as it was\n")
+        out.print("[bold]Both go on running[/]")
+        out.print(by_hand(home, second), markup=False)
+
+
+def _list_available(out: Console, production: Environment, version: str) -> None:
+    path = f"/dataexchange/datasets/fetchavailabledatasets/{DEFINITION}/{version}"
+    for source in production.call("GET", path).json()["dataSetMetaDataResponse"]:
+        about = source["dataSetMetaData"]
+        out.print(f"   {about['hostName']}: {about.get('httpResponse') or about['errorDetails']}")
+        for found in source.get("dataSetMetaDataRestEntities", []):
+            built = found["lastPayloadBuiltDateTime"]["value"]
+            out.print(f"      {found['code']}, {found['numberOfItems']} items, built {built}")
+
+
+def _compare(out: Console, test: Environment, production: Environment) -> list[TableComparison]:
+    """What both databases have, table by table."""
+    tables = test.compared(production, DEFINITION)
+    out.print(f"   {'by SQL':<26}{'same':>6}{'differ':>8}{'TEST only':>11}{'PRODUCTION only':>17}")
+    for one in tables:
+        out.print(
+            f"   {one.name:<26}{one.same:>6}{one.different:>8}{one.only_first:>11}"
+            f"{one.only_second:>17}"
+        )
+    return tables
+
+
+def _print_outcome(out: Console, process: Mapping[str, Any]) -> None:
+    counts = process["outcome"].get("counts", process["outcome"])
+    numbers = [f"{name} {value}" for name, value in counts.items() if isinstance(value, int)]
+    out.print(f"   {', '.join(numbers)}")
+
+
+def _print_difference(out: Console, production: Environment, process_id: str) -> None:
+    """A few records of each kind of change."""
+    path = f"/generic/datasetprocesses/{process_id}/difference"
+    told: Counter[str] = Counter()
+    for line in production.call("GET", path, follow_redirects=True).text.splitlines():
+        record = json.loads(line)
+        change = record["change"]
+        told[change] += 1
+        if told[change] > _SHOWN:
+            continue
+        values = "; ".join(
+            f"{column}: {_short(value['old'])} -> {_short(value['new'])}"
+            for column, value in record["values"].items()
+        )
+        shown = f"   {change:<8} {record['item']}: {record['table']}"
+        out.print(f"{shown}, {values}" if change == "changed" else shown, markup=False)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:38]}…"
+
+
+def _announce(out: Console, number: int, name: str, call: str) -> None:
+    out.print(f"\n[bold]{number}. {name}[/]  [dim]{call}[/]", soft_wrap=True)
+
+
+def _told(out: Console) -> Callable[[str], None]:
+    return lambda text: out.print(f"   {text}", markup=False)
+
+
+def by_hand(home: Home, second: Home) -> str:
+    """What to do with the two environments, for a shell in the checkout."""
+    first, other = shlex.quote(str(home.root)), shlex.quote(str(second.root))
+    return f"""
+  HEADRACE_HOME={first} make down     stop TEST
+  HEADRACE_HOME={other} make down     stop PRODUCTION
+  HEADRACE_HOME={other} make clean    forget PRODUCTION
+"""
