@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
 import signal
 import subprocess
 import zipfile
@@ -380,3 +383,86 @@ def test_wrong_usage_is_said_before_anything_is_asked(tmp_path: Path) -> None:
         missing = headrace(environment, "dataset", "import", str(tmp_path / "none.zip"))
         assert missing.returncode == 7
         assert service.calls("POST", "") + service.calls("PUT", "") == []
+
+
+def test_a_link_that_is_good_no_more_is_replaced_on_the_way(tmp_path: Path) -> None:
+    with CarryingService() as service:
+        service.linked, service.payload = True, a_payload(30_000)
+        service.payloads["TEST_321"] = service.payload
+        seen: list[StorageRequest] = []
+
+        def cut_and_expire(request: StorageRequest) -> Fault | None:
+            seen.append(request)
+            if len(seen) == 1:
+                service.expire_links()
+                return Fault(cut_at=1_000_000)
+            return None
+
+        service.storage_fault = cut_and_expire
+        out = tmp_path / "set.zip"
+        done = headrace(
+            an_environment(service, tmp_path),
+            *("dataset", "download", DEFINITION, "TEST_321", "--out", str(out)),
+        )
+
+        assert done.returncode == 0, done.stderr
+        assert out.read_bytes() == service.payload
+        assert len(service.calls("GET", "/dataset/TEST_321")) == 2
+
+
+def test_an_upload_that_fails_is_sent_again_and_imported_once(tmp_path: Path) -> None:
+    with CarryingService() as service:
+        faults = [Fault(status=503), Fault(status=403, body=b"<Error></Error>")]
+        service.storage_fault = lambda request: faults.pop(0) if faults else None
+        file = tmp_path / "large.zip"
+        file.write_bytes(a_payload(50_000))
+
+        done = headrace(an_environment(service, tmp_path), "dataset", "import", str(file))
+
+        assert done.returncode == 0, done.stderr
+        assert len(service.storage_requests) == 3
+        assert service.imported == [(DEFINITION, file.read_bytes())]
+
+
+def test_on_a_terminal_there_is_a_bar_and_with_json_there_are_lines(tmp_path: Path) -> None:
+    with CarryingService() as service:
+        file = tmp_path / "large.zip"
+        file.write_bytes(a_payload(50_000))
+        environment = an_environment(service, tmp_path) | {"TERM": "xterm-256color"}
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [*COMMAND, "dataset", "import", str(file)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            while select.select([ours], [], [], DEADLINE)[0]:
+                try:
+                    shown += os.read(ours, 65536)
+                except OSError:  # how Linux says that the other end is closed
+                    break
+            assert process.wait(DEADLINE) == 0
+        os.close(ours)
+        scripted = headrace(environment, "dataset", "import", str(file), "--json")
+
+    for said in (b"large.zip", b"Started import process-1", b"10 of 10 records (100 %)"):
+        assert said in shown
+    events = [json.loads(line) for line in scripted.stderr.splitlines()]
+    assert {event["event"] for event in events} == {"bytes", "process", "progress"}
+    assert events[-1]["percent"] == 100.0
+
+
+def test_an_error_that_nobody_can_mend_here_keeps_its_code(tmp_path: Path) -> None:
+    with CarryingService() as service:
+        environment = an_environment(service, tmp_path)
+        unknown = headrace(environment, "dataset", "build", DEFINITION, "NONE", "--json")
+        file = tmp_path / "set.tar"
+        file.write_bytes(a_payload())
+        no_zip = headrace(environment, "dataset", "import", str(file), "--json")
+
+    assert (unknown.returncode, no_zip.returncode) == (8, 2)
+    assert document(unknown)["error"]["code"] == "OHI-IP-DATA-001"
+    assert document(no_zip)["error"]["code"] == "GEN-MIGR-007"
+    assert document(no_zip)["error"]["members"] == {"severity": "Fatal"}

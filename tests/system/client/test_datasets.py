@@ -120,7 +120,38 @@ def test_a_file_that_is_too_large_for_a_call_is_uploaded_to_the_storage(
     refused = dataset(carrier, "import", CLAIMS, str(file), code=1)
 
     assert refused["error"]["code"] == "process_unsuccessful"
-    assert refused["error"]["messages"][0]["code"] == "GEN-MIGR-013"
+    fatal = [one for one in refused["error"]["messages"] if one["severity"] == "Fatal"]
+    assert [one["code"] for one in fatal] == ["GEN-MIGR-013"]
+    assert fatal[0]["text"] in refused["error"]["detail"]
+
+
+def test_what_a_registered_source_has_built_is_imported_from_there(
+    carrier: Integrator, claims: Database, code: str
+) -> None:
+    # The environment is its own source, so that what it imports is what it has.
+    where = f"{carrier.platform.api_url}/dataexchange"
+    name = "ohi.application.uri.CONF"
+    credential = {"username": carrier.client_id, "password": carrier.client_secret}
+    put = carrier.call("PUT", "/api/credentials/credential/DataExchangeClient", json=credential)
+    assert put.status_code == 204, put.text
+    carrier.call("POST", "/api/generic/properties", json={"name": name, "value": where})
+    try:
+        dataset(carrier, "build", CLAIMS, code, "--full")
+        (source,) = dataset(carrier, "available", CLAIMS)["sources"]
+        assert (source["url"], source["failure"]) == (where, None)
+        (found,) = [one for one in source["dataSets"] if one["code"] == code]
+
+        asked = ["import", "--from", found["environment"], CLAIMS, code]
+        dry = dataset(carrier, *asked, "--dry-run")
+        assert dry["difference"] == []
+        changed = sorted(claims.names())[0]
+        claims.rename({changed: "Another name"})
+        imported = dataset(carrier, *asked)
+    finally:
+        carrier.call("POST", "/api/generic/properties", json={"name": name, "value": ""})
+    counts = imported["process"]["outcome"]["counts"]
+    assert (counts["added"], counts["changed"], counts["deleted"]) == (0, 1, 0)
+    assert claims.names()[changed] != "Another name"
 
 
 def test_interrupted_a_build_goes_on_and_can_be_watched(carrier: Integrator, code: str) -> None:
