@@ -227,7 +227,7 @@ def build(
             raise SetupError("--description and --exclude are for --full.")
         with watched.showing(printer):
             ended = watched.run(client, timeout)(
-                _known(client, what), lambda begun, _: start(client, begun)
+                _known(client, what), lambda begun, _: start(client, begun), once=full
             )
         return _told(printer, ended)
 
@@ -413,6 +413,7 @@ def undo(
                     stop_task_processing=stop_task_processing,
                     idempotency_key=begun.idempotency_key,
                 ),
+                once=True,
             )
         return _told(printer, ended)
 

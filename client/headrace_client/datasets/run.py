@@ -2,8 +2,8 @@
 
 What starts a process is remembered on the disk, with its Idempotency-Key, until the process has
 ended and its messages are told. So a command that was killed, or whose answer was lost, goes on
-with the process that it started. A process that has ended meanwhile is said, and another one
-started: what it read or wrote may not be what is there now.
+with the process that it started. If that has ended meanwhile, another one is started, as what it
+read or wrote may not be what is there now; of what can be done once only, the end is told instead.
 """
 
 from __future__ import annotations
@@ -132,11 +132,12 @@ class Run:
     timeout: float | None = None
     new_key: Callable[[], str] = lambda: str(uuid.uuid4())
 
-    def __call__(self, what: object, start: Start) -> Ended:
+    def __call__(self, what: object, start: Start, *, once: bool = False) -> Ended:
         """Start a process, or go on with the one that an earlier run of the same started, and
-        wait for its end. Raises ProcessActive, ProcessTimeout and the other errors of the tree."""
+        wait for its end. `once`: it could not be done a second time. Raises ProcessActive,
+        ProcessTimeout and the other errors of the tree."""
         remembered = Remembered(self.folder, what)
-        process, how = self._begin(remembered, start)
+        process, how = self._begin(remembered, start, once=once)
         self.listener(ProcessBegun(process, how))
         ended = self._awaited(process, how)
         remembered.forget()
@@ -156,16 +157,18 @@ class Run:
         )
         return Ended(ended, how, tuple(self.data_sets.messages(ended.process_id)))
 
-    def _begin(self, remembered: Remembered, start: Start) -> tuple[Process, str]:
+    def _begin(self, remembered: Remembered, start: Start, *, once: bool) -> tuple[Process, str]:
         begun = remembered.read()
         if begun is not None:
-            process = self._resumed(remembered, begun, start)
+            process = self._resumed(remembered, begun, start, once=once)
             if process is not None:
                 return process, "resumed"
         return self._started(remembered, Begun(self.new_key()), start), "started"
 
-    def _resumed(self, remembered: Remembered, begun: Begun, start: Start) -> Process | None:
-        """What an earlier run started, if it still runs."""
+    def _resumed(
+        self, remembered: Remembered, begun: Begun, start: Start, *, once: bool
+    ) -> Process | None:
+        """What an earlier run started, if it is to be gone on with."""
         try:
             process = self._started(remembered, begun, start)
             process = self.data_sets.process(process.process_id)
@@ -173,7 +176,7 @@ class Run:
             if isinstance(error, NotFound) or error.code == "idempotency_key_reused":
                 return None  # its upload, the process, or what the key started is gone
             raise
-        if process.result is None:
+        if process.result is None or once:
             return process
         self.listener(
             Note(

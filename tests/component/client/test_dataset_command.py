@@ -266,6 +266,22 @@ def test_killed_while_it_waits_it_goes_on_with_the_same_process(tmp_path: Path) 
         assert list((tmp_path / ".local" / "state" / "headrace" / "datasets").iterdir()) == []
 
 
+def test_what_can_be_done_once_only_is_told_when_it_ended_meanwhile(tmp_path: Path) -> None:
+    with CarryingService() as service:
+        service.looks_until_done = 1_000_000
+        environment = an_environment(service, tmp_path)
+        asked = ["dataset", "build", DEFINITION, "ALL", "--full", "--json"]
+        late = headrace(environment, *asked, "--timeout", "0.05")
+        service.end(service.processes["process-1"])
+
+        again = headrace(environment, *asked)
+
+        assert late.returncode == 9
+        assert again.returncode == 0, again.stdout
+        assert document(again)["process"]["id"] == "process-1"
+        assert document(again)["how"] == "resumed"
+
+
 def test_a_lost_answer_starts_no_second_process(tmp_path: Path) -> None:
     with CarryingService() as service:
         service.data_sets["TEST_321"] = {}

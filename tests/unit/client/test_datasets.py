@@ -145,6 +145,29 @@ def test_a_start_whose_wait_was_cut_off_is_gone_on_with_and_then_forgotten(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("once", [True, False])
+def test_what_ended_meanwhile_is_told_if_it_cannot_be_done_again_and_else_done_again(
+    once: bool, tmp_path: Path
+) -> None:
+    processes, told = Processes(), list[Any]()
+    run = a_run(processes, tmp_path, told)
+
+    def cut_off(record: Begun, uploaded: Callable[[str], None]) -> Process:
+        process = processes.start(record, uploaded)
+        processes.refusal = NetworkError("no answer")
+        return process
+
+    with pytest.raises(NetworkError):
+        run(["undo", "A"], cut_off, once=once)
+    processes.results["p-1"] = Result.SUCCESS
+    ended = run(["undo", "A"], processes.start, once=once)
+
+    assert (ended.process.process_id, ended.how) == (
+        ("p-1", "resumed") if once else ("p-2", "started")
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_values_are_another_start(tmp_path: Path) -> None:
     processes, told = Processes(), list[Any]()
     run = a_run(processes, tmp_path, told)
