@@ -175,7 +175,7 @@ class Counts:
             doc.count("changed", default=0),
             doc.count("deleted", default=0),
             doc.count("unchanged", default=0),
-            doc.count("failedItems", default=doc.count("failed_items", default=0)),
+            doc.count("failedItems", default=0),
         )
 
 

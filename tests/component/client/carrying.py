@@ -25,7 +25,7 @@ from datasets.prepare_upload import PrepareUpload
 from tests.component.client.service import Answer, ApiRequest, Service, problem
 
 DEFINITION = "CLAIMS_CONFIGURATION"
-COUNTS = {"added": 1, "changed": 1, "deleted": 1, "unchanged": 7, "failed_items": 0}
+COUNTS = {"added": 1, "changed": 1, "deleted": 1, "unchanged": 7, "failedItems": 0}
 DIFFERENCE = [
     {
         "change": "added",

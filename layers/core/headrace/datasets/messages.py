@@ -1,7 +1,7 @@
 """The messages of data set processes and calls: code, severity and text (seed 001)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -34,7 +34,6 @@ class MessageText:
     code: str
     text: str
     severity: Severity = Severity.FATAL
-    notes: str = field(default="", compare=False)
 
     def __call__(self, item: str | None = None, **values: object) -> Message:
         """The message about an item."""
@@ -86,10 +85,8 @@ UNKNOWN_DEFINITION = MessageText("OHI-IP-DATA-004", "Unknown data set definition
 CHANGED_SINCE = MessageText(
     "HEADRACE-DATA-001",
     "A record of {table} was changed by somebody else since the import, so it is left as it is",
-    notes="Ours: the seed knows no undoing.",
 )
 OWNS_OTHERS = MessageText(
     "HEADRACE-DATA-002",
     "A record of {table} that the import added has records since that it did not add",
-    notes="Ours: the seed knows no undoing.",
 )

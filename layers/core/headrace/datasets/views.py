@@ -8,7 +8,7 @@ from typing import Any, Self
 from headrace.datasets.messages import Message, Severity
 from headrace.datasets.model import DataSet, Process, ProcessKind, Result
 from headrace.kernel.paging import Page
-from headrace.kernel.view import View
+from headrace.kernel.view import View, camel
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,14 @@ def _midnight(day: str) -> MomentView:
 
 _KEYS = frozenset({"difference", "undo"})
 """What an outcome tells of storage, and nobody else."""
+
+
+def _told(outcome: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        camel(name): _told(of) if isinstance(of, Mapping) else of
+        for name, of in outcome.items()
+        if name not in _KEYS
+    }
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class DataSetProcessView(View):
             end_date_time=process.ended_at,
             result=process.result,
             progress=ProgressView(process.progress.done, process.progress.total),
-            outcome={name: of for name, of in process.outcome.items() if name not in _KEYS},
+            outcome=_told(process.outcome),
             undone_by=process.undone_by,
             links=DataSetProcessLinks(
                 url,
