@@ -364,7 +364,7 @@ def call(
     Parameters
     ----------
     method
-        GET, POST, PUT or DELETE.
+        GET, POST, PUT, PATCH or DELETE.
     path
         The call's path, with a query if it has one: /services/wellness-app/keys.
     body_stdin

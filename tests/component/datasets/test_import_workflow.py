@@ -95,6 +95,7 @@ def side(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Side]:
         side = Side(here, registry, built)
         key = f"{TENANT}/uploads/{side.upload_id}.zip"
         boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=payload)
+        built.clock.advance(seconds=1)
         yield side
 
 
