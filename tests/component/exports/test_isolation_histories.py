@@ -6,22 +6,34 @@ must be the same in both, also to calls with the ids and cursors of the others, 
 deployment never were.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from typing import Any
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.exports import usecases
-from headrace.exports.model import DocumentRecord, Operation
+from headrace.exports.model import (
+    AccountColumn,
+    ColumnType,
+    Configuration,
+    DocumentRecord,
+    Operation,
+    RowFilter,
+    Source,
+)
 from headrace.kernel.caller import Caller
 from headrace.kernel.errors import Fenced, HeadraceError, Stopped
 from headrace.kernel.ids import RandomIds
 from tests.builders import ALL_SCOPES, NOON, a_configuration, a_rule
+from tests.component.consents.tables import Tables, tables
+from tests.component.warehouse.places import a_lake, a_table_of
 from tests.fakes import FakeConfigurations
 from tests.world import World, a_world
 
@@ -77,6 +89,7 @@ class Deployment:
     """One of the two, and what was started in it, by the number of its caller."""
 
     world: World
+    callers: Sequence[Caller] = CALLERS
     started: dict[int, list[Operation]] = field(default_factory=dict)
 
     def own(self, who: int, number: int) -> str:
@@ -86,7 +99,7 @@ class Deployment:
 
     def call(self, who: int, verb: str, operation_id: str) -> Any:
         """What the caller is answered."""
-        world, caller = self.world, CALLERS[who]
+        world, caller = self.world, self.callers[who]
         export, files = world.export, world.files
         match verb:
             case "start":
@@ -154,37 +167,43 @@ def _shown(value: Any) -> str:
     return repr(value)
 
 
-def a_deployment() -> Any:
+@contextmanager
+def plain(alone: bool) -> Iterator[Deployment]:
     """With the same tables for all callers, and more quota than they use."""
     configurations = [
         a_configuration("employees", tenant=tenant, client_id=client_id)
         for tenant, client_id in sorted({(one.tenant, one.client_id) for one in CALLERS})
     ]
     catalog = FakeConfigurations(versions=[tuple(configurations)], rule=a_rule(limit=1000))
-    return a_world(configurations=catalog)
+    with a_world(configurations=catalog) as world:
+        yield Deployment(world)
 
 
-def answers(history: Sequence[Step], foreign: dict[int, str], *, alone: bool) -> list[str]:
+def answers(
+    history: Sequence[Step], foreign: dict[int, str], here: Deployment, *, alone: bool
+) -> list[str]:
     """What the one is answered. ``foreign``: ids of the others' by step, where they are not."""
-    with ExitStack() as stack:
-        here = Deployment(stack.enter_context(a_deployment()))
-        told = []
-        for index, step in enumerate(history):
-            here.world.clock.advance(seconds=1)
-            if alone and step.who != 0:
-                continue
-            operation_id = NEVER if step.whose is None else here.own(step.whose, step.number)
-            if step.who == 0 and step.whose not in {0, None}:
-                operation_id = foreign.setdefault(index, operation_id)
-            told.append((step.who, f"{step}: {here.answer(step.who, step.verb, operation_id)}"))
-        return [answer for who, answer in told if who == 0]
+    told = []
+    for index, step in enumerate(history):
+        here.world.clock.advance(seconds=1)
+        if alone and step.who != 0:
+            continue
+        operation_id = NEVER if step.whose is None else here.own(step.whose, step.number)
+        if step.who == 0 and step.whose not in {0, None}:
+            operation_id = foreign.setdefault(index, operation_id)
+        told.append((step.who, f"{step}: {here.answer(step.who, step.verb, operation_id)}"))
+    return [answer for who, answer in told if who == 0]
 
 
-def check(history: Sequence[Step]) -> None:
-    """The one is answered alike in both deployments."""
+def check(
+    history: Sequence[Step], made: Callable[[bool], AbstractContextManager[Deployment]] = plain
+) -> None:
+    """The one is answered alike in both deployments. ``made``: one, if the others are not there."""
     foreign: dict[int, str] = {}
-    crowded = answers(history, foreign, alone=False)
-    assert crowded == answers(history, foreign, alone=True)
+    with made(False) as crowded:
+        told = answers(history, foreign, crowded, alone=False)
+    with made(True) as lonely:
+        assert told == answers(history, foreign, lonely, alone=True)
 
 
 @pytest.mark.abuse(67)
@@ -202,3 +221,120 @@ def test_nothing_that_is_called_with_the_id_of_anothers_operation_tells_that_the
 @given(st.lists(STEPS, min_size=5, max_size=20))
 def test_nobody_can_tell_what_others_do(history: list[Step]) -> None:
     check((*BEGUN, *history))
+
+
+# --- consents ---------------------------------------------------------------------------------
+
+MY_MARY = Caller("north", "hub", ALL_SCOPES, organisation="st-mary")
+MEMBERS = (
+    MY_MARY,
+    Caller("north", "hub", ALL_SCOPES, organisation="st-john"),
+    Caller("south", "hub", ALL_SCOPES, organisation="st-mary"),
+    Caller("north", "agency", ALL_SCOPES),
+)
+ACCOUNTS = ("ann", "bob", "eve")
+"""Patients of both tenants are called so."""
+
+MADE = """
+CREATE TABLE visits(id INTEGER, tenant VARCHAR, patient VARCHAR);
+INSERT INTO visits VALUES (1, 'north', 'ann'), (2, 'north', 'bob'), (3, 'north', 'eve'),
+    (4, 'south', 'ann'), (5, 'south', 'bob'), (6, 'south', 'eve'), (7, 'north', NULL);
+"""
+
+
+class Clinic(Deployment):
+    """One whose clients are a data broker and another service; accounts share with each caller's
+    organisation, or with the service itself."""
+
+    consents: Tables
+
+    def call(self, who: int, verb: str, operation_id: str) -> Any:
+        """What the caller is answered; by its link, the rows."""
+        if verb in ACCOUNTS:
+            return self._turn(who, verb)
+        answer = super().call(who, verb, operation_id)
+        if verb != "link":
+            return answer
+        stored = self.world.stored()
+        return sorted(stored[key] for key in stored if f"/{operation_id}/" in key)
+
+    def _turn(self, who: int, account: str) -> None:
+        """The account begins to share with the caller, or does so no more."""
+        caller, shared = self.callers[who], self.__dict__.setdefault("shared", set())
+        whom = f"organisation#{caller.organisation}" if caller.organisation else "service#agency"
+        turn = self.consents.end if (who, account) in shared else self.consents.begin
+        shared ^= {(who, account)}
+        turn(caller.tenant, whom, account)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """What both tenants' services read."""
+    return a_lake(tmp_path_factory.mktemp("visits"), *filter(str.strip, MADE.split(";")))
+
+
+def a_clinic(lake: Source) -> Callable[[bool], AbstractContextManager[Deployment]]:
+    """Makes deployments over the lake."""
+    visits = a_table_of(lake, "main.visits", columns=("id", "patient"))
+
+    def of(caller: Caller) -> Configuration:
+        tenant = RowFilter("tenant", (caller.tenant,), ColumnType.STRING)
+        account = AccountColumn("patient", ColumnType.STRING, with_public=True)
+        table = replace(visits, name="visits", filters=(tenant,), account=account)
+        return a_configuration(
+            tenant=caller.tenant, client_id=caller.client_id, by_consent=True, tables=(table,)
+        )
+
+    distinct = {(one.tenant, one.client_id): one for one in MEMBERS}.values()
+    catalog = FakeConfigurations(
+        versions=[tuple(map(of, distinct))], rule=a_rule(limit=1000), origin=lake
+    )
+
+    @contextmanager
+    def made(alone: bool) -> Iterator[Deployment]:
+        with a_world(configurations=catalog) as world, tables(world.clock) as consents:
+            consents.publish({"hub": "broker", "agency": "external"}, ("north", "south"))
+            for caller in MEMBERS[:1] if alone else MEMBERS:
+                if caller.organisation is not None:
+                    consents.organise(caller.tenant, caller.organisation)
+                    consents.begin(caller.tenant, "broker#hub", caller.organisation)
+            world.warehouse, world.changes = cast("Any", WarehouseByKind()), cast("Any", None)
+            world.access = replace(world.access, sharing=consents.sharing)
+            world.extraction = replace(world.extraction, access=world.access)
+            here = Clinic(world, MEMBERS)
+            here.consents = consents
+            yield here
+
+    return made
+
+
+def test_a_service_gets_the_rows_of_those_who_share_with_it_and_the_public_ones(
+    lake: Source,
+) -> None:
+    with a_clinic(lake)(False) as here:
+        for who, account in ((0, "ann"), (1, "bob"), (2, "eve"), (3, "eve")):
+            here.answer(who, account, NEVER)
+        ids = []
+        for who in range(len(MEMBERS)):
+            here.world.clock.advance(seconds=1)
+            here.answer(who, "start", NEVER)
+            here.answer(who, "run", here.own(who, 0))
+            (document,) = here.call(who, "link", here.own(who, 0))
+            ids.append(sorted(json.loads(line)["id"] for line in document.splitlines()))
+    assert ids == [[1, 7], [2, 7], [6], [3, 7]]
+
+
+TURNS = st.builds(Step, NUMBERS, st.sampled_from(ACCOUNTS), st.none())
+EXPORTS = st.builds(
+    Step, NUMBERS, st.sampled_from(("start", "run", "link", "manifest")), NUMBERS, st.integers(0, 3)
+)
+
+
+@hypothesis.settings(deadline=None, max_examples=6)
+@given(st.data())
+def test_nobody_can_tell_who_shares_with_others(lake: Source, data: st.DataObject) -> None:
+    history = data.draw(st.lists(st.one_of(TURNS, EXPORTS), min_size=5, max_size=20))
+    shared = tuple(Step(who, "ann", None) for who in range(len(MEMBERS)))
+    ends = ("run", "start", "run", "link")
+    last = tuple(Step(0, verb, 0, -1) for verb in ends)
+    check((*shared, *BEGUN, *history, *last, Step(0, "link", 0, 0)), a_clinic(lake))
