@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.home import CHECKOUT, Home, LocalFailure
@@ -143,7 +144,7 @@ class Deployment:
             "--no-progressbar",
             *(
                 "--parameter-overrides",
-                *(f"{key}={value}" for key, value in self.parameters().items()),
+                *(f"{key}={value or '""'}" for key, value in self._asked().items()),
             ),
         )
         deployed = outputs(self.port)
@@ -178,6 +179,19 @@ class Deployment:
         ours = {"PublicBaseUrl": self._public_url, "StageName": STAGE}
         return named | ours | dict(self.overrides)
 
+    def _asked(self) -> dict[str, str]:
+        """``parameters()``, and the template's own of those that were otherwise before: what a
+        deployment does not ask for, CloudFormation leaves as it is."""
+        cloudformation = client("cloudformation", self.port)
+        try:
+            (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        except ClientError:
+            return self.parameters()
+        defaults = defaults((self.checkout / "template.yaml").read_text())
+        before = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+        changed = {name: of for name, of in defaults.items() if before.get(name, of) != of}
+        return changed | self.parameters()
+
     def _sam(self, command: str, *arguments: object) -> None:
         environ = aws_environment(self.environ, self.port)
         # `sam build` looks for the functions' own Python, with pip, on PATH.
@@ -198,3 +212,16 @@ class Deployment:
                 f"sam {command} failed ({done.returncode}); the end of {self.home.deploy_log}:\n"
                 + tail(self.home.deploy_log)
             )
+
+
+class _Parameters(yaml.SafeLoader):
+    """Reads a template, whose functions are nobody's business here."""
+
+
+_Parameters.add_multi_constructor("!", lambda loader, tag, node: None)
+
+
+def defaults(template: str) -> dict[str, str]:
+    """What the parameters of a template are that nobody names."""
+    parameters = yaml.load(template, _Parameters)["Parameters"]  # noqa: S506 - a safe one
+    return {name: str(one["Default"]) for name, one in parameters.items() if "Default" in one}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.deployment import Deployment, api_url, fingerprint, source_files
+from local.deployment import Deployment, api_url, defaults, fingerprint, source_files
 from local.home import Home
 
 URL = "http://127.0.0.1:1/x"
@@ -88,3 +88,10 @@ def test_the_local_parameters_of_samconfig_are_kept_beside_ours(
         "StageName": "local",
     }
     assert replace(deployment, overrides={"A": "2"}).parameters()["A"] == "2"
+
+
+def test_parameters_that_nobody_names_are_the_templates() -> None:
+    template = (
+        "Parameters:\n  A: {Default: 5}\n  B: {Type: String}\n  C: {Default: ''}\nX: !Ref A\n"
+    )
+    assert defaults(template) == {"A": "5", "C": ""}
