@@ -244,12 +244,14 @@ def _print_difference(out: Console, production: Environment, process_id: str) ->
         told[change] += 1
         if told[change] > _SHOWN:
             continue
-        values = "; ".join(
-            f"{column}: {_short(value['old'])} -> {_short(value['new'])}"
-            for column, value in record["values"].items()
-        )
         shown = f"   {change:<8} {record['item']}: {record['table']}"
-        out.print(f"{shown}, {values}" if change == "changed" else shown, markup=False)
+        if change == "changed":
+            values = record["values"].items()
+            shown += ", " + "; ".join(
+                f"{column}: {_short(value['old'])} -> {_short(value['new'])}"
+                for column, value in values
+            )
+        out.print(shown, markup=False)
 
 
 def _short(value: object) -> str:

@@ -187,9 +187,9 @@ class Deployment:
             (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
         except ClientError:
             return self.parameters()
-        defaults = defaults((self.checkout / "template.yaml").read_text())
+        named = defaults((self.checkout / "template.yaml").read_text())
         before = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
-        changed = {name: of for name, of in defaults.items() if before.get(name, of) != of}
+        changed = {name: of for name, of in named.items() if before.get(name, of) != of}
         return changed | self.parameters()
 
     def _sam(self, command: str, *arguments: object) -> None:
@@ -223,5 +223,5 @@ _Parameters.add_multi_constructor("!", lambda loader, tag, node: None)
 
 def defaults(template: str) -> dict[str, str]:
     """What the parameters of a template are that nobody names."""
-    parameters = yaml.load(template, _Parameters)["Parameters"]  # noqa: S506 - a safe one
+    parameters = yaml.load(template, _Parameters)["Parameters"]
     return {name: str(one["Default"]) for name, one in parameters.items() if "Default" in one}
