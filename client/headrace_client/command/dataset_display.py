@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from headrace_client.command.outcome import Common
-from headrace_client.command.progress import LINE_EVERY, Phase, Throttle, size_text
+from headrace_client.command.progress import Phase, size_text
+from headrace_client.command.showing import LINE_EVERY, Display, Silence, Throttle, print_line
 from headrace_client.datasets.model import Process
 from headrace_client.datasets.run import FileMoved, ProcessBegun, ProcessEvent, ProcessSeen
 from headrace_client.errors import printable
@@ -24,58 +23,23 @@ _BEGUN = {
 }
 
 
-class ProcessDisplay(Protocol):
-    """Shows events; is entered before the first and left after the last."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def __call__(self, event: ProcessEvent) -> None: ...
-
-
-def process_display(common: Common, console: Console) -> ProcessDisplay:
+def process_display(common: Common, console: Console) -> Display[ProcessEvent]:
     """The display that fits the options and the terminal."""
     if common.quiet:
-        return Nothing()
+        return Silence()
     if common.json:
         return JsonLines()
     return Live(console) if console.is_terminal else Lines(console)
 
 
-class Nothing:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
-    def __call__(self, event: ProcessEvent) -> None:
-        return None
-
-
-class JsonLines(Nothing):
+class JsonLines(Silence):
     """One JSON object a line on stderr, for programs that follow a process."""
 
     def __init__(self) -> None:
         self._throttle = Throttle(1.0)
 
     def __call__(self, event: ProcessEvent) -> None:
-        held = self._document(event)
-        if held is not None:
-            print(json.dumps(held, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201
+        print_line(self._document(event))
 
     def _document(self, event: ProcessEvent) -> dict[str, Any] | None:
         match event:
@@ -102,7 +66,7 @@ def _progress(process: Process) -> dict[str, Any]:
     }
 
 
-class Lines(Nothing):
+class Lines(Silence):
     """Plain lines for logs: each step once, and progress every few seconds."""
 
     def __init__(self, console: Console) -> None:

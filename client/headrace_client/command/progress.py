@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
 from rich.text import Text
 
 from headrace_client.command.outcome import Common
+from headrace_client.command.showing import LINE_EVERY, Display, Silence, Throttle, print_line
 from headrace_client.errors import printable
 from headrace_client.events import (
     BytesArrived,
@@ -34,65 +31,15 @@ _CHOSEN = {
     "joined": "Joined operation {id}, which another pull started",
     "given": "Downloading operation {id}",
 }
-LINE_EVERY = 5.0
 
 
-class Display(Protocol):
-    """Shows events; is entered before the first and left after the last."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def __call__(self, event: Event) -> None: ...
-
-
-def display(common: Common, console: Console) -> Display:
+def display(common: Common, console: Console) -> Display[Event]:
     """The display that fits the options and the terminal."""
     if common.quiet:
         return Silence()
     if common.json:
         return JsonLines()
     return Live(console) if console.is_terminal else Lines(console)
-
-
-class Silence:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
-    def __call__(self, event: Event) -> None:
-        return None
-
-
-class Throttle:
-    """Lets something through at once, then at most once in a while."""
-
-    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._monotonic = monotonic
-        self._next = float("-inf")
-
-    def passes(self) -> bool:
-        now = self._monotonic()
-        if now < self._next:
-            return False
-        self._next = now + self._seconds
-        return True
 
 
 class JsonLines(Silence):
@@ -104,9 +51,7 @@ class JsonLines(Silence):
         self._total: dict[str, int] = {}
 
     def __call__(self, event: Event) -> None:
-        held = self._document(event)
-        if held is not None:
-            print(json.dumps(held, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201
+        print_line(self._document(event))
 
     def _document(self, event: Event) -> dict[str, Any] | None:
         match event:
