@@ -64,6 +64,9 @@ test: tools ## unit and component tests, then the system tests on a platform of 
 	@$(PYTHON) -m pytest -n 2 tests/unit tests/component
 	@$(PYTHON) -m local test
 
+explore: tools ## the property tests with examples never tried before
+	@HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -n 2 $$(grep -rl hypothesis --include='test_*.py' tests/unit tests/component)
+
 check: tools ## style, types, imports between parts, the template, the API's description
 	@$(MAKE) --no-print-directory --keep-going style types imports template described
 
@@ -101,4 +104,4 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets sam-build test check bench format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets sam-build test explore check bench format openapi tools style types imports template described

@@ -170,3 +170,19 @@ def test_messages_come_page_by_page_in_the_order_in_which_they_were_told() -> No
         assert (page.items, page.total, page.pages) == (tuple(told[100:200]), 250, 3)
         assert processes.messages("north", process.process_id, 3, 100).items == tuple(told[200:])
         assert processes.messages("south", process.process_id, 1, 100).total == 0
+
+
+def test_the_last_word_on_a_process_is_why_it_failed() -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name=REGION)
+        create_tables(client)
+        clock = SteppingClock()
+        processes = DynamoProcesses(Table(client, "DataSetsTable"), clock)
+        dead = a_process()
+        assert processes.begin(dead, LEASE) == dead
+        clock.advance(minutes=10)
+        processes.tell(dead, MESSAGES)
+        assert processes.begin(a_process(process_id="01kaqb7m3y6c9r2t5v8x1z4001"), LEASE)
+        told = processes.messages("north", dead.process_id, 1, 100).items
+        assert told[:-1] == MESSAGES
+        assert told[-1].code == "GEN-MIGR-013"

@@ -234,7 +234,6 @@ Lifecycle.TestCase.settings = settings(
     max_examples=20,
     stateful_step_count=30,
     deadline=None,
-    derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 TestLifecycle = Lifecycle.TestCase

@@ -61,9 +61,7 @@ def step(scheduler: Scheduler, kind: str, *numbers: int) -> None:
                 world.start()
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     steps=STEPS,
     cron=st.sampled_from(["0 2 * * *", "30 */6 * * *", "0 12 * * MON"]),

@@ -41,6 +41,8 @@ _KEY_LIFETIME = timedelta(hours=24)
 _TRIES = 5
 _ACTIONS = 99
 """Of a transaction, beside the one on the process."""
+_LAST_WORD = "99999"
+"""Sorts after all that the worker itself told, also in the same instant."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class DynamoProcesses:
             return []
         reason = TECHNICAL_FAILURE(reason="the work ended without a result; start it again")
         failed = dead.ended(Result.FAILURE, now, dead.outcome)
-        return [*self._to_end(failed), self._to_tell(dead, reason, f"{rfc3339(now)}#00000")]
+        return [*self._to_end(failed), self._to_tell(dead, reason, f"{rfc3339(now)}#{_LAST_WORD}")]
 
     def _started_before(
         self, process: Process, key: IdempotencyKey, now: datetime
