@@ -72,7 +72,6 @@ def caller(clients: Clients) -> Integrator:
 @DESCRIPTION.parametrize()
 @settings(
     max_examples=12,
-    derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
