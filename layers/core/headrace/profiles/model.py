@@ -1,0 +1,97 @@
+"""The values of profiles, of the groups that segregate them, and of the tenants they belong to.
+
+Seed 004 is where they come from. A *tenant* is named by its organisation id, a UUID. A *profile* is
+known to us by its id, and to the system that pushes it by its *sync id*, which no other profile
+of the tenant has. A *link* is that a profile has a sync id: links can be removed, profiles stay.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class Sex(StrEnum):
+    """As the API names it."""
+
+    MALE = "Male"
+    FEMALE = "Female"
+    UNKNOWN = "Unknown"
+    NOT_APPLICABLE = "NotApplicable"
+
+
+@dataclass(frozen=True)
+class HubTenant:
+    """A tenant with an organisation id. ``region``: the only one whose deployment serves it.
+
+    ``profile_url``: where a profile is shown, with ``{profileId}`` in it; None where nothing does.
+    """
+
+    tenant: str
+    organisation_id: str
+    name: str
+    region: str | None = None
+    profile_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is told of somebody: all of it is personal data, and none of it goes into a log."""
+
+    given_name: str
+    family_name: str
+    date_of_birth: date
+    sex: Sex = Sex.UNKNOWN
+    email: str | None = None
+    external_id: str | None = None
+    is_created_by_user_over_18_years_old: bool = False
+    is_guardian_consent_given: bool = False
+    is_photo_video_consent_given: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile. ``sync_id``: None where it has no link any more. ``groups``: ids.
+
+    ``revision`` counts the writes, so that of two at once one is done anew.
+    """
+
+    tenant: str
+    profile_id: str
+    person: Person
+    created_at: datetime
+    modified_at: datetime
+    sync_id: str | None = None
+    groups: frozenset[str] = frozenset()
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Category:
+    """What groups are sorted by. ``sync_id``: what the pushing system calls it."""
+
+    tenant: str
+    category_id: str
+    name: str
+    sync_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Profiles that are seen together. A profile may be in several groups, or in none."""
+
+    tenant: str
+    group_id: str
+    name: str
+    category_id: str | None = None
+    sync_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Which profiles of a tenant a caller sees; ``groups`` None: all, as an administrator does."""
+
+    groups: frozenset[str] | None = None
+
+    def shows(self, profile: Profile) -> bool:
+        """Whether the caller sees it: a restricted one sees none that is in no group."""
+        return self.groups is None or not self.groups.isdisjoint(profile.groups)

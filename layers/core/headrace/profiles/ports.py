@@ -1,0 +1,104 @@
+"""What profiles need of the world."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from headrace.kernel.caller import Caller
+from headrace.profiles.model import Category, Group, HubTenant, Profile, Sight
+
+
+class Tenants(Protocol):
+    """The tenants of the published catalog that have an organisation id."""
+
+    def of_caller(self, caller: Caller) -> Sequence[HubTenant]:
+        """Those that the caller may name: of a client all that its entry lists, of a user the
+        one of the user; by name."""
+        ...
+
+    def base_url(self, region: str) -> str | None:
+        """Where the deployment of another region is called."""
+        ...
+
+
+class Sights(Protocol):
+    """Which profiles callers see."""
+
+    def of(self, caller: Caller, tenant: str) -> Sight:
+        """By the groups of the user's role, or of the client's entry in the catalog."""
+        ...
+
+
+class Profiles(Protocol):
+    """The profiles of tenants. What is personal lies encrypted with the tenant's key.
+
+    A change is a function from what is there to what is to be there, called anew when somebody
+    else wrote meanwhile; a sync id is some other profile's never, however many write at once.
+    """
+
+    def find(self, tenant: str, profile_id: str) -> Profile | None:
+        """Read consistently."""
+        ...
+
+    def by_sync_id(self, tenant: str, sync_id: str) -> Profile | None:
+        """Read consistently."""
+        ...
+
+    def put_by_sync_id(
+        self, tenant: str, sync_id: str, change: Callable[[Profile | None], Profile]
+    ) -> Profile:
+        """What ``change`` makes of the profile that has the link, or of none. Nothing is written
+        where it changes nothing. Raises Unavailable where others write all the time."""
+        ...
+
+    def change(
+        self, tenant: str, profile_id: str, change: Callable[[Profile], Profile]
+    ) -> Profile | None:
+        """What ``change`` makes of it, its links and groups with it; None: there is none.
+        Raises SyncIdTaken: another profile has the sync id."""
+        ...
+
+    def merge(self, kept: Profile, merged: Profile) -> None:
+        """Writes ``kept`` and deletes ``merged``, both or neither. Raises Fenced: one of them is
+        not as it was read any more."""
+        ...
+
+    def delete(self, tenant: str, profile_id: str) -> bool:
+        """With its link and memberships; False if it was not there."""
+        ...
+
+    def by_external_id(self, tenant: str, external_id: str) -> Iterator[Profile]:
+        """Those of this external id, by id."""
+        ...
+
+    def of_group(self, tenant: str, group_id: str) -> Iterator[Profile]:
+        """Those in the group, by id."""
+        ...
+
+    def modified_from(self, tenant: str, moment: datetime | None) -> Iterator[Profile]:
+        """Those that were changed then or later (None: all), by the time of their last change."""
+        ...
+
+    def links(self, tenant: str) -> Iterator[Profile]:
+        """Those with a sync id."""
+        ...
+
+
+class Groups(Protocol):
+    """Groups and their categories."""
+
+    def groups(self, tenant: str) -> Sequence[Group]:
+        """By name."""
+        ...
+
+    def categories(self, tenant: str) -> Sequence[Category]:
+        """By name."""
+        ...
+
+    def put_group(self, group: Group) -> None:
+        """Adds it, or writes it anew. Raises Conflict: another group has its name or sync id."""
+        ...
+
+    def put_category(self, category: Category) -> None:
+        """The same of a category."""
+        ...
