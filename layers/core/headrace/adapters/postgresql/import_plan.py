@@ -4,7 +4,7 @@ Of each table of the definition there are, in this order::
 
     staged   item, uuid, vals, refs            the payload's records
     ref_K    ref, id, on_item, fresh           what its K-th reference refers to, each once
-    linked   item, uuid, new, owner, …         the records with the ids that they refer to
+    linked   item, uuid, new, owner, refs      the records with the ids that they refer to
     ids      item, uuid, id, matched           the id of each, in the target or to be
     plan     item, uuid, id, matched, new, old what is to be changed or added, as images
     gone     item, id, old                     what is to be deleted by omission
@@ -147,10 +147,11 @@ class ImportPlan:
         )
         new = " || ".join(["s.vals", *(f"jsonb_build_object({pair})" for pair in pairs)])
         owner = "CASE WHEN NOT r0.fresh THEN r0.id END" if target.table.owner else "NULL::text"
+        refs = "s.refs" if self._references(target, to_itself=True) else "NULL::jsonb"
         linked = target.temporary("linked")
         self.run(
             f"CREATE TEMPORARY TABLE {linked} AS "
-            f"SELECT s.item, s.uuid, {new} AS new, {owner} AS owner "
+            f"SELECT s.item, s.uuid, {new} AS new, {owner} AS owner, {refs} AS refs "
             f"FROM {target.temporary('staged')} s{joins}",
             f"ANALYZE {linked} (item, uuid, owner)",
         )
@@ -275,16 +276,20 @@ class ImportPlan:
 
     def _link_to_itself(self, target: TargetTable) -> None:
         """References within a table: when they are looked up all its records have to have ids."""
-        linked, staged = target.temporary("linked"), target.temporary("staged")
+        linked, linking = target.temporary("linked"), target.temporary("linking")
         for number, reference in self._references(target, to_itself=True):
             self._resolve(target, number, reference)
             column = literal(reference.column)
-            none = f"jsonb_build_object({column}, NULL)"
             self.run(
-                f"UPDATE {linked} l SET new = l.new || {none}",
-                f"UPDATE {linked} l SET new = l.new || jsonb_build_object({column}, r.id) "
-                f"FROM {staged} s JOIN {target.temporary(f'ref_{number}')} r "
-                f"ON r.ref = {_held(reference)} WHERE s.uuid = l.uuid AND s.item = l.item",
+                f"ALTER TABLE {linked} RENAME TO {linking.removeprefix('pg_temp.')}",
+                # Of what is joined nothing is estimated too low: else each record would be held
+                # against each that is referred to.
+                f"CREATE TEMPORARY TABLE {linked} AS SELECT l.item, l.uuid, "
+                f"l.new || jsonb_build_object({column}, r.id) AS new, l.owner, l.refs "
+                f"FROM {linking} l LEFT JOIN {target.temporary(f'ref_{number}')} r "
+                f"ON r.ref = (l.refs->{column})",
+                f"DROP TABLE {linking}",
+                f"ANALYZE {linked} (item, uuid, owner)",
             )
 
     def _compare(self, target: TargetTable) -> None:
