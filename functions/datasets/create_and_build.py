@@ -1,8 +1,8 @@
 """POST …/createandexport/datasetdefinition/{dataSetDefinitionCode}/dataset: a full data set."""
 
 from datasets.bodies import CreateDataSet
+from datasets.started import REPLIES, REPLY_HEADERS, REQUEST_HEADERS, started
 from headrace.audit.model import Action
-from headrace.datasets.views import DataSetProcessView
 from headrace.kernel.errors import (
     BodyTooLarge,
     BuildWhileBusy,
@@ -25,11 +25,9 @@ route = Route(
     tag="datasets",
     action=Action.BUILD,
     body=CreateDataSet,
-    request_headers={
-        "Idempotency-Key": "A key of your own: the same key and body start one build only"
-    },
-    replies={201: DataSetProcessView},
-    reply_headers={201: {"Location": "The process, whose state is to be asked for"}},
+    request_headers=REQUEST_HEADERS,
+    replies=REPLIES,
+    reply_headers=REPLY_HEADERS,
     errors=(
         InvalidRequest,
         BodyTooLarge,
@@ -59,9 +57,4 @@ def handler(call: Call) -> Reply:
         asked.wanted,
         call.idempotency_key,
     )
-    return Reply(
-        201,
-        DataSetProcessView.of(process, call.base_url),
-        {"Location": f"{call.base_url}{process.path}"},
-        concerns={"dataSetProcessId": process.process_id},
-    )
+    return started(call, process)

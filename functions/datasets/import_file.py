@@ -1,8 +1,8 @@
 """POST /dataexchange/import/datasetdefinition/…: imports a file (seed 001)."""
 
 from datasets.import_bodies import ImportForm, ImportUpload
+from datasets.started import REPLIES, REPLY_HEADERS, REQUEST_HEADERS, started
 from headrace.audit.model import Action
-from headrace.datasets.views import DataSetProcessView
 from headrace.kernel.errors import (
     BodyTooLarge,
     FileUnavailable,
@@ -32,11 +32,9 @@ route = Route(
     most_bytes=4 * 1024 * 1024,
     too_large="A file in the call itself may have 4 MiB at most. Upload a larger one first, at "
     "POST /dataexchange/uploads, and name its uploadId here.",
-    request_headers={
-        "Idempotency-Key": "A key of your own: the same key and body start one import only"
-    },
-    replies={201: DataSetProcessView},
-    reply_headers={201: {"Location": "The process, whose state is to be asked for"}},
+    request_headers=REQUEST_HEADERS,
+    replies=REPLIES,
+    reply_headers=REPLY_HEADERS,
     errors=(
         InvalidRequest,
         BodyTooLarge,
@@ -73,9 +71,4 @@ def handler(call: Call) -> Reply:
         process = environments.import_upload()(
             call.known_caller, definition, upload.upload_id, upload.options, key
         )
-    return Reply(
-        201,
-        DataSetProcessView.of(process, call.base_url),
-        {"Location": f"{call.base_url}{process.path}"},
-        concerns={"dataSetProcessId": process.process_id},
-    )
+    return started(call, process)

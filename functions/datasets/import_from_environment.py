@@ -2,8 +2,8 @@
 that another environment has built (seed 001)."""
 
 from datasets.import_bodies import ImportFromEnvironment
+from datasets.started import REPLIES, REPLY_HEADERS, REQUEST_HEADERS, started
 from headrace.audit.model import Action
-from headrace.datasets.views import DataSetProcessView
 from headrace.kernel.errors import (
     BodyTooLarge,
     IdempotencyKeyReused,
@@ -24,11 +24,9 @@ route = Route(
     tag="datasets",
     action=Action.IMPORT,
     body=ImportFromEnvironment,
-    request_headers={
-        "Idempotency-Key": "A key of your own: the same key and body start one import only"
-    },
-    replies={201: DataSetProcessView},
-    reply_headers={201: {"Location": "The process, whose state is to be asked for"}},
+    request_headers=REQUEST_HEADERS,
+    replies=REPLIES,
+    reply_headers=REPLY_HEADERS,
     errors=(
         InvalidRequest,
         BodyTooLarge,
@@ -54,9 +52,4 @@ def handler(call: Call) -> Reply:
         asked.options,
         call.idempotency_key,
     )
-    return Reply(
-        201,
-        DataSetProcessView.of(process, call.base_url),
-        {"Location": f"{call.base_url}{process.path}"},
-        concerns={"dataSetProcessId": process.process_id},
-    )
+    return started(call, process)

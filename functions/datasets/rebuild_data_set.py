@@ -1,8 +1,8 @@
 """PATCH …/createandexport/datasetdefinition/dataset/{dataSetId}: builds a full one anew."""
 
 from datasets.bodies import RebuildDataSet
+from datasets.started import REPLIES, REPLY_HEADERS, REQUEST_HEADERS, started
 from headrace.audit.model import Action
-from headrace.datasets.views import DataSetProcessView
 from headrace.kernel.errors import (
     BodyTooLarge,
     BuildWhileBusy,
@@ -23,11 +23,9 @@ route = Route(
     tag="datasets",
     action=Action.BUILD,
     body=RebuildDataSet,
-    request_headers={
-        "Idempotency-Key": "A key of your own: the same key and body start one build only"
-    },
-    replies={201: DataSetProcessView},
-    reply_headers={201: {"Location": "The process, whose state is to be asked for"}},
+    request_headers=REQUEST_HEADERS,
+    replies=REPLIES,
+    reply_headers=REPLY_HEADERS,
     errors=(
         InvalidRequest,
         BodyTooLarge,
@@ -55,9 +53,4 @@ def handler(call: Call) -> Reply:
         call.idempotency_key,
         asked.changes,
     )
-    return Reply(
-        201,
-        DataSetProcessView.of(process, call.base_url),
-        {"Location": f"{call.base_url}{process.path}"},
-        concerns={"dataSetProcessId": process.process_id},
-    )
+    return started(call, process)
