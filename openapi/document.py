@@ -50,6 +50,8 @@ SCOPES: Mapping[Scope, str] = {
     Scope.STATISTICS_READ: "Read services' statistics (persons who log in)",
     Scope.DATA_EXCHANGE: "Create, build, download and import data sets (dataexchange IP)",
     Scope.CREATE_AND_EXPORT: "Create and build full data sets in one call",
+    Scope.PROFILES_READ: "Find profiles, and see groups and tenants",
+    Scope.PROFILES_WRITE: "Import profiles, and assign them to groups",
 }
 
 _DESCRIPTION = """\

@@ -119,8 +119,8 @@ def put_role(
         Its users may log in through the API.
     permission
         What it allows; repeat it for more. There are "export templates through the API", "manage
-        services", "manage consents", "read statistics", "dataexchange IP" and "datasetoperation
-        createandexport API".
+        services", "manage consents", "read statistics", "dataexchange IP", "datasetoperation
+        createandexport API", "read profiles" and "write profiles".
     """
     printer = Printer(as_json=target.json)
 

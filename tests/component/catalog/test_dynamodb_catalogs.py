@@ -66,6 +66,7 @@ def entries(catalog: Catalog) -> tuple[frozenset[Any], ...]:
         frozenset(catalog.clients),
         frozenset((s.name, s.kind, tuple(sorted(s.options.items()))) for s in catalog.sources),
         frozenset(catalog.configurations),
+        frozenset(catalog.regions),
     )
 
 
@@ -93,6 +94,9 @@ def test_what_is_published_is_read_back_whole(catalogs: DynamoCatalogs) -> None:
     assert published == Publication(1, published.digest, NOON)
     assert catalogs.current() == published
     assert entries(catalogs.read(1)) == entries(catalog)
+    assert {tenant.tenant_id for tenant in catalogs.tenants()} == {"northwind", "harbour"}
+    assert catalogs.region("aue") == catalog.regions[0]
+    assert catalogs.region("euw") is None
 
 
 def test_exports_find_configurations(catalogs: DynamoCatalogs) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.catalog.model import Catalog, Client, Region, Tenant
 from headrace.catalog.ports import ApplicationDatabase
 from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import SourceUnavailable
+from headrace.templates.definitions import ApplicationVersion
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,21 @@ def a_configuration(
 
 def a_catalog(*configurations: Configuration, **changes: object) -> Catalog:
     values = {
-        "tenants": (a_tenant(), a_tenant("harbour", kms_key="alias/harbour")),
+        "tenants": (
+            a_tenant(
+                application_version=ApplicationVersion(2019, 2603),
+                organisation_id="5f1c1b9e-4a0e-4d3b-9a55-0a3b1f6f2c11",
+                region="aue",
+                profile_url="https://hub.example/{profileId}",
+            ),
+            a_tenant("harbour", kms_key="alias/harbour"),
+        ),
         "clients": (
             a_client(webhooks=(Endpoint("hooks", "https://hooks.example/in", default=True),)),
-            a_client("bureau", tenants=("northwind", "harbour")),
+            a_client("bureau", tenants=("northwind", "harbour"), profile_groups=("First team",)),
         ),
         "sources": (Source("hr", "ducklake", {"catalog": "sqlite:/x", "data_path": "/y"}),),
+        "regions": (Region("aue", "https://aue.example/v1"),),
         **changes,
     }
     return Catalog(configurations=configurations or (a_configuration(),), **values)  # type: ignore[arg-type]

@@ -413,6 +413,7 @@ def test_a_catalog_survives_its_document() -> None:
     assert {document.tenant_from_json(t) for t in written["tenants"]} == set(catalog.tenants)
     assert {document.client_from_json(c) for c in written["clients"]} == set(catalog.clients)
     assert [document.source_from_json(s) for s in written["sources"]] == list(catalog.sources)
+    assert [document.region_from_json(r) for r in written["regions"]] == list(catalog.regions)
 
 
 def test_the_digest_ignores_order() -> None:

@@ -341,6 +341,56 @@ def test_defaults() -> None:
             "    name: Northwind\n    name: Nordwind\n",
             '3: tenants[0]: the key "name" stands here more than once',
         ),
+        *(
+            (
+                "    name: Northwind\n",
+                f"    name: Northwind\n    {written}\n",
+                f"4: tenants[0].{said}",
+            )
+            for written, said in (
+                (
+                    "application_version: 2019.2603",
+                    "application_version: must be a text, and is the number 2019.2603; put it in "
+                    "quotes",
+                ),
+                (
+                    'application_version: "2019"',
+                    'application_version: "2019" is no version; write it as in "2019.2603"',
+                ),
+                (
+                    "organization_id: northwind",
+                    'organization_id: "northwind" is no UUID; write it as in '
+                    '"5f1c1b9e-4a0e-4d3b-9a55-0a3b1f6f2c11"',
+                ),
+                ("region: aue", 'region: there is no region "aue"; declare it under regions'),
+                (
+                    "profile_url: https://hub.example/profiles",
+                    "profile_url: must hold {profileId} once, where the profile's id stands",
+                ),
+                (
+                    'profile_url: "https://hub.example/{tenant}/{profileId}"',
+                    "profile_url: must hold {profileId} once, where the profile's id stands",
+                ),
+                (
+                    'profile_url: "https://{profileId}.example/"',
+                    "profile_url: must not have {profileId} in its host",
+                ),
+                (
+                    'profile_url: "http://hub.example/{profileId}"',
+                    "profile_url: must be https: what goes by http can be read and changed on its "
+                    "way",
+                ),
+                (
+                    'profile_url: "http://localhost/{profileId}"',
+                    "profile_url: must be https; http is for a platform on this machine (--local)",
+                ),
+            )
+        ),
+        (
+            "    tenants: [northwind]\n",
+            "    tenants: [northwind]\n    profile_groups: []\n",
+            "11: clients[0].profile_groups: must not be empty",
+        ),
     ],
 )
 def test_each_mistake_is_named_with_its_line_and_what_to_do(old: str, new: str, said: str) -> None:
@@ -674,15 +724,35 @@ def test_no_client_stands_for_the_persons_who_log_in() -> None:
     )
 
 
-def test_a_client_has_a_scope_of_persons_only_if_it_is_one_of_consents_or_data_sets() -> None:
+def test_a_client_has_no_scope_that_is_for_persons_alone() -> None:
     tenants = "    tenants: [northwind]\n"
-    shared = {
-        *(Permission.MANAGE_CONSENTS, Permission.DATA_EXCHANGE),
-        Permission.CREATE_AND_EXPORT,
-    }
+    shared = set(Permission) - {Permission.MANAGE_SERVICES, Permission.READ_STATISTICS}
     for permission in shared:
         assert not problems(changed(tenants, f'{tenants}    scopes: ["{permission.scope}"]\n'))
     for permission in set(Permission) - shared:
         scopes = f'    scopes: ["{permission.scope}"]\n'
         [problem] = problems(changed(tenants, tenants + scopes))
         assert f'there is no scope "{permission.scope}"' in problem
+
+
+REGIONS = """
+regions:
+  - {id: aue, base_url: "https://aue.example/v1/"}
+"""
+ORGANIZATION = "5f1c1b9e-4a0e-4d3b-9a55-0a3b1f6f2c11"
+
+
+def test_a_tenant_lives_in_a_region_that_is_declared() -> None:
+    text = changed("    name: Northwind\n", "    name: Northwind\n    region: aue\n") + REGIONS
+    declared = read_declarations([CatalogText("c.yaml", text)], {"HOME_OF_LAKE": "/lake"})
+    assert not declared.problems
+    assert [one.entry.base_url for one in declared.regions] == ["https://aue.example/v1"]
+    assert declared.tenants[0].entry.region == "aue"
+
+
+def test_two_tenants_have_ids_of_their_own_as_organisations_however_they_are_written() -> None:
+    one = f"    name: Northwind\n    organization_id: {ORGANIZATION}\n"
+    other = f"    name: Harbour\n    organization_id: {ORGANIZATION.upper()}\n"
+    twice = changed("    name: Northwind\n", one).replace("    name: Harbour\n", other)
+    [problem] = problems(twice)
+    assert 'tenants[1].organization_id: the tenant "northwind" at c.yaml:2 has it' in problem

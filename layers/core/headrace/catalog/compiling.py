@@ -17,7 +17,15 @@ from headrace.catalog.declarations import (
 )
 from headrace.catalog.declared import Declared
 from headrace.catalog.marked import Path
-from headrace.catalog.model import Catalog, CatalogRefused, Client, Problem, Service, Tenant
+from headrace.catalog.model import (
+    Catalog,
+    CatalogRefused,
+    Client,
+    Problem,
+    Region,
+    Service,
+    Tenant,
+)
 from headrace.catalog.ports import ApplicationSchemas, SourceSchemas
 from headrace.catalog.schema import (
     AccessEntry,
@@ -46,6 +54,7 @@ from headrace.exports.ports import SourceColumn
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import HeadraceError
+from headrace.templates.definitions import ApplicationVersion
 
 FILTERABLE = frozenset(
     {
@@ -91,7 +100,16 @@ def compile_catalog(
         raise CatalogRefused(problems)
     return Catalog(
         tenants=tuple(
-            Tenant(t.entry.id, t.entry.name, t.entry.time_zone, t.entry.kms_key)
+            Tenant(
+                tenant_id=t.entry.id,
+                name=t.entry.name,
+                time_zone=t.entry.time_zone,
+                kms_key=t.entry.kms_key,
+                application_version=_version(t.entry.application_version),
+                organisation_id=t.entry.organization_id,
+                region=t.entry.region,
+                profile_url=t.entry.profile_url,
+            )
             for t in declared.tenants
         ),
         clients=tuple(
@@ -110,6 +128,7 @@ def compile_catalog(
                 service=None if c.entry.service is None else Service(c.entry.service.kind),
                 tls_client_auth_subject_dn=c.entry.tls_client_auth_subject_dn,
                 certificate_bound=c.entry.certificate_bound == "required",
+                profile_groups=_tuple_of(c.entry.profile_groups),
             )
             for c in declared.clients
         ),
@@ -117,7 +136,16 @@ def compile_catalog(
         configurations=compiler.counted(configurations),
         schedules=tuple(_schedules(declared)),
         applications=tuple(one for one in applications if one is not None),
+        regions=tuple(Region(r.entry.id, r.entry.base_url) for r in declared.regions),
     )
+
+
+def _version(text: str | None) -> ApplicationVersion | None:
+    return None if text is None else ApplicationVersion.of(text)
+
+
+def _tuple_of(names: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)
 
 
 def _schedules(declared: Declarations) -> Iterator[Schedule]:

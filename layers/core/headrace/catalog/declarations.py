@@ -21,6 +21,7 @@ from headrace.catalog.model import CatalogRefused, Problem
 from headrace.catalog.schema import (
     ClientEntry,
     ConfigurationEntry,
+    RegionEntry,
     ScheduleEntry,
     SourceEntry,
     TableEntry,
@@ -48,6 +49,7 @@ class Declarations:
     configurations: list[Declared[ConfigurationEntry]] = field(default_factory=list)
     schedules: list[Declared[ScheduleEntry]] = field(default_factory=list)
     applications: list[Declared[ApplicationEntry]] = field(default_factory=list)
+    regions: list[Declared[RegionEntry]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     names: dict[str, set[str]] = field(default_factory=dict)
     """By section, the ids that stand there, of broken entries too: they are not unknown."""
@@ -99,8 +101,10 @@ def read_declarations(
     _check_references(declared)
     _check_defaults(declared)
     _check_schedules(declared)
+    _check_organizations(declared)
     if not local:
         _check_webhooks(declared)
+        _check_urls(declared)
     for configuration in declared.configurations:
         declared.problems += _check_tables(configuration)
     for application in declared.applications:
@@ -242,6 +246,7 @@ def _check_names(declared: Declarations) -> None:
         ("configuration", "id", declared.configurations, key_of_configuration),
         ("schedule", "name", declared.schedules, key_of_schedule),
         ("application", "id", declared.applications, key_of_id),
+        ("region", "id", declared.regions, key_of_id),
     )
     for what, name, items, key in sections:
         seen: dict[tuple[str, ...], Declared[Any]] = {}
@@ -271,6 +276,9 @@ def _check_references(declared: Declarations) -> None:
         hint = did_you_mean(name, known[section]) or f"; declare it under {section}"
         declared.problems.append(item.problem(path, f'there is no {what} "{name}"{hint}'))
 
+    for one in declared.tenants:
+        if one.entry.region is not None:
+            unknown(one, ("region",), "regions", one.entry.region)
     for client in declared.clients:
         for index, tenant in enumerate(client.entry.tenants):
             unknown(client, ("tenants", index), "tenants", tenant)
@@ -380,16 +388,39 @@ def _check_defaults(declared: Declarations) -> None:
             )
 
 
+_HTTPS_ONLY = "must be https; http is for a platform on this machine (--local)"
+
+
 def _check_webhooks(declared: Declarations) -> None:
     for client in declared.clients:
         for index, webhook in enumerate(client.entry.webhooks):
             if not webhook.url.lower().startswith("https:"):
-                declared.problems.append(
-                    client.problem(
-                        ("webhooks", index, "url"),
-                        "must be https; http is for a platform on this machine (--local)",
-                    )
+                declared.problems.append(client.problem(("webhooks", index, "url"), _HTTPS_ONLY))
+
+
+def _check_organizations(declared: Declarations) -> None:
+    known: dict[str, Declared[TenantEntry]] = {}
+    for tenant in declared.tenants:
+        organization = tenant.entry.organization_id
+        first = known.setdefault(organization, tenant) if organization is not None else tenant
+        if first is not tenant:
+            declared.problems.append(
+                tenant.problem(
+                    ("organization_id",),
+                    f'the tenant "{first.entry.id}" at {first.place} has it already; each has one '
+                    "of its own",
                 )
+            )
+
+
+def _check_urls(declared: Declarations) -> None:
+    urls: list[tuple[Declared[Any], str, str | None]] = [
+        *((one, "profile_url", one.entry.profile_url) for one in declared.tenants),
+        *((one, "base_url", one.entry.base_url) for one in declared.regions),
+    ]
+    for item, key, url in urls:
+        if url is not None and not url.lower().startswith("https:"):
+            declared.problems.append(item.problem((key,), _HTTPS_ONLY))
 
 
 # --- one configuration ----------------------------------------------------------------------

@@ -9,7 +9,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from headrace.catalog.model import Catalog, Client, Service, Tenant
+from headrace.catalog.model import Catalog, Client, Region, Service, Tenant
 from headrace.datasets.definitions import (
     Application,
     Definition,
@@ -33,6 +33,7 @@ from headrace.exports.model import (
 )
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
+from headrace.templates.definitions import ApplicationVersion
 
 type Json = dict[str, Any]
 
@@ -44,12 +45,40 @@ def tenant_to_json(tenant: Tenant) -> Json:
         "name": tenant.name,
         "timeZone": tenant.time_zone,
         "kmsKey": tenant.kms_key,
+        **(
+            {"applicationVersion": str(tenant.application_version)}
+            if tenant.application_version
+            else {}
+        ),
+        **({"organisationId": tenant.organisation_id} if tenant.organisation_id else {}),
+        **({"region": tenant.region} if tenant.region else {}),
+        **({"profileUrl": tenant.profile_url} if tenant.profile_url else {}),
     }
 
 
 def tenant_from_json(value: Json) -> Tenant:
     """The inverse of ``tenant_to_json``."""
-    return Tenant(value["tenantId"], value["name"], value["timeZone"], value["kmsKey"])
+    version = value.get("applicationVersion")
+    return Tenant(
+        tenant_id=value["tenantId"],
+        name=value["name"],
+        time_zone=value["timeZone"],
+        kms_key=value["kmsKey"],
+        application_version=ApplicationVersion.of(version) if version else None,
+        organisation_id=value.get("organisationId"),
+        region=value.get("region"),
+        profile_url=value.get("profileUrl"),
+    )
+
+
+def region_to_json(region: Region) -> Json:
+    """A region."""
+    return {"regionId": region.region_id, "baseUrl": region.base_url}
+
+
+def region_from_json(value: Json) -> Region:
+    """The inverse of ``region_to_json``."""
+    return Region(value["regionId"], value["baseUrl"])
 
 
 def client_to_json(client: Client) -> Json:
@@ -75,11 +104,17 @@ def client_to_json(client: Client) -> Json:
             else {}
         ),
         **({"certificateBound": True} if client.certificate_bound else {}),
+        **(
+            {"profileGroups": list(client.profile_groups)}
+            if client.profile_groups is not None
+            else {}
+        ),
     }
 
 
 def client_from_json(value: Json) -> Client:
     """The inverse of ``client_to_json``."""
+    profile_groups = value.get("profileGroups")
     return Client(
         client_id=value["clientId"],
         name=value["name"],
@@ -97,6 +132,7 @@ def client_from_json(value: Json) -> Client:
         service=Service(value["service"]["kind"]) if "service" in value else None,
         tls_client_auth_subject_dn=value.get("tlsClientAuthSubjectDn"),
         certificate_bound=value.get("certificateBound", False),
+        profile_groups=None if profile_groups is None else tuple(profile_groups),
     )
 
 
@@ -367,6 +403,15 @@ def catalog_to_json(catalog: Catalog) -> Json:
                 ]
             }
             if catalog.applications
+            else {}
+        ),
+        **(
+            {
+                "regions": [
+                    region_to_json(r) for r in sorted(catalog.regions, key=lambda r: r.region_id)
+                ]
+            }
+            if catalog.regions
             else {}
         ),
     }

@@ -14,6 +14,7 @@ from headrace.exports.model import Configuration, Source
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import HeadraceError
+from headrace.templates.definitions import ApplicationVersion
 
 DEFAULT_DAILY_QUOTA = 3
 """Operations a client may start on a day (seed 000, section 6)."""
@@ -21,9 +22,17 @@ DEFAULT_DAILY_QUOTA = 3
 SCOPES = ("metadata:read", "data:read", "jobs:manage")
 """Scopes without the deployment's prefix (seed 000, section 4)."""
 
-FURTHER_SCOPES = ("consents:manage", "dataexchange", "datasetoperation:createandexport")
-"""Scopes that a client has only if its entry says so: the first is for services, the others are
-the access restrictions of data set operations (seed 001)."""
+FURTHER_SCOPES = (
+    "consents:manage",
+    "dataexchange",
+    "datasetoperation:createandexport",
+    "templates:read",
+    "profiles:read",
+    "profiles:write",
+)
+"""Scopes that a client has only if its entry says so: the first is for services, the next two are
+the access restrictions of data set operations (seed 001), then those of templates (seed 003) and
+profiles (seed 004)."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,22 @@ class Tenant:
     name: str
     time_zone: str
     kms_key: str | None = None
+    application_version: ApplicationVersion | None = None
+    """Of the application that it works with; standard templates ask for one (seed 003)."""
+    organisation_id: str | None = None
+    """A UUID in lower case: what systems that push profiles name it by (seed 004)."""
+    region: str | None = None
+    """The one region whose deployment serves its profiles; None: any."""
+    profile_url: str | None = None
+    """Where its profiles are shown, with ``{profileId}`` in place of the id."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A deployment of its own: ``base_url`` is where it is called, without a slash at the end."""
+
+    region_id: str
+    base_url: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,8 @@ class Client:
     """The subject of the certificate that it may authenticate with (RFC 8705)."""
     certificate_bound: bool = False
     """Are its tokens taken only over a connection with the certificate they are bound to."""
+    profile_groups: tuple[str, ...] | None = None
+    """Names of the groups whose profiles it sees; None: all profiles (seed 004)."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +106,7 @@ class Catalog:
     configurations: tuple[Configuration, ...]
     schedules: tuple[Schedule, ...] = ()
     applications: tuple[Application, ...] = ()
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True)

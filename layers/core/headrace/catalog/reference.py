@@ -27,6 +27,7 @@ from headrace.catalog.schema import (
     ClientEntry,
     ColumnEntry,
     ConfigurationEntry,
+    RegionEntry,
     RowsEntry,
     ScheduleEntry,
     ServiceEntry,
@@ -51,9 +52,9 @@ your own: [your-own-data.md](your-own-data.md).
 ## Files
 
 All `*.yaml` and `*.yml` files below the folder together are the catalog. Each has some of the keys
-`tenants`, `clients`, `sources`, `configurations`, `schedules` and `applications`, each with a
-list. How you spread entries over files is up to you: one file, a file per key, a folder per tenant.
-A small one, whole:
+`tenants`, `regions`, `clients`, `sources`, `configurations`, `schedules` and `applications`, each
+with a list. How you spread entries over files is up to you: one file, a file per key, a folder per
+tenant. A small one, whole:
 
 ```yaml
 {example}```
@@ -67,8 +68,8 @@ A small one, whole:
   configurations share.
 - **Public names** (of tables and columns, as callers see them) have at most 63 bytes, no control
   characters, and differ in more than upper and lower case.
-- **Ids** (of tenants, clients, sources, configurations, schedules, applications, and codes of data
-  set definitions) have letters, digits, dots, hyphens and underscores.
+- **Ids** (of tenants, regions, clients, sources, configurations, schedules, applications, and codes
+  of data set definitions) have letters, digits, dots, hyphens and underscores.
 
 What is wrong is said all at once, as `file:line: path: what, and what to do`:
 
@@ -163,6 +164,7 @@ data, do not count as a change.
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`tenants`", TenantEntry),
+    ("`regions`", RegionEntry),
     ("`clients`", ClientEntry),
     ("A service", ServiceEntry),
     ("An access filter", AccessEntry),

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -25,7 +27,9 @@ from headrace.catalog.model import DEFAULT_DAILY_QUOTA, FURTHER_SCOPES, SCOPES
 from headrace.catalog.suggestions import did_you_mean
 from headrace.exports.cron import Cron
 from headrace.kernel.caller import USER_CLIENT_ID
+from headrace.kernel.errors import InvalidRequest
 from headrace.kernel.urls import secure_url
+from headrace.templates.definitions import ApplicationVersion
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_PUBLIC_BYTES = 63
@@ -65,6 +69,10 @@ def _public_name(value: str) -> str:
 
 def _source_name(value: str) -> str:
     return _plain(value, _MAX_SOURCE_BYTES)
+
+
+def _group_name(value: str) -> str:
+    return _plain(title(value), _MAX_SOURCE_BYTES)
 
 
 def title(value: str) -> str:
@@ -116,6 +124,45 @@ def _called_url(value: str) -> str:
         raise ValueError(f"is {len(value)} characters long; at most {_MAX_URL} are allowed")
     secure_url(value)
     return value
+
+
+def _version(value: str) -> str:
+    """The text, if it is a version as ``ApplicationVersion`` has it."""
+    try:
+        return str(ApplicationVersion.of(value))
+    except InvalidRequest:
+        raise ValueError(f'"{value}" is no version; write it as in "2019.2603"') from None
+
+
+def _organization_id(value: str) -> str:
+    try:
+        written = str(UUID(value))
+    except ValueError:
+        written = ""
+    if written != value.lower():
+        raise ValueError(f'"{value}" is no UUID; write it as in "{_EXAMPLE_ORGANIZATION}"')
+    return written
+
+
+_EXAMPLE_ORGANIZATION = "5f1c1b9e-4a0e-4d3b-9a55-0a3b1f6f2c11"
+PROFILE_ID = "{profileId}"
+"""What stands for a profile's id in a ``profile_url``."""
+
+
+def _profile_url(value: str) -> str:
+    shown = value.replace(PROFILE_ID, _EXAMPLE_ORGANIZATION)
+    _called_url(shown)
+    if value.count(PROFILE_ID) != 1 or "{" in shown or "}" in shown:
+        raise ValueError(f"must hold {PROFILE_ID} once, where the profile's id stands")
+    if PROFILE_ID in value.split("/", 3)[2]:
+        raise ValueError(f"must not have {PROFILE_ID} in its host")
+    return value
+
+
+def _base_url(value: str) -> str:
+    if urlsplit(_called_url(value)).query:
+        raise ValueError("must not hold a query; it is what paths are written behind")
+    return value.rstrip("/")
 
 
 def _distinguished_name(value: str) -> str:
@@ -174,6 +221,7 @@ Id128 = Annotated[str, AfterValidator(_id_of(128))]
 PublicName = Annotated[str, AfterValidator(_public_name)]
 SourceName = Annotated[str, AfterValidator(_source_name)]
 RowValue = Annotated[str | int | bool, PlainValidator(_row_value)]
+GroupName = Annotated[str, AfterValidator(_group_name)]
 
 
 class Entry(BaseModel):
@@ -197,6 +245,41 @@ class TenantEntry(Entry):
         description="KMS key (id, ARN or alias) that encrypts the tenant's files. "
         "Without one they are encrypted with the stack's key.",
         examples=["alias/northwind-care"],
+    )
+    application_version: Annotated[str, AfterValidator(_version)] | None = Field(
+        default=None,
+        description="The version of the application that it works with. Standard templates are "
+        "there from a version on; without one, those that ask for none.",
+        examples=["2019.2603"],
+    )
+    organization_id: Annotated[str, AfterValidator(_organization_id)] | None = Field(
+        default=None,
+        description="A UUID: what systems that push profiles know it by. Without one, no profiles "
+        "can be pushed.",
+        examples=[_EXAMPLE_ORGANIZATION],
+    )
+    region: Id64 | None = Field(
+        default=None,
+        description="The region whose deployment alone serves its profiles; without one, each "
+        "deployment does that has this catalog.",
+        examples=["aue"],
+    )
+    profile_url: Annotated[str, AfterValidator(_profile_url)] | None = Field(
+        default=None,
+        description=f"Where one of its profiles is shown, by https, with `{PROFILE_ID}` for its "
+        "id; `GET /redirect` leads there. On a local platform also by http, to this machine.",
+        examples=[f"https://hub.example/profiles/{PROFILE_ID}"],
+    )
+
+
+class RegionEntry(Entry):
+    """A region: a deployment of its own, which serves the tenants that live there."""
+
+    id: Id64 = Field(description="The region's id, as in the deployment's parameter `Region`.")
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        description="Where its deployment is called, by https; who calls another one for a tenant "
+        "of this region is told it. On a local platform also by http, to this machine.",
+        examples=["https://aue.api.example/v1"],
     )
 
 
@@ -294,8 +377,8 @@ class ClientEntry(Entry):
         + ", ".join(f"`{scope}`" for scope in SCOPES)
         + "; and those that a client has only if its entry says so, "
         + ", ".join(f"`{scope}`" for scope in FURTHER_SCOPES)
-        + ": the first is for services that subscribe accounts to themselves, the others are for "
-        "programs that carry data sets.",
+        + ": the first is for services that subscribe accounts to themselves, the next two are for "
+        "programs that carry data sets, then templates, and profiles.",
     )
     daily_quota: int = Field(
         default=DEFAULT_DAILY_QUOTA,
@@ -348,6 +431,13 @@ class ClientEntry(Entry):
         description="Whether its tokens are taken only over a connection with the client "
         "certificate that they are bound to (RFC 8705). With `required`, it asks for them over "
         "such a connection too, whatever way it authenticates.",
+    )
+    profile_groups: Annotated[list[GroupName], AfterValidator(without_repeats)] | None = Field(
+        default=None,
+        min_length=1,
+        description="The names of the groups whose profiles it sees; without them, all profiles. "
+        "Those in no group it then sees not.",
+        examples=[["First team"]],
     )
     webhooks: list[WebhookEntry] = Field(
         default=[], description="Where it wants to be told that an operation has ended."

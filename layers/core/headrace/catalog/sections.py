@@ -5,6 +5,7 @@ from headrace.catalog.schema import (
     ClientEntry,
     ConfigurationEntry,
     Entry,
+    RegionEntry,
     ScheduleEntry,
     SourceEntry,
     TenantEntry,
@@ -17,5 +18,6 @@ SECTIONS: dict[str, type[Entry]] = {
     "configurations": ConfigurationEntry,
     "schedules": ScheduleEntry,
     "applications": ApplicationEntry,
+    "regions": RegionEntry,
 }
 """The keys that a catalog file may have, each with a list of such entries."""

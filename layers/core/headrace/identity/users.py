@@ -21,7 +21,7 @@ _MAX_MEMBERS = 1000
 
 
 class Permission(StrEnum):
-    """What a role may allow, named as the operator reads it (seed 003, step 2; seed 001)."""
+    """What a role may allow, named as the operator reads it (seed 003, step 2; seeds 001, 004)."""
 
     EXPORT_TEMPLATES = "export templates through the API"
     MANAGE_SERVICES = "manage services"
@@ -29,6 +29,8 @@ class Permission(StrEnum):
     READ_STATISTICS = "read statistics"
     DATA_EXCHANGE = "dataexchange IP"
     CREATE_AND_EXPORT = "datasetoperation createandexport API"
+    READ_PROFILES = "read profiles"
+    WRITE_PROFILES = "write profiles"
 
     @property
     def scope(self) -> str:
@@ -43,6 +45,8 @@ _SCOPES: Mapping[Permission, str] = {
     Permission.READ_STATISTICS: "statistics:read",
     Permission.DATA_EXCHANGE: "dataexchange",
     Permission.CREATE_AND_EXPORT: "datasetoperation:createandexport",
+    Permission.READ_PROFILES: "profiles:read",
+    Permission.WRITE_PROFILES: "profiles:write",
 }
 
 

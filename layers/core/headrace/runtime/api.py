@@ -76,6 +76,8 @@ class Scope(StrEnum):
     """The access restriction "dataexchange IP" (seed 001)."""
     CREATE_AND_EXPORT = "datasetoperation:createandexport"
     """The access restriction "datasetoperation createandexport API" (seed 001)."""
+    PROFILES_READ = "profiles:read"
+    PROFILES_WRITE = "profiles:write"
 
     @property
     def full(self) -> str:

@@ -11,6 +11,7 @@
     version#V…      default#TENANT#CLIENT           configuration_id of the default one
     version#V…      schedule#TENANT#CLIENT#NAME     body: JSON
     version#V…      application#TENANT              packed: gzip of JSON
+    version#V…      region#REGION                   body: JSON
 
 Publishing takes a number of its own from the counter, writes the entries under it, where nobody
 looks yet, and then moves the pointer if it still stands where the publisher last saw it. So a
@@ -34,6 +35,7 @@ from headrace.catalog.model import (
     Client,
     Problem,
     Publication,
+    Region,
     Tenant,
 )
 from headrace.datasets.definitions import Application
@@ -117,6 +119,18 @@ class DynamoCatalogs:
         item = self._entry(self._current_version(), f"tenant#{tenant_id}")
         return None if item is None else document.tenant_from_json(_body(item))
 
+    def tenants(self) -> tuple[Tenant, ...]:
+        """All tenants as published now, by id; none before the first publication."""
+        publication = self.current()
+        if publication is None:
+            return ()
+        return tuple(map(document.tenant_from_json, self._bodies(publication.version, "tenant#")))
+
+    def region(self, region_id: str) -> Region | None:
+        """The region as published now, or None."""
+        item = self._entry(self._current_version(), f"region#{region_id}")
+        return None if item is None else document.region_from_json(_body(item))
+
     def application(self, tenant: str) -> Application | None:
         """The tenant's application as published now, if it has one."""
         item = self._entry(self._current_version(), f"application#{tenant}")
@@ -165,6 +179,7 @@ class DynamoCatalogs:
             applications=tuple(
                 map(document.application_from_json, self._bodies(version, "application#"))
             ),
+            regions=tuple(map(document.region_from_json, self._bodies(version, "region#"))),
         )
 
     def publish(self, catalog: Catalog, expected: int, moment: datetime) -> Publication:
@@ -267,6 +282,8 @@ def _entries(catalog: Catalog) -> Iterator[Item]:
             "sk": f"tenant#{tenant.tenant_id}",
             "body": _json(document.tenant_to_json(tenant)),
         }
+    for region in catalog.regions:
+        yield {"sk": f"region#{region.region_id}", "body": _json(document.region_to_json(region))}
     for client in catalog.clients:
         yield {
             "sk": f"client#{client.client_id}",
