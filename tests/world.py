@@ -64,6 +64,7 @@ TABLES = (
     "StatisticsTable",
     "UsersTable",
     "DataSetsTable",
+    "TemplatesTable",
 )
 
 

@@ -67,6 +67,7 @@ def entries(catalog: Catalog) -> tuple[frozenset[Any], ...]:
         frozenset((s.name, s.kind, tuple(sorted(s.options.items()))) for s in catalog.sources),
         frozenset(catalog.configurations),
         frozenset(catalog.regions),
+        frozenset(catalog.templates),
     )
 
 

@@ -1,14 +1,21 @@
 """Entries of a published catalog, with what a test does not care about filled in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from headrace.catalog.model import Catalog, Client, Region, Tenant
+from headrace.catalog.model import (
+    Catalog,
+    ChoosingColumn,
+    Client,
+    PublishedTemplate,
+    Region,
+    Tenant,
+)
 from headrace.catalog.ports import ApplicationDatabase
 from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import SourceUnavailable
-from headrace.templates.definitions import ApplicationVersion
+from headrace.templates.definitions import ApplicationVersion, Template
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,39 @@ def a_configuration(
     return Configuration(configuration_id, tenant, client_id, default, "hr", tables or (a_table(),))
 
 
+def a_template(
+    template_id: str = "persons", *, tenants: tuple[str, ...] | None = None, **changes: object
+) -> PublishedTemplate:
+    table = Table(
+        name=template_id,
+        source="hr.persons",
+        columns=(
+            Column("id", "id", ColumnType.BIGINT, nullable=False),
+            Column("lastName", "last_name", ColumnType.STRING, nullable=True),
+        ),
+        primary_key=("id",),
+        ordered=True,
+    )
+    values = {
+        "template": Template(
+            template_id=template_id,
+            name=template_id.title(),
+            columns=("id", "lastName"),
+            has_date=True,
+            has_anonymised=True,
+            minimum_version=ApplicationVersion(2019, 2603),
+            tenants=None if tenants is None else frozenset(tenants),
+        ),
+        "source": "hr",
+        "table": table,
+        "tenant_column": ChoosingColumn("tenant_id", ColumnType.STRING),
+        "date_column": ChoosingColumn("updated_at", ColumnType.TIMESTAMPTZ),
+        "anonymised_column": ChoosingColumn("anonymised", ColumnType.BOOLEAN),
+        **changes,
+    }
+    return PublishedTemplate(**values)  # type: ignore[arg-type]
+
+
 def a_catalog(*configurations: Configuration, **changes: object) -> Catalog:
     values = {
         "tenants": (
@@ -75,6 +115,15 @@ def a_catalog(*configurations: Configuration, **changes: object) -> Catalog:
             a_client("bureau", tenants=("northwind", "harbour"), profile_groups=("First team",)),
         ),
         "sources": (Source("hr", "ducklake", {"catalog": "sqlite:/x", "data_path": "/y"}),),
+        "templates": (
+            a_template(),
+            a_template(
+                "sessions",
+                tenants=("harbour",),
+                table=replace(a_template().table, source="", query="SELECT 1 AS id"),
+                tenant_column=None,
+            ),
+        ),
         "regions": (Region("aue", "https://aue.example/v1"),),
         **changes,
     }

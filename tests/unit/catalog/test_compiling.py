@@ -414,6 +414,7 @@ def test_a_catalog_survives_its_document() -> None:
     assert {document.client_from_json(c) for c in written["clients"]} == set(catalog.clients)
     assert [document.source_from_json(s) for s in written["sources"]] == list(catalog.sources)
     assert [document.region_from_json(r) for r in written["regions"]] == list(catalog.regions)
+    assert {document.template_from_json(t) for t in written["templates"]} == set(catalog.templates)
 
 
 def test_the_digest_ignores_order() -> None:

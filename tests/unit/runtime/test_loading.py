@@ -68,6 +68,7 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
                 "CONSENTS_TABLE",
                 "DATASETS_TABLE",
                 "DATASETS_BUCKET",
+                "TEMPLATES_TABLE",
                 "EXCHANGE_KEY",
             ),
             "x",

@@ -9,7 +9,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from headrace.catalog.model import Catalog, Client, Region, Service, Tenant
+from headrace.catalog.model import (
+    Catalog,
+    ChoosingColumn,
+    Client,
+    PublishedTemplate,
+    Region,
+    Service,
+    Tenant,
+)
 from headrace.datasets.definitions import (
     Application,
     Definition,
@@ -33,7 +41,7 @@ from headrace.exports.model import (
 )
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
-from headrace.templates.definitions import ApplicationVersion
+from headrace.templates.definitions import ApplicationVersion, Template
 
 type Json = dict[str, Any]
 
@@ -176,6 +184,53 @@ def configuration_from_json(value: Json) -> Configuration:
     )
 
 
+def template_to_json(published: PublishedTemplate) -> Json:
+    """A template with what is read for it."""
+    template = published.template
+    return {
+        "templateId": template.template_id,
+        "name": template.name,
+        "minimumVersion": template.minimum_version and str(template.minimum_version),
+        "tenants": None if template.tenants is None else sorted(template.tenants),
+        "source": published.source,
+        "table": _table_to_json(published.table),
+        "tenantColumn": _choosing_to_json(published.tenant_column),
+        "dateColumn": _choosing_to_json(published.date_column),
+        "anonymisedColumn": _choosing_to_json(published.anonymised_column),
+    }
+
+
+def template_from_json(value: Json) -> PublishedTemplate:
+    """The inverse of ``template_to_json``."""
+    minimum, tenants = value["minimumVersion"], value["tenants"]
+    table = _table_from_json(value["table"])
+    template = Template(
+        template_id=value["templateId"],
+        name=value["name"],
+        columns=tuple(column.name for column in table.columns),
+        has_date=value["dateColumn"] is not None,
+        has_anonymised=value["anonymisedColumn"] is not None,
+        minimum_version=None if minimum is None else ApplicationVersion.of(minimum),
+        tenants=None if tenants is None else frozenset(tenants),
+    )
+    return PublishedTemplate(
+        template=template,
+        source=value["source"],
+        table=table,
+        tenant_column=_choosing_from_json(value["tenantColumn"]),
+        date_column=_choosing_from_json(value["dateColumn"]),
+        anonymised_column=_choosing_from_json(value["anonymisedColumn"]),
+    )
+
+
+def _choosing_to_json(column: ChoosingColumn | None) -> Json | None:
+    return None if column is None else {"name": column.name, "type": column.type.value}
+
+
+def _choosing_from_json(value: Json | None) -> ChoosingColumn | None:
+    return None if value is None else ChoosingColumn(value["name"], ColumnType(value["type"]))
+
+
 def _table_to_json(table: Table) -> Json:
     return {
         "name": table.name,
@@ -216,6 +271,7 @@ def _table_to_json(table: Table) -> Json:
             if table.account
             else {}
         ),
+        **({"query": table.query} if table.query is not None else {}),
     }
 
 
@@ -250,6 +306,7 @@ def _table_from_json(value: Json) -> Table:
         account=AccountColumn(account["column"], ColumnType(account["type"]), account["withPublic"])
         if account
         else None,
+        query=value.get("query"),
     )
 
 
@@ -412,6 +469,16 @@ def catalog_to_json(catalog: Catalog) -> Json:
                 ]
             }
             if catalog.regions
+            else {}
+        ),
+        **(
+            {
+                "templates": [
+                    template_to_json(t)
+                    for t in sorted(catalog.templates, key=lambda t: t.template.template_id)
+                ]
+            }
+            if catalog.templates
             else {}
         ),
     }

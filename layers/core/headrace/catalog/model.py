@@ -6,15 +6,15 @@ read from them what they need.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from headrace.datasets.definitions import Application
-from headrace.exports.model import Configuration, Source
+from headrace.exports.model import ColumnType, Configuration, RowFilter, Source, Table
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import HeadraceError
-from headrace.templates.definitions import ApplicationVersion
+from headrace.templates.definitions import ApplicationVersion, Template
 
 DEFAULT_DAILY_QUOTA = 3
 """Operations a client may start on a day (seed 000, section 6)."""
@@ -97,6 +97,41 @@ class Client:
 
 
 @dataclass(frozen=True)
+class ChoosingColumn:
+    """A column of the source by which rows are chosen; it need not be one that callers see."""
+
+    name: str
+    type: ColumnType
+
+
+@dataclass(frozen=True)
+class PublishedTemplate:
+    """A template, and what is read for it (seed 003).
+
+    ``table`` is ordered: its primary key is the template's order. It has the columns that callers
+    see, and no filter; the rows of a tenant are those of ``table_for``.
+    """
+
+    template: Template
+    source: str
+    table: Table
+    tenant_column: ChoosingColumn | None = None
+    """None: it is for one tenant, whose all rows are."""
+    date_column: ChoosingColumn | None = None
+    """A date, a timestamp, or one with a time zone."""
+    anonymised_column: ChoosingColumn | None = None
+    """A boolean: true marks an anonymised person."""
+
+    def table_for(self, tenant: str) -> Table:
+        """The table with the rows of this tenant alone."""
+        column = self.tenant_column
+        if column is None:
+            return self.table
+        mine = RowFilter(column.name, (tenant,), column.type)
+        return replace(self.table, filters=(*self.table.filters, mine))
+
+
+@dataclass(frozen=True)
 class Catalog:
     """All that is published together."""
 
@@ -107,6 +142,7 @@ class Catalog:
     schedules: tuple[Schedule, ...] = ()
     applications: tuple[Application, ...] = ()
     regions: tuple[Region, ...] = ()
+    templates: tuple[PublishedTemplate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +168,13 @@ class Problem:
         """As compilers write it, so that editors can jump there."""
         where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
         return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+
+
+class QueryRefused(HeadraceError):
+    """A template's query is none that the source can run; the detail says why."""
+
+    code = "query_refused"
+    title = "The query cannot be run"
 
 
 class CatalogRefused(HeadraceError):

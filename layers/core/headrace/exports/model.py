@@ -144,6 +144,8 @@ class Table:
     ``schema_version`` rises by one with each publication that changes ``schema_hash``.
     ``account`` says whose rows they are, where a service gets only some; ``shared``, which is not
     part of what is published, whose it gets in one operation: where nothing says so, nobody's.
+    ``query``: the SELECT that is read in place of the table, whose ``source`` is then empty; only
+    templates have one.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Table:
     schema_version: int = 1
     account: AccountColumn | None = None
     shared: SharedRows | None = None
+    query: str | None = None
 
     @property
     def whose(self) -> SharedRows:

@@ -131,6 +131,11 @@ class Settings:
         return self.required("DATASETS_TABLE")
 
     @property
+    def templates_table(self) -> str:
+        """DynamoDB table of activated templates, and of walks."""
+        return self.required("TEMPLATES_TABLE")
+
+    @property
     def exchange_key(self) -> str:
         """KMS key that seals what source environments are called with."""
         return self.required("EXCHANGE_KEY")

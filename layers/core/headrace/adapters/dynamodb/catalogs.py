@@ -12,6 +12,7 @@
     version#V…      schedule#TENANT#CLIENT#NAME     body: JSON
     version#V…      application#TENANT              packed: gzip of JSON
     version#V…      region#REGION                   body: JSON
+    version#V…      template#TEMPLATE               packed: gzip of JSON
 
 Publishing takes a number of its own from the counter, writes the entries under it, where nobody
 looks yet, and then moves the pointer if it still stands where the publisher last saw it. So a
@@ -35,6 +36,7 @@ from headrace.catalog.model import (
     Client,
     Problem,
     Publication,
+    PublishedTemplate,
     Region,
     Tenant,
 )
@@ -136,6 +138,15 @@ class DynamoCatalogs:
         item = self._entry(self._current_version(), f"application#{tenant}")
         return None if item is None else document.application_from_json(_body(item))
 
+    def template(self, version: int, template_id: str) -> PublishedTemplate | None:
+        """The template as that version had it, whomever it is for, or None."""
+        item = self._entry(version, f"template#{template_id}")
+        return None if item is None else document.template_from_json(_body(item))
+
+    def templates(self, version: int) -> tuple[PublishedTemplate, ...]:
+        """All templates of that version, by id."""
+        return tuple(map(document.template_from_json, self._bodies(version, "template#")))
+
     # --- what the scheduler reads -----------------------------------------------------------
 
     def published(self) -> tuple[datetime, tuple[Schedule, ...]] | None:
@@ -180,18 +191,20 @@ class DynamoCatalogs:
                 map(document.application_from_json, self._bodies(version, "application#"))
             ),
             regions=tuple(map(document.region_from_json, self._bodies(version, "region#"))),
+            templates=self.templates(version),
         )
 
     def publish(self, catalog: Catalog, expected: int, moment: datetime) -> Publication:
         """Makes it the next version and the current one, whole or not at all.
 
         Raises CatalogChanged if ``expected`` is not the current version (0: none), and
-        CatalogRefused if a configuration or an application is too large.
+        CatalogRefused if a configuration, an application or a template is too large.
         """
         entries = [
             *_entries(catalog),
             *_schedule_entries(catalog),
             *_application_entries(catalog),
+            *_template_entries(catalog),
         ]
         version = self._next_number()
         for entry in entries:
@@ -323,6 +336,17 @@ def _application_entries(catalog: Catalog) -> Iterator[Item]:
             "declare fewer tables",
         )
         yield {"sk": f"application#{application.tenant}", "packed": packed}
+
+
+def _template_entries(catalog: Catalog) -> Iterator[Item]:
+    for published in catalog.templates:
+        template_id = published.template.template_id
+        packed = _packed(
+            document.template_to_json(published),
+            f"templates[{template_id}]",
+            "declare fewer columns, or shorten its query",
+        )
+        yield {"sk": f"template#{template_id}", "packed": packed}
 
 
 def _packed(value: document.Json, path: str, remedy: str) -> bytes:
