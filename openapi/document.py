@@ -24,6 +24,7 @@ PRODUCTS: Mapping[str, str] = {
     "identity": "Access tokens, and what is needed to verify them.",
     "consents": "Whose data you may see: accounts that share with a service or an organisation.",
     "exports": "What you may export, and exporting it.",
+    "profiles": "Persons whom you push into a tenant, and the groups that they are seen by.",
     "datasets": "Configuration that is carried between the environments of an application.",
     "audit": "What a service did, for those who manage it.",
     "reference": "This description.",
@@ -78,6 +79,11 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "The service, by its client id",
         "schema": {"type": "string", "pattern": f"^{CLIENT_ID.pattern}$"},
         "example": "wellness-app",
+    },
+    "tenantId": {
+        "description": "The tenant, by its organisation id",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": examples.ORGANISATION_ID,
     },
     "account": {
         "description": "The account, by the id that the data has of it",

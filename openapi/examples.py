@@ -70,6 +70,8 @@ from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.deliveries import Answer
 from headrace.kernel.paging import Page
 from headrace.kernel.view import as_json
+from headrace.profiles.model import HubTenant
+from headrace.profiles.tenant_views import TenantList, TenantView
 from headrace.runtime.api import Scope
 from openapi.problems import OPERATION_ID
 from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
@@ -290,6 +292,17 @@ def _consent() -> ConsentView:
         "northwind-care", "acc-1042", audience, State.ACTIVE, validity, 1, _BEGUN, "wellness-app"
     )
     return ConsentView.of(consent, _BEGUN)
+
+
+ORGANISATION_ID = "5f1c1b9e-4a0e-4d3b-9a55-0a3b1f6f2c11"
+_NORTHWIND_CARE = HubTenant("northwind-care", ORGANISATION_ID, "Northwind Care", "aue")
+_HARBOUR_HEALTH = HubTenant(
+    "harbour-health", "c3a4d3de-8f0b-4d7e-8b7c-6f2f5b0f9a42", "Harbour Health", "euw"
+)
+
+
+def _tenant() -> TenantView:
+    return TenantView.of(_NORTHWIND_CARE, None)
 
 
 REFRESH_TOKEN = "hrr_01kaqb7m3y6c9r2t5v8x1z4d7h_" + "secret-part-of-43-characters".ljust(43, ".")
@@ -530,6 +543,10 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("subscribe", 200): _consent,
     ("subscribe", 201): _consent,
     ("search_consents", 200): lambda: ConsentPage((_consent(),), None),
+    ("list_tenants", 200): lambda: TenantList(
+        (_tenant(), TenantView.of(_HARBOUR_HEALTH, "https://euw.example.com/v1"))
+    ),
+    ("get_tenant", 200): _tenant,
     ("get_jwks", 200): lambda: {
         "keys": [
             {

@@ -103,6 +103,23 @@ DESCRIBED: tuple[Described, ...] = (
         "no data broker, or the organisation is no member of it, or the key is fixed to another.",
     ),
     Described(
+        errors.TenantNotAllowed(
+            "None of your tenants has this organisation id; GET /tenants lists those that you may "
+            "name."
+        ),
+        "`TenantId` is none of the organisation ids that you may name, whether there is such a "
+        "tenant or not.",
+    ),
+    Described(
+        errors.WrongRegion(
+            "The tenant is served in the region euw. Call https://euw.example.com/v1 for it.",
+            region="euw",
+            baseUrl="https://euw.example.com/v1",
+        ),
+        "The deployment of another region serves the tenant. Send the call to `baseUrl`, with a "
+        "token that you got there.",
+    ),
+    Described(
         errors.ConsentWithdrawn(WITHDRAWN),
         "Only of services: somebody whose rows are in the files shares them no more, so they are "
         "handed out no more. Start a new operation: an increment from the last version that you "
@@ -351,6 +368,11 @@ MEMBERS: Mapping[str, Schema] = {
     },
     "error": {"type": "string", "description": "The code of RFC 6749 section 5.2 for it."},
     "requiredScope": {"type": "string", "description": "The scope that the call needs."},
+    "region": {"type": "string", "description": "The region that serves the tenant."},
+    "baseUrl": {
+        "type": ["string", "null"],
+        "description": "Where that region is called; null where the catalog does not say.",
+    },
     "allow": {"type": "string", "description": "The methods that the path answers."},
     "blockingOperationId": {
         "type": "string",

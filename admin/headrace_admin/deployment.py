@@ -30,6 +30,7 @@ from headrace.adapters.dynamodb.consents import (
     DynamoConsents,
     DynamoOrganisations,
 )
+from headrace.adapters.dynamodb.groups import DynamoGroups
 from headrace.adapters.dynamodb.handovers import DynamoHandovers
 from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
 from headrace.adapters.dynamodb.managers import DynamoManagers
@@ -164,6 +165,10 @@ class Deployment:
         """Users, roles and teams."""
         table = self._table("UsersTableName")
         return UserDirectory(DynamoUsers(table), DynamoRoles(table), DynamoTeams(table))
+
+    def groups(self) -> DynamoGroups:
+        """The groups of profiles."""
+        return DynamoGroups(self._table("ProfilesTableName"))
 
     def managers(self) -> DynamoManagers:
         """Who manages which service."""

@@ -24,6 +24,7 @@ from headrace.identity.users import MAX_PASSWORD, Team, User
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import RandomIds
+from headrace.profiles.model import group_named
 from headrace_admin import views
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
@@ -46,6 +47,12 @@ def _known(tenant: str, target: Target) -> UserDirectory:
             "first."
         )
     return deployment.user_directory()
+
+
+def _group_ids(tenant: str, named: tuple[str, ...], target: Target) -> frozenset[str]:
+    """The ids of the groups of these names or ids. Raises NotFound, InvalidRequest."""
+    groups = target.deployment().groups().groups(tenant)
+    return frozenset(group_named(groups, text).group_id for text in named)
 
 
 def _password(generate: bool) -> str:
@@ -107,6 +114,8 @@ def put_role(
     tenant: Tenant,
     integrator: Annotated[bool, Parameter(negative="")] = False,
     permission: Annotated[tuple[str, ...], Parameter(show_default=False, negative="")] = (),
+    group: Annotated[tuple[str, ...], Parameter(show_default=False, negative="")] = (),
+    every_group: Annotated[bool, Parameter(negative="")] = False,
     target: Target = AWS,
 ) -> int:
     """Make a role, or make it another. Whoever has it is bound by it from the next call on.
@@ -121,12 +130,25 @@ def put_role(
         What it allows; repeat it for more. There are "export templates through the API", "manage
         services", "manage consents", "read statistics", "dataexchange IP", "datasetoperation
         createandexport API", "read profiles" and "write profiles".
+    group
+        A group whose profiles its users see, by its name or id; repeat it for more. Without any
+        they see all profiles.
+    every_group
+        A role that saw some groups' profiles only is to see all from now on.
     """
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
         put = PutRole(_known(tenant, target))
-        made = put(tenant, name, integrator=integrator, permissions=permission)
+        groups = _group_ids(tenant, group, target) if group else None
+        made = put(
+            tenant,
+            name,
+            integrator=integrator,
+            permissions=permission,
+            groups=groups,
+            every_group=every_group,
+        )
         printer.result(views.role_json(made), lambda out: views.print_roles(out, (made,)))
         return Exit.OK
 

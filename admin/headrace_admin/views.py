@@ -577,16 +577,22 @@ def role_json(role: Role) -> Json:
         "role": role.name,
         "integrator": role.integrator,
         "permissions": sorted(role.permissions),
+        "groups": None if role.groups is None else sorted(role.groups),
     }
 
 
 def print_roles(out: Console, roles: Sequence[Role]) -> None:
     """Roles, a line each."""
     rows = [
-        (role.name, "yes" if role.integrator else "no", ", ".join(sorted(role.permissions)))
+        (
+            role.name,
+            "yes" if role.integrator else "no",
+            ", ".join(sorted(role.permissions)),
+            "all" if role.groups is None else ", ".join(sorted(role.groups)),
+        )
         for role in roles
     ]
-    _print_grid(out, ("role", "may log in", "permissions"), rows)
+    _print_grid(out, ("role", "may log in", "permissions", "profiles of groups"), rows)
 
 
 def account_json(holder: AccountHolder) -> Json:

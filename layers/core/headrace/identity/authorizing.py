@@ -22,7 +22,14 @@ from headrace.identity.api_keys import (
 )
 from headrace.identity.dpop import CheckProof
 from headrace.identity.keys import KeySet
-from headrace.identity.model import CLIENT_CERTIFICATE, CLIENT_ID, Client, Issuer, Networks
+from headrace.identity.model import (
+    CLIENT_CERTIFICATE,
+    CLIENT_ID,
+    Client,
+    Issuer,
+    Networks,
+    of_every_tenant,
+)
 from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.on_behalf import OnBehalf
 from headrace.identity.ports import (
@@ -35,7 +42,7 @@ from headrace.identity.ports import (
     Users,
 )
 from headrace.identity.sessions import SESSION_ENDED
-from headrace.kernel.caller import USER_CLIENT_ID, Caller
+from headrace.kernel.caller import EVERY_TENANT, USER_CLIENT_ID, Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     InvalidProof,
@@ -361,6 +368,8 @@ class AccessTokens:
         self._check_possession(credentials, presented, claims, client)
         # What the catalog has taken away since the token was made is gone at once.
         scopes = _scopes_of(claims, issuer) & client.scopes
+        if tenant == EVERY_TENANT:
+            scopes = of_every_tenant(scopes)
         if issuer.is_ours and "key_id" in claims:
             return Recognized(caller_with(self._key(claims), client, scopes), client.networks)
         return Recognized(Caller(tenant, client.client_id, scopes), client.networks)
@@ -417,6 +426,8 @@ class AccessTokens:
             tenant = next(iter(client.tenants)) if len(client.tenants) == 1 else None
         else:
             tenant = claims.get(issuer.tenant_claim)
+        if issuer.is_ours and tenant == EVERY_TENANT and client.tenants:
+            return client, EVERY_TENANT
         if not isinstance(tenant, str) or tenant not in client.tenants:
             raise unknown
         return client, tenant

@@ -14,7 +14,13 @@ from headrace.identity.client_authentication import (
     ByCertificate,
 )
 from headrace.identity.dpop import CheckProof
-from headrace.identity.model import ACCESS_TOKEN_LIFETIME, AccessToken, Client, scope_tokens
+from headrace.identity.model import (
+    ACCESS_TOKEN_LIFETIME,
+    AccessToken,
+    Client,
+    of_every_tenant,
+    scope_tokens,
+)
 from headrace.identity.mutual_tls import thumbprint
 from headrace.identity.oauth import (
     SentRequest,
@@ -24,7 +30,7 @@ from headrace.identity.oauth import (
     parameters_of,
 )
 from headrace.identity.ports import ApiKeys, Clients, Signer
-from headrace.kernel.caller import Caller
+from headrace.kernel.caller import EVERY_TENANT, Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import InvalidProof, NonceNeeded, RefreshRefused
 from headrace.kernel.ids import Ids
@@ -139,7 +145,7 @@ class ClientCredentials:
         authenticated = self.authenticate(asked.sent, asked.parameters)
         client = authenticated.client
         _check_network(client, asked)
-        tenant = _tenant(client, asked.parameters.get("tenant_id"))
+        tenant = _tenant(client, asked.parameters)
         key = self.make.key(asked, needed=client.needs_proof)
         token = self.make.new(asked, client, tenant, key, _certificate(authenticated, asked.sent))
         return replace(self.make(token), caller=_caller(token))
@@ -276,12 +282,21 @@ def _own_certificate(sent: SentRequest) -> str:
     return name
 
 
-def _tenant(client: Client, asked: str | None) -> str:
+def _tenant(client: Client, parameters: Mapping[str, str]) -> str:
+    """The tenant that is asked for, or the only one. Where all that the token allows are calls
+    that name a tenant each, it is good for all of the client's: systems that push profiles know
+    no other tokens (seed 004)."""
+    asked = parameters.get("tenant_id")
     if asked is None:
         if len(client.tenants) == 1:
             return next(iter(client.tenants))
+        scopes = _scope(client, parameters.get("scope")).split()
+        if scopes and of_every_tenant(scopes) == set(scopes):
+            return EVERY_TENANT
         raise TokenRefused(
-            "invalid_request", "The client serves several tenants: name one in tenant_id."
+            "invalid_request",
+            "The client serves several tenants: name one in tenant_id, or ask for the scopes of "
+            "profiles only.",
         )
     if asked not in client.tenants:
         raise TokenRefused("invalid_request", "tenant_id is no tenant of this client.")

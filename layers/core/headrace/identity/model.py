@@ -36,6 +36,16 @@ def scope_tokens(text: str) -> tuple[str, ...] | None:
     return names
 
 
+_NAMING_TENANTS = ("profiles:read", "profiles:write")
+"""The scopes whose calls name a tenant each (seed 004), without the deployment's prefix."""
+
+
+def of_every_tenant(scopes: Iterable[str]) -> frozenset[str]:
+    """Those of the scopes, as they stand in tokens, that a token without a tenant may carry."""
+    endings = tuple(f":{name}" for name in _NAMING_TENANTS)
+    return frozenset(scope for scope in scopes if scope.endswith(endings))
+
+
 def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """An IPv4 address that was written as IPv6 (``::ffff:192.0.2.1``) as what it is."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:

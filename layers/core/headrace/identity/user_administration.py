@@ -61,10 +61,30 @@ class PutRole:
     directory: UserDirectory
 
     def __call__(
-        self, tenant: str, name: str, *, integrator: bool, permissions: tuple[str, ...]
+        self,
+        tenant: str,
+        name: str,
+        *,
+        integrator: bool,
+        permissions: tuple[str, ...],
+        groups: frozenset[str] | None = None,
+        every_group: bool = False,
     ) -> Role:
-        """The role. Raises InvalidRequest for what is no name or permission."""
-        role = Role(_tenant(tenant), new_name(name), integrator, permissions_of(permissions))
+        """The role, which sees the profiles of these groups only, or all where None are named.
+
+        Raises InvalidRequest for what is no name or permission, and where a role that sees some
+        groups' profiles would come to see all without ``every_group``: leaving something out must
+        not show more.
+        """
+        role = Role(
+            _tenant(tenant), new_name(name), integrator, permissions_of(permissions), groups
+        )
+        before = self.directory.roles.find(tenant, role.name)
+        if groups is None and not every_group and before is not None and before.groups is not None:
+            raise InvalidRequest(
+                f"The role {role.name} sees the profiles of {len(before.groups)} groups only: name "
+                "its groups again, or say that it is to see those of all."
+            )
         self.directory.roles.put(role)
         return role
 

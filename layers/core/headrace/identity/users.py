@@ -58,6 +58,8 @@ class Role:
     name: str
     integrator: bool
     permissions: frozenset[Permission] = frozenset()
+    groups: frozenset[str] | None = None
+    """The ids of the groups whose profiles its users see; None: all profiles (seed 004)."""
 
     def scopes(self, prefix: str) -> frozenset[str]:
         """The scopes of its users' tokens, as they stand there."""

@@ -7,6 +7,10 @@ from headrace.kernel.errors import InsufficientScope
 USER_CLIENT_ID = "user"
 """The client that persons who log in call as. The catalog has no client of this id."""
 
+EVERY_TENANT = "*"
+"""The tenant of a token that is good for all of a client's tenants, each call naming one. No
+tenant has this id."""
+
 
 @dataclass(frozen=True)
 class Caller:

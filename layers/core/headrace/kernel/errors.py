@@ -27,11 +27,13 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── InsufficientScope
     │   ├── NetworkNotAllowed
     │   ├── OrganisationNotAllowed
+    │   ├── TenantNotAllowed      none of the caller's tenants has this organisation id
     │   └── ConsentWithdrawn      somebody whose rows are in a file shares them no more
     ├── NotFound
     │   ├── UnknownDefinition     of data sets
     │   └── UnknownDataSet        the definition has no such data set
     ├── MethodNotAllowed
+    ├── WrongRegion               the deployment of another region serves the tenant
     ├── Conflict
     │   ├── OperationActive
     │   ├── OperationNotRetryable
@@ -264,6 +266,13 @@ class OrganisationNotAllowed(NotAuthorized):
     title = "Not allowed on behalf of this organisation"
 
 
+class TenantNotAllowed(NotAuthorized):
+    """The caller may name no tenant of this organisation id; the same whether there is one."""
+
+    code = "tenant_not_allowed"
+    title = "Not allowed for this tenant"
+
+
 class NotFound(HeadraceError):
     """There is no such thing for this caller; the same whether it exists elsewhere or not."""
 
@@ -290,6 +299,13 @@ class MethodNotAllowed(HeadraceError):
 
     code = "method_not_allowed"
     title = "Method not allowed"
+
+
+class WrongRegion(HeadraceError):
+    """The tenant is served by another deployment. ``region`` and ``baseUrl``: which, and where."""
+
+    code = "wrong_region"
+    title = "Another region serves this tenant"
 
 
 class Conflict(HeadraceError):

@@ -5,9 +5,18 @@ known to us by its id, and to the system that pushes it by its *sync id*, which 
 of the tenant has. A *link* is that a profile has a sync id: links can be removed, profiles stay.
 """
 
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+
+from headrace.kernel.errors import InvalidRequest, NotFound
+
+
+def normal_name(text: str) -> str:
+    """The form that names of groups and categories are compared in."""
+    return unicodedata.normalize("NFC", text.strip()).casefold()
 
 
 class Sex(StrEnum):
@@ -67,23 +76,45 @@ class Profile:
 
 @dataclass(frozen=True)
 class Category:
-    """What groups are sorted by. ``sync_id``: what the pushing system calls it."""
+    """What groups are sorted by. ``sync_id``: what the pushing system calls it.
+
+    ``revision`` counts the writes, as it does of a group.
+    """
 
     tenant: str
     category_id: str
     name: str
     sync_id: str | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True)
 class Group:
-    """Profiles that are seen together. A profile may be in several groups, or in none."""
+    """Profiles that are seen together. A profile may be in several groups, or in none.
+
+    No other group of its category has its name.
+    """
 
     tenant: str
     group_id: str
     name: str
     category_id: str | None = None
     sync_id: str | None = None
+    revision: int = 0
+
+
+def group_named(groups: Iterable[Group], text: str) -> Group:
+    """The group of this id, or of this name. Raises NotFound, or InvalidRequest: several
+    categories have a group of the name."""
+    listed = tuple(groups)
+    found = [one for one in listed if one.group_id == text.strip()]
+    found = found or [one for one in listed if normal_name(one.name) == normal_name(text)]
+    if not found:
+        raise NotFound(f"The tenant has no group {text}.")
+    if len(found) > 1:
+        ids = ", ".join(one.group_id for one in found)
+        raise InvalidRequest(f"Several groups are called {text}; name one by its id: {ids}.")
+    return found[0]
 
 
 @dataclass(frozen=True)
@@ -91,6 +122,15 @@ class Sight:
     """Which profiles of a tenant a caller sees; ``groups`` None: all, as an administrator does."""
 
     groups: frozenset[str] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Does the caller see all, and so may say what groups there are."""
+        return self.groups is None
+
+    def knows(self, group: Group) -> bool:
+        """Whether the caller knows that there is this group."""
+        return self.groups is None or group.group_id in self.groups
 
     def shows(self, profile: Profile) -> bool:
         """Whether the caller sees it: a restricted one sees none that is in no group."""

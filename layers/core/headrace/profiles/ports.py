@@ -12,8 +12,8 @@ class Tenants(Protocol):
     """The tenants of the published catalog that have an organisation id."""
 
     def of_caller(self, caller: Caller) -> Sequence[HubTenant]:
-        """Those that the caller may name: of a client all that its entry lists, of a user the
-        one of the user; by name."""
+        """Those that the caller may name: the one of its token, or all that the client's entry
+        lists where the token is good for all of them (``kernel.caller.EVERY_TENANT``); by name."""
         ...
 
     def base_url(self, region: str) -> str | None:
@@ -96,9 +96,15 @@ class Groups(Protocol):
         ...
 
     def put_group(self, group: Group) -> None:
-        """Adds it, or writes it anew. Raises Conflict: another group has its name or sync id."""
+        """Adds it where its revision is 0, else writes it anew. Raises Conflict: another group of
+        its category has its name; Fenced: it is not as it was read any more, or another one got
+        its sync id at this moment."""
         ...
 
     def put_category(self, category: Category) -> None:
         """The same of a category."""
+        ...
+
+    def delete_group(self, group: Group) -> None:
+        """Raises Fenced: it is not as it was read any more."""
         ...

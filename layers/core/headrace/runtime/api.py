@@ -35,6 +35,7 @@ from headrace.kernel.errors import (
     TooManyTries,
     Unavailable,
     ValidationFailed,
+    WrongRegion,
 )
 from headrace.kernel.view import as_json
 from headrace.runtime.observability import logger
@@ -50,6 +51,7 @@ STATUSES: Mapping[type[HeadraceError], int] = {
     NotAuthorized: 403,
     NotFound: 404,
     MethodNotAllowed: 405,
+    WrongRegion: 421,
     Conflict: 409,
     CatalogChanged: 409,
     Gone: 410,
@@ -213,6 +215,8 @@ class Route:
     """The largest body that it takes."""
     too_large: str = "The body may have 1 MiB at most."
     """What a caller with a larger one is told."""
+    names_in_any_case: bool = False
+    """Are the names of query parameters read whatever their case is, as ASP.NET does (seed 004)."""
 
     def __call__(self, function: Callable[[Call], Reply]) -> "Endpoint":
         """Makes the function the handler of this route."""
@@ -319,11 +323,17 @@ class Endpoint:
         given = event.get("multiValueQueryStringParameters") or {}
         values: dict[str, Any] = {}
         for parameter in self.route.query:
-            texts = given.get(parameter.name) or []
+            texts = self._given(given, parameter.name)
             if len(texts) > 1:
                 raise InvalidRequest(f"The query gives {parameter.name} more than once.")
             values[parameter.name] = parameter.read(texts[0]) if texts else parameter.default
         return values
+
+    def _given(self, given: Mapping[str, list[str]], name: str) -> list[str]:
+        if not self.route.names_in_any_case:
+            return given.get(name) or []
+        alike = (texts for one, texts in given.items() if one.lower() == name.lower())
+        return [text for texts in alike for text in texts]
 
     def _body(self, raw: bytes, content_type: str) -> Any:
         if self.route.body is None:

@@ -70,6 +70,11 @@ class Settings:
         return self.required("CONSENTS_TABLE")
 
     @property
+    def profiles_table(self) -> str:
+        """DynamoDB table of profiles, what they are found by, and their groups."""
+        return self.required("PROFILES_TABLE")
+
+    @property
     def datasets_bucket(self) -> str:
         """S3 bucket of payloads, and of what imports leave."""
         return self.required("DATASETS_BUCKET")
@@ -201,6 +206,12 @@ class Settings:
             longest_hold=timedelta(seconds=int(self._text("SNAPSHOT_SECONDS", "870"))),
             part_bytes=int(self._text("PART_MIB", "8")) * 1024 * 1024,
         )
+
+    @property
+    def region(self) -> str | None:
+        """The region whose tenants' profiles are served here; None: those of all."""
+        named = self._text("HOME_REGION", "all")
+        return None if named in ("", "all") else named
 
     @property
     def public_base_url(self) -> str:

@@ -3,7 +3,8 @@
     pk                 sk           holds
     tenant#TENANT      user#ID      ``username``, ``role``, ``password_hash``, ``created_at``,
                                     ``is_active``, ``generation``; ``revision``: counts the writes
-    tenant#TENANT      role#NAME    ``integrator``, ``permissions``: a list of their names
+    tenant#TENANT      role#NAME    ``integrator``, ``permissions``: a list of their names;
+                                    ``groups``: a list of ids, if it sees only theirs
     tenant#TENANT      team#NAME    ``members``: a list of users' ids; ``revision``
     username#NAME      owner        ``tenant``, ``user_id``: whose name it is; written and removed
                                     in one transaction with the user, so no name is two users'
@@ -106,6 +107,7 @@ class DynamoRoles:
                 "sk": f"role#{role.name}",
                 "integrator": role.integrator,
                 "permissions": sorted(role.permissions),
+                "groups": None if role.groups is None else sorted(role.groups),
             }
         )
 
@@ -204,7 +206,8 @@ def _role(tenant: str, item: Item) -> Role:
     known = {str(permission): permission for permission in Permission}
     # A permission that this release does not know gives nothing.
     permissions = frozenset(known[name] for name in item["permissions"] if name in known)
-    return Role(tenant, item["sk"].partition("#")[2], item["integrator"], permissions)
+    groups = None if "groups" not in item else frozenset(item["groups"])
+    return Role(tenant, item["sk"].partition("#")[2], item["integrator"], permissions, groups)
 
 
 def _team(tenant: str, item: Item) -> Team:

@@ -1,0 +1,40 @@
+"""The composition root of profiles, apart from ``wiring``: its functions load no more."""
+
+from functools import cache
+
+from headrace.adapters.dynamodb.groups import DynamoGroups
+from headrace.adapters.dynamodb.hub_tenants import CatalogTenants
+from headrace.adapters.dynamodb.sights import StoredSights
+from headrace.adapters.dynamodb.table import Table
+from headrace.profiles.tenancy import FindTenant
+from headrace.runtime.settings import settings
+from headrace.runtime.wiring import client
+
+
+@cache
+def _catalog_table() -> Table:
+    return Table(client("dynamodb"), settings().catalog_table)
+
+
+@cache
+def _profiles_table() -> Table:
+    return Table(client("dynamodb"), settings().profiles_table)
+
+
+@cache
+def groups() -> DynamoGroups:
+    """Groups and their categories."""
+    return DynamoGroups(_profiles_table())
+
+
+@cache
+def sights() -> StoredSights:
+    """Which profiles callers see."""
+    users = Table(client("dynamodb"), settings().users_table)
+    return StoredSights(_catalog_table(), users, groups())
+
+
+@cache
+def find_tenant() -> FindTenant:
+    """Which tenant a call is about."""
+    return FindTenant(CatalogTenants(_catalog_table()), settings().region)
