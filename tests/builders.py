@@ -23,6 +23,7 @@ from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Completion
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import RandomIds
+from headrace.templates.model import Parameters, Reader, Walk
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 ALL_SCOPES = frozenset(
@@ -199,3 +200,16 @@ def a_notice(**changes: Any) -> Notice:
         next_try_at=NOON,
     )
     return replace(notice, **changes)
+
+
+def a_walk(walk_id: str = "01kaqb7m3y6c9r2t5v8x1z4d7w", **changes: Any) -> Walk:
+    """One over ``persons`` by the client ``partner`` of ``north``, begun at noon."""
+    walk = Walk(
+        walk_id=walk_id,
+        reader=Reader("north", "partner"),
+        template_id="persons",
+        parameters=Parameters(),
+        catalog_version=1,
+        begun_at=NOON,
+    )
+    return replace(walk, **changes)

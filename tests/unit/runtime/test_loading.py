@@ -69,6 +69,8 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
                 "DATASETS_TABLE",
                 "DATASETS_BUCKET",
                 "TEMPLATES_TABLE",
+                "TEMPLATES_BUCKET",
+                "TEMPLATE_READER",
                 "EXCHANGE_KEY",
             ),
             "x",

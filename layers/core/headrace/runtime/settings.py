@@ -85,6 +85,21 @@ class Settings:
         return self.required("DATASETS_STATE_MACHINE")
 
     @property
+    def templates_table(self) -> str:
+        """DynamoDB table of active templates, and of walks over their rows."""
+        return self.required("TEMPLATES_TABLE")
+
+    @property
+    def templates_bucket(self) -> str:
+        """S3 bucket of the rows of walks."""
+        return self.required("TEMPLATES_BUCKET")
+
+    @property
+    def template_reader(self) -> str:
+        """The Lambda function that reads a template's rows for a walk."""
+        return self.required("TEMPLATE_READER")
+
+    @property
     def login_tries_per_address(self) -> int:
         """How often one address may try to log in within a window of ``identity.lockout``."""
         return int(self._text("LOGIN_TRIES_PER_ADDRESS", "100"))
@@ -134,11 +149,6 @@ class Settings:
     def datasets_table(self) -> str:
         """DynamoDB table of data sets, their processes, and what environments know."""
         return self.required("DATASETS_TABLE")
-
-    @property
-    def templates_table(self) -> str:
-        """DynamoDB table of activated templates, and of walks."""
-        return self.required("TEMPLATES_TABLE")
 
     @property
     def exchange_key(self) -> str:

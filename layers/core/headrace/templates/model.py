@@ -15,7 +15,7 @@ template and parameters.
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 CHUNK_ROWS = 2_000
@@ -25,6 +25,10 @@ WALK_LIFETIME = timedelta(hours=24)
 """How long pages of a walk can be read."""
 OFFSET_LIFETIME = timedelta(hours=1)
 """For how long after its beginning a walk is gone on with by ``offset`` alone."""
+LEASE = timedelta(seconds=60)
+"""A worker that was not heard of for so long is gone; it is heard of every few seconds."""
+MAX_TAKES = 3
+"""So many workers try to read the rows of a walk, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Parameters:
     @property
     def digest(self) -> str:
         """Tells parameters apart."""
-        since = None if self.since is None else self.since.isoformat()
+        since = None if self.since is None else self.since.astimezone(UTC).isoformat()
         text = json.dumps([since, self.include_anonymised])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -62,7 +66,10 @@ class WalkState(StrEnum):
 class Walk:
     """One snapshot. ``rows``: as many as lie in whole chunks so far; all, once it is complete.
 
-    ``catalog_version``: the template is read as that version had it.
+    ``catalog_version``: the template is read as that version had it. ``version``: that of the
+    source which is read, once a worker has fixed it; None of a source that keeps no versions.
+    ``take``: the number of the worker that reads, 0 before the first; ``heard_at``: when it last
+    said that it lives.
     """
 
     walk_id: str
@@ -75,6 +82,18 @@ class Walk:
     rows: int = 0
     failure: str | None = None
     """The code of the error that ended the reading."""
+    take: int = 0
+    version: str | None = None
+    heard_at: datetime | None = None
+
+    def is_left(self, now: datetime) -> bool:
+        """Does nobody read any more though the rows are not all there.
+
+        Who wants a page of it starts another reading then (``Readings``): it is harmless if the
+        worker lives after all.
+        """
+        heard = self.heard_at or self.begun_at
+        return self.state is WalkState.READING and heard + LEASE <= now
 
     @property
     def expires_at(self) -> datetime:

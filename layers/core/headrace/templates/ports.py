@@ -61,40 +61,71 @@ class Walks(Protocol):
         """Read consistently."""
         ...
 
-    def grow(self, walk: Walk, rows: int) -> None:
-        """So many rows can be read. Raises Fenced: it has ended, or another worker has more."""
+    def take(self, reader: Reader, walk_id: str, now: datetime) -> Walk:
+        """The walk, to be read by the worker that asks, and by no other.
+
+        Raises Fenced: it has ended, or another worker reads it and was heard of within ``LEASE``;
+        NotFound.
+        """
+        ...
+
+    def fix(self, walk: Walk, version: str | None) -> Walk:
+        """The walk shows this version of its source. Raises Fenced, as all that follows: it has
+        ended, or another worker has taken it."""
+        ...
+
+    def grow(self, walk: Walk, rows: int, now: datetime) -> None:
+        """So many rows can be read, never fewer than before; and the worker lives."""
         ...
 
     def complete(self, walk: Walk, rows: int) -> None:
-        """All are there. Raises Fenced."""
+        """All are there."""
         ...
 
     def fail(self, walk: Walk, code: str) -> None:
-        """Nothing more will come. Raises Fenced."""
+        """Nothing more will come. Who calls that holds no take gives the walk as it began."""
         ...
 
 
 class Chunks(Protocol):
     """The rows of walks as NDJSON, encrypted with the tenant's key, ``CHUNK_ROWS`` in each."""
 
-    def write(self, walk: Walk, number: int, lines: bytes) -> None:
-        """Chunk ``number``, from 0. The same again changes nothing. Raises FileUnavailable."""
+    def write(self, walk: Walk, chunks: Iterable[tuple[int, bytes]]) -> Iterator[int]:
+        """Numbers (from 0) with their lines; each number is yielded in order when its chunk is
+        there, a few being written at once. Raises FileUnavailable, Unavailable, and what the
+        iteration of ``chunks`` raises."""
         ...
 
     def read(self, walk: Walk, numbers: Iterable[int]) -> Iterator[Sequence[bytes]]:
-        """The lines of each chunk, without their ends. Raises FileUnavailable, FileExpired."""
+        """The lines of each chunk, without their ends, a few chunks being read at once.
+
+        Raises FileUnavailable, FileExpired, Unavailable.
+        """
         ...
 
 
 class Rows(Protocol):
     """A template's rows in its source."""
 
-    def read(
-        self, tenant: str, template_id: str, catalog_version: int, parameters: Parameters
-    ) -> AbstractContextManager[Iterator[bytes]]:
-        """One snapshot of them as NDJSON in the template's order, whole lines in each piece.
+    def version(self, template_id: str, catalog_version: int) -> str | None:
+        """The version that the source is at now; None if it keeps none: what was read once can
+        not be read again. Raises SourceUnavailable, NotFound."""
+        ...
 
-        Raises SourceUnavailable, SchemaChanged, NotFound.
+    def read(
+        self,
+        tenant: str,
+        template_id: str,
+        catalog_version: int,
+        version: str | None,
+        parameters: Parameters,
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """The rows at that version (None: in one snapshot, that of now) as NDJSON.
+
+        They come in the template's order, and in the same one whenever the same version is read.
+        Chunks end anywhere; an empty one says that a second went by.
+
+        Raises SourceUnavailable, SourceChanged, SchemaChanged, ValueNotExportable, NotFound.
         """
         ...
 
@@ -103,5 +134,5 @@ class Readings(Protocol):
     """The workers that read sources into chunks."""
 
     def start(self, walk: Walk) -> None:
-        """Returns at once. Raises Unavailable."""
+        """Returns at once; again is harmless (``Walks.take``). Raises Unavailable."""
         ...
