@@ -374,6 +374,9 @@ def raised(one: Declared) -> tuple[type[HeadraceError], ...]:
         kinds.append(errors.InvalidRequest)
     if route.body or route.query:
         kinds.append(errors.ValidationFailed)
+    if route.told_by_field:
+        told = errors.FieldsInvalid
+        kinds = [told if issubclass(one, errors.ValidationFailed) else one for one in kinds]
     if route.method in {"POST", "PUT", "PATCH", "DELETE"}:
         kinds.append(errors.BodyTooLarge)
     kinds += [problems.Throttled, HeadraceError]

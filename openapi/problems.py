@@ -267,6 +267,13 @@ DESCRIBED: tuple[Described, ...] = (
         "The request can be read, and values in it are wrong; `errors` names each.",
     ),
     Described(
+        errors.FieldsInvalid(
+            "The body has values that are wrong; see errors.",
+            {"DateOfBirth": ["Must be a date that is not in the future."]},
+        ),
+        "Values in the request are wrong; `errors` says of each field what is wrong with it.",
+    ),
+    Described(
         messages.EMPTY_DATA_SET.refusing(errors.EmptyDataSet),
         "The data set has no items, so there is nothing to build.",
     ),
@@ -355,16 +362,24 @@ _OPERATION_STATUS: Schema = {
 
 MEMBERS: Mapping[str, Schema] = {
     "errors": {
-        "type": "array",
-        "description": "What is wrong, value by value.",
-        "items": {
-            "type": "object",
-            "properties": {
-                "field": {"type": "string", "description": "Which one."},
-                "message": {"type": "string", "description": "What is wrong with it."},
+        "description": "What is wrong, value by value; of profiles, groups and tenants by field.",
+        "anyOf": [
+            {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "field": {"type": "string", "description": "Which one."},
+                        "message": {"type": "string", "description": "What is wrong with it."},
+                    },
+                    "required": ["field", "message"],
+                },
             },
-            "required": ["field", "message"],
-        },
+            {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": {"type": "string"}},
+            },
+        ],
     },
     "error": {"type": "string", "description": "The code of RFC 6749 section 5.2 for it."},
     "requiredScope": {"type": "string", "description": "The scope that the call needs."},

@@ -7,6 +7,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     HeadraceError
     ├── InvalidRequest            the request cannot be read at all
     │   ├── RefreshRefused        its refresh token, or what came with it, gives no tokens
+    │   ├── FieldsInvalid         values are wrong, told by field as seed 004's API does it
     │   └── BodyTooLarge
     ├── ValidationFailed          it can be read, and a value in it is wrong
     │   ├── IdempotencyKeyReused
@@ -46,6 +47,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── ImportWhileBusy       the same, told to who starts an import
     │   ├── NotUndoable           a process is no import, still runs, changed nothing, or was undone
     │   ├── OtherVersion          the application here is of another version than asked for
+    │   ├── SyncIdTaken           another profile of the tenant has the sync id
     │   └── ConsentFixed          its state does not let a consent be changed so, or by this caller
     ├── Gone
     │   ├── FileExpired
@@ -106,6 +108,26 @@ class RefreshRefused(InvalidRequest):
     def __init__(self, detail: str, error: str, nonce: str | None = None) -> None:
         super().__init__(detail, error=error)
         self.nonce = nonce
+
+
+class FieldsInvalid(InvalidRequest):
+    """Values are wrong. ``errors``: what is wrong with each field, by its name, in the shape of
+    ASP.NET's validation problem details, which clients of seed 004's API know."""
+
+    code = "fields_invalid"
+    title = "One or more validation errors occurred."
+
+    def __init__(self, detail: str, errors: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(detail, errors={name: list(said) for name, said in errors.items()})
+
+    @classmethod
+    def of(cls, failed: "ValidationFailed") -> "FieldsInvalid":
+        """The same, told so; fields begin with a capital, as the seed writes them."""
+        told: dict[str, list[str]] = {}
+        for one in failed.members.get("errors", ()):
+            name = one["field"]
+            told.setdefault(name[:1].upper() + name[1:], []).append(one["message"])
+        return cls(failed.detail, told)
 
 
 class BodyTooLarge(InvalidRequest):
@@ -390,6 +412,13 @@ class OtherVersion(Conflict):
 
     code = "GEN-MIGR-015"
     title = "The application is of another version"
+
+
+class SyncIdTaken(Conflict):
+    """Another profile of the tenant has the sync id."""
+
+    code = "sync_id_taken"
+    title = "Another profile has the sync id"
 
 
 class ConsentFixed(Conflict):

@@ -7,11 +7,18 @@ of the tenant has. A *link* is that a profile has a sync id: links can be remove
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from headrace.kernel.errors import InvalidRequest, NotFound
+
+MOST_GROUPS = 40
+"""That a profile may be in, so that it and all that leads to it are written at once."""
+MOST_CHARACTERS = 256
+"""Of a name, a sync id or an external id; an email address has 254 at most (RFC 5321)."""
+
 
 
 def normal_name(text: str) -> str:
@@ -72,6 +79,13 @@ class Profile:
     sync_id: str | None = None
     groups: frozenset[str] = frozenset()
     revision: int = 0
+
+    def changed(self, moment: datetime, **changes: Any) -> "Profile":
+        """With these changes, made at that moment; itself if they change nothing."""
+        after = replace(self, **changes)
+        # The clock of who wrote before may be ahead of ours: what is newer sorts as newer.
+        at = max(moment, self.modified_at)
+        return self if after == self else replace(after, modified_at=at)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from headrace.kernel.errors import (
     CatalogChanged,
     Conflict,
     Fenced,
+    FieldsInvalid,
     Gone,
     HeadraceError,
     InvalidRequest,
@@ -217,6 +218,8 @@ class Route:
     """What a caller with a larger one is told."""
     names_in_any_case: bool = False
     """Are the names of query parameters read whatever their case is, as ASP.NET does (seed 004)."""
+    told_by_field: bool = False
+    """Are wrong values answered with 400 and by their fields' names, as seed 004's API does it."""
 
     def __call__(self, function: Callable[[Call], Reply]) -> "Endpoint":
         """Makes the function the handler of this route."""
@@ -239,8 +242,9 @@ class Endpoint:
             reply = self.function(call)
             self._record(call, reply, correlation_id)
         except HeadraceError as error:
-            logger().info("refused", extra={"code": error.code, "route": self.route.path})
-            reply = problem(error, correlation_id)
+            told = self._told(error)
+            logger().info("refused", extra={"code": told.code, "route": self.route.path})
+            reply = problem(told, correlation_id)
         except Exception:
             logger().exception("failed", extra={"route": self.route.path})
             reply = problem(
@@ -253,6 +257,11 @@ class Endpoint:
         if reply.status >= 400:
             self._note(event, reply, correlation_id)
         return rendered(reply, correlation_id)
+
+    def _told(self, error: HeadraceError) -> HeadraceError:
+        if self.route.told_by_field and isinstance(error, ValidationFailed):
+            return FieldsInvalid.of(error)
+        return error
 
     def _record(self, call: Call, reply: Reply, correlation_id: str) -> None:
         """Raises Unavailable: then the caller does not get what nobody would know it got."""

@@ -75,6 +75,11 @@ class Settings:
         return self.required("PROFILES_TABLE")
 
     @property
+    def profiles_key(self) -> str:
+        """KMS key that wraps the data keys of tenants that have no key of their own."""
+        return self.required("PROFILES_KEY")
+
+    @property
     def datasets_bucket(self) -> str:
         """S3 bucket of payloads, and of what imports leave."""
         return self.required("DATASETS_BUCKET")
