@@ -1,7 +1,7 @@
 """Fakes of ports, for tests that are about something else."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,12 +28,15 @@ from headrace.identity.model import BoundCertificate, IssuedCertificate
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     Conflict,
+    Fenced,
     HeadraceError,
     IncrementsUnavailable,
     NotFound,
     SourceChanged,
+    SyncIdTaken,
     Unavailable,
 )
+from headrace.profiles.model import Profile
 from tests.builders import a_configuration, a_rule, a_source
 
 
@@ -421,3 +424,79 @@ class FakeSharing:
             if ends is not None and at < ends <= self.clock.now()
         }
         return frozenset(recorded | due)
+
+
+@dataclass
+class FakeProfiles:
+    """Profiles in memory, of one process: nobody writes at the same time."""
+
+    kept: dict[tuple[str, str], Profile] = field(default_factory=dict)
+
+    def find(self, tenant: str, profile_id: str) -> Profile | None:
+        """See the port."""
+        return self.kept.get((tenant, profile_id))
+
+    def by_sync_id(self, tenant: str, sync_id: str) -> Profile | None:
+        """See the port."""
+        return next((one for one in self._of(tenant) if one.sync_id == sync_id), None)
+
+    def put_by_sync_id(
+        self, tenant: str, sync_id: str, change: Callable[[Profile | None], Profile]
+    ) -> Profile:
+        """See the port."""
+        before = self.by_sync_id(tenant, sync_id)
+        return self._put(before, change(before))
+
+    def change(
+        self, tenant: str, profile_id: str, change: Callable[[Profile], Profile]
+    ) -> Profile | None:
+        """See the port."""
+        before = self.find(tenant, profile_id)
+        if before is None:
+            return None
+        after = change(before)
+        is_new = after.sync_id is not None and after.sync_id != before.sync_id
+        if is_new and self.by_sync_id(tenant, str(after.sync_id)) is not None:
+            raise SyncIdTaken("Another profile of the tenant has this sync id.")
+        return self._put(before, after)
+
+    def merge(self, kept: Profile, merged: Profile) -> None:
+        """See the port."""
+        before = self.find(kept.tenant, kept.profile_id)
+        gone = self.find(merged.tenant, merged.profile_id)
+        if before is None or gone != merged or before.revision != kept.revision:
+            raise Fenced("Somebody else changed one of the profiles just now; try again.")
+        del self.kept[merged.tenant, merged.profile_id]
+        self._put(before, kept)
+
+    def delete(self, tenant: str, profile_id: str) -> bool:
+        """See the port."""
+        return self.kept.pop((tenant, profile_id), None) is not None
+
+    def by_external_id(self, tenant: str, external_id: str) -> Iterator[Profile]:
+        """See the port."""
+        found = (one for one in self._of(tenant) if one.person.external_id == external_id)
+        return iter(sorted(found, key=lambda one: one.profile_id))
+
+    def of_group(self, tenant: str, group_id: str) -> Iterator[Profile]:
+        """See the port."""
+        found = (one for one in self._of(tenant) if group_id in one.groups)
+        return iter(sorted(found, key=lambda one: one.profile_id))
+
+    def modified_from(self, tenant: str, moment: datetime | None) -> Iterator[Profile]:
+        """See the port."""
+        found = (one for one in self._of(tenant) if moment is None or one.modified_at >= moment)
+        return iter(sorted(found, key=lambda one: (one.modified_at, one.profile_id)))
+
+    def links(self, tenant: str) -> Iterator[Profile]:
+        """See the port."""
+        return iter([one for one in self._of(tenant) if one.sync_id is not None])
+
+    def _of(self, tenant: str) -> list[Profile]:
+        return [one for one in self.kept.values() if one.tenant == tenant]
+
+    def _put(self, before: Profile | None, after: Profile) -> Profile:
+        if after != before:
+            after = replace(after, revision=after.revision + 1)
+            self.kept[after.tenant, after.profile_id] = after
+        return after

@@ -36,9 +36,7 @@ def _or_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Name = Annotated[
-    str, Field(max_length=MOST_CHARACTERS, pattern=_CONTROLS), AfterValidator(_said)
-]
+Name = Annotated[str, Field(max_length=MOST_CHARACTERS, pattern=_CONTROLS), AfterValidator(_said)]
 Born = Annotated[date, BeforeValidator(_born)]
 TenantId = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -59,7 +57,7 @@ class ImportedProfile(Body):
     given_name: Name
     family_name: Name
     date_of_birth: Born = Field(description="A date; of a date with a time, the date counts")
-    sex: Annotated[Sex | None, BeforeValidator(_sex), Field(strict=False)] = None
+    sex: Annotated[Annotated[Sex, Field(strict=False)] | None, BeforeValidator(_sex)] = None
     email: Annotated[
         str | None, Field(max_length=254, pattern=_EMAIL), BeforeValidator(_or_none)
     ] = Field(None, description="Others of the tenant may have the same")

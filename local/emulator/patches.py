@@ -36,6 +36,27 @@ _ACCESS = (
                            True)
 """,
     ),
+    Patch(
+        "ministack.app",
+        "policies may ask what a data key is for (kms:EncryptionContext)",
+        old="""\
+                if service == "s3"
+                else None
+            )
+            if service == "logs":
+""",
+        new="""\
+                if service == "s3"
+                else {
+                    f"kms:EncryptionContext:{name}": value
+                    for name, value in (json.loads(body or b"{}").get("EncryptionContext") or {}).items()
+                }
+                if service == "kms"
+                else None
+            )
+            if service == "logs":
+""",  # noqa: E501
+    ),
 )
 
 _FUNCTIONS = (

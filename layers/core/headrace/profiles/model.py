@@ -20,7 +20,6 @@ MOST_CHARACTERS = 256
 """Of a name, a sync id or an external id; an email address has 254 at most (RFC 5321)."""
 
 
-
 def normal_name(text: str) -> str:
     """The form that names of groups and categories are compared in."""
     return unicodedata.normalize("NFC", text.strip()).casefold()

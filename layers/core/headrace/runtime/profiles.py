@@ -2,13 +2,19 @@
 
 from functools import cache
 
+from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.groups import DynamoGroups
 from headrace.adapters.dynamodb.hub_tenants import CatalogTenants
+from headrace.adapters.dynamodb.profiles import DynamoProfiles
 from headrace.adapters.dynamodb.sights import StoredSights
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.dynamodb.tenant_keys import DynamoTenantKeys
+from headrace.adapters.kms.data_keys import KmsDataKeys
+from headrace.kernel.ids import RandomUuids
+from headrace.profiles.importing import ImportProfile
 from headrace.profiles.tenancy import FindTenant
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client
+from headrace.runtime.wiring import client, clock
 
 
 @cache
@@ -38,3 +44,17 @@ def sights() -> StoredSights:
 def find_tenant() -> FindTenant:
     """Which tenant a call is about."""
     return FindTenant(CatalogTenants(_catalog_table()), settings().region)
+
+
+@cache
+def profiles() -> DynamoProfiles:
+    """The profiles."""
+    kms_key = DynamoCatalogs(_catalog_table()).kms_key
+    keys = KmsDataKeys(client("kms"))
+    table, stack_key = _profiles_table(), settings().profiles_key
+    return DynamoProfiles(table, DynamoTenantKeys(table, keys, kms_key, stack_key, clock()))
+
+
+def import_profile() -> ImportProfile:
+    """POST /profiles/import."""
+    return ImportProfile(find_tenant(), profiles(), clock(), RandomUuids())

@@ -82,13 +82,13 @@ class DynamoProfiles:
                 yield profile
 
     def modified_from(self, tenant: str, moment: datetime | None) -> Iterator[Profile]:
-        """See the port. One that is changed while they are read comes last, as it then is."""
+        """See the port. One that is changed while they are read comes last, as it then is, and may
+        have come before as it was."""
         first = _FIRST if moment is None else rfc3339(moment)
         shards = [
-            self.table.query(f"modified#{tenant}#{shard}", first, before=_PAST)
-            for shard in _SHARDS
+            self.table.query(f"modified#{tenant}#{shard}", first, before=_PAST) for shard in _SHARDS
         ]
-        keys = heapq.merge(*([str(item["sk"]) for item in shard] for shard in shards))
+        keys = heapq.merge(*((str(item["sk"]) for item in shard) for shard in shards))
         changed: list[str] = []
         for batch in batched(keys, _BATCH, strict=False):
             told = [tuple(key.split("#", 1)) for key in batch]
@@ -209,9 +209,7 @@ class DynamoProfiles:
             for one, revision in read.items()
             if one not in stay
         ]
-        actions += [
-            self.table.to_delete(*k, "attribute_exists(pk)") for k in old if k not in new
-        ]
+        actions += [self.table.to_delete(*k, "attribute_exists(pk)") for k in old if k not in new]
         actions += [
             self._lead(k, item, old.get(k)) for k, item in new.items() if old.get(k) != item
         ]
