@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from headrace.kernel.view import camel
 from headrace.profiles.importing import Pushed
@@ -37,7 +37,11 @@ def _or_none(value: Any) -> Any:
 
 
 Name = Annotated[str, Field(max_length=MOST_CHARACTERS, pattern=_CONTROLS), AfterValidator(_said)]
-Born = Annotated[date, BeforeValidator(_born)]
+Born = Annotated[
+    date,
+    BeforeValidator(_born),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"}),
+]
 TenantId = Annotated[str, Field(min_length=1, max_length=64)]
 
 

@@ -38,7 +38,7 @@ _ACCESS = (
     ),
     Patch(
         "ministack.app",
-        "policies may ask what a data key is for (kms:EncryptionContext)",
+        "policies may ask what a key of KMS is used for",
         old="""\
                 if service == "s3"
                 else None
