@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from headrace.adapters.dynamodb.access_requests import DynamoAccessRequests
 from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
 from headrace.adapters.dynamodb.audit_trail import DynamoTrail
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
@@ -42,6 +43,7 @@ from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
 from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
 from headrace.adapters.kms.certificate_key import KmsCertificateKey
+from headrace.adapters.kms.data_keys import KmsDataKeys
 from headrace.adapters.kms.seal import KmsSeal
 from headrace.identity.user_administration import UserDirectory
 from headrace.kernel.errors import HeadraceError, Unavailable
@@ -190,6 +192,18 @@ class Deployment:
         """The secrets that wait behind a link."""
         return DynamoHandovers(self._table("CredentialsTableName"))
 
+    def access_requests(self) -> DynamoAccessRequests:
+        """Requests for access, with their evidence."""
+        return DynamoAccessRequests(
+            self._table("CredentialsTableName"),
+            KmsDataKeys(self._client("kms")),
+            self._output("FilesKeyArn"),
+        )
+
+    def operator(self) -> str:
+        """Who calls, as AWS names them."""
+        return str(self._client("sts").get_caller_identity()["Arn"])
+
     @property
     def public_url(self) -> str:
         """The URL that clients use. Raises DeploymentNotFound."""
@@ -224,11 +238,12 @@ class Deployment:
         self._client("s3").put_object(Bucket=bucket, Key=key, Body=body)
 
     def audit_trail(self) -> DynamoTrail:
-        """The audit trail, to read: how long events are kept matters to those who write."""
-        return DynamoTrail(self._table("AuditTableName"), timedelta(0))
+        """The audit trail."""
+        kept = timedelta(days=int(self._output("AuditDays")))
+        return DynamoTrail(self._table("AuditTableName"), kept)
 
     def statistics(self) -> DynamoStatistics:
-        """What is counted per service, to read."""
+        """What is counted per service; what failed, to read only."""
         return DynamoStatistics(self._table("StatisticsTableName"), timedelta(0))
 
     def schedule_runs(self) -> DynamoScheduleRuns:

@@ -32,6 +32,7 @@ from headrace.kernel.clock import SystemClock, rfc3339
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import OPERATION_ID, RandomIds
 from headrace_admin import views
+from headrace_admin.access import access_request
 from headrace_admin.auditing import audit
 from headrace_admin.authority import ca
 from headrace_admin.deployment import Deployment
@@ -62,6 +63,7 @@ source = App(name="source", help="Put the change log into a PostgreSQL source, a
 schedule = App(name="schedule", help="Watch the recurring exports.")
 app.command(catalog)
 app.command(client)
+app.command(access_request)
 app.command(ca)
 app.command(role)
 app.command(user)

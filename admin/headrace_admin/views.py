@@ -19,6 +19,7 @@ from headrace.exports.model import Job, Operation
 from headrace.exports.schedules import Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
 from headrace.exports.webhooks import Delivery, Endpoint
+from headrace.identity.access_requests import AccessRequest
 from headrace.identity.api_keys import ApiKey
 from headrace.identity.key_views import KeyView
 from headrace.identity.model import StoredSecret
@@ -45,6 +46,31 @@ def letter(client_id: str, link: str, until: datetime) -> str:
         f"It is shown once, until {rfc3339(until)[:10]}. Have a safe place ready to keep it in "
         "before\nyou open it. If the link does not work, somebody else may have used it: tell us "
         "at once."
+    )
+
+
+def access_request_json(request: AccessRequest) -> Json:
+    """A request for access; of its evidence what can be told without opening it."""
+    found = as_json(request)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def print_access_requests(out: Console, requests: Sequence[AccessRequest]) -> None:
+    """Requests for access, a line each."""
+    _print_grid(
+        out,
+        ("request", "state", "client", "tenants", "recorded", "evidence"),
+        [
+            (
+                one.request_id,
+                str(one.state),
+                one.client_id,
+                ", ".join(one.tenants),
+                _when(one.recorded_at),
+                f"{one.evidence.name}, {one.evidence.size:,} bytes",
+            )
+            for one in requests
+        ],
     )
 
 

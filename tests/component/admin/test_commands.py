@@ -85,12 +85,17 @@ STACK = {
         }
         for name in TABLES
     }
-    | {"WebhookKey": {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {}}}},
+    | {
+        name: {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {}}}
+        for name in ("WebhookKey", "FilesKey")
+    },
     # moto's stacks make symmetric keys only.
     "Parameters": {"CertificateKeyArn": {"Type": "String", "Default": "none"}},
     "Outputs": {
         **{f"{name}Name": {"Value": {"Ref": name}} for name in TABLES},
         "WebhookKeyArn": {"Value": {"Fn::GetAtt": ["WebhookKey", "Arn"]}},
+        "FilesKeyArn": {"Value": {"Fn::GetAtt": ["FilesKey", "Arn"]}},
+        "AuditDays": {"Value": "400"},
         "PublicUrl": {"Value": "https://api.example.com/v1"},
         "CertificateKeyArn": {"Value": {"Ref": "CertificateKeyArn"}},
     },

@@ -41,6 +41,7 @@ def test_the_docs_show_every_command() -> None:
     for group in (
         "catalog",
         "client",
+        "access-request",
         "ca",
         "role",
         "user",

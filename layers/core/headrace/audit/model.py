@@ -30,6 +30,8 @@ class Action(StrEnum):
     UNDO = "undo"
     CONFIGURE = "configure"
     """A property, a credential or the task processing of an environment was set."""
+    ACCESS_REQUEST = "access_request"
+    """A request for access was recorded, opened or rejected; ``GRANT``: approved."""
     FAILURE = "failure"
     """A call that was refused: the caller has to change something."""
     ERROR = "error"

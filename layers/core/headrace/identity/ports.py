@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from headrace.identity.access_requests import AccessRequest
 from headrace.identity.api_keys import ApiKey
 from headrace.identity.handover import Handover
 from headrace.identity.model import BoundCertificate, Client, IssuedCertificate, StoredSecret
@@ -48,6 +49,31 @@ class Handovers(Protocol):
     def take(self, handover_id: str, now: datetime) -> bool:
         """Forgets what was sealed, if it was still there and had not expired; of several at once,
         one does. Raises Unavailable."""
+        ...
+
+
+class AccessRequests(Protocol):
+    """Requests for access, and their evidence, encrypted."""
+
+    def add(self, request: AccessRequest, evidence: bytes) -> None:
+        """Keeps a new one. Raises Unavailable."""
+        ...
+
+    def find(self, request_id: str) -> AccessRequest | None:
+        """It, read consistently."""
+        ...
+
+    def listed(self) -> tuple[AccessRequest, ...]:
+        """All there are, oldest first."""
+        ...
+
+    def evidence(self, request_id: str) -> bytes | None:
+        """What was kept with it. Raises Unavailable."""
+        ...
+
+    def decide(self, request: AccessRequest) -> bool:
+        """Keeps what was decided; False: somebody has decided already. Of several at once, one
+        does."""
         ...
 
 
