@@ -10,7 +10,7 @@
 `HeadraceClient` has the calls of the API; `Pull` is all of them in the order that ends with
 verified files in a directory, safe to be killed and run again; `Sync` keeps a copy of the tables
 up to date, in what `sync_destination` names. `client.data_sets` carries configuration from one
-environment to another. Errors are in
+environment to another, and `client.templates` reads what the operator activated. Errors are in
 `headrace_client.errors`, what happens during a pull in `headrace_client.events`.
 """
 
@@ -100,6 +100,8 @@ from headrace_client.refreshing import RefreshFile
 from headrace_client.retrying import RetryPolicy
 from headrace_client.sync.address import destination as sync_destination
 from headrace_client.sync.run import Action, Sync, Synced
+from headrace_client.templates.calls import Templates
+from headrace_client.templates.model import RowFormat, Selected, TemplateFile, TemplatePage
 from headrace_client.version import VERSION as __version__
 
 __all__ = [
@@ -168,7 +170,9 @@ __all__ = [
     "Result",
     "ResyncRequired",
     "RetryPolicy",
+    "RowFormat",
     "Run",
+    "Selected",
     "Selection",
     "ServiceError",
     "SetupError",
@@ -182,6 +186,9 @@ __all__ = [
     "SyncVersionUnknown",
     "Synced",
     "TableMetadata",
+    "TemplateFile",
+    "TemplatePage",
+    "Templates",
     "TooManyRequests",
     "VerificationError",
     "WaitTimeout",

@@ -43,6 +43,7 @@ from headrace_client.model import (
 )
 from headrace_client.retrying import RetryPolicy, retry_after_seconds
 from headrace_client.storage import Storage
+from headrace_client.templates.calls import Templates
 from headrace_client.transport import DEFAULT_TIMEOUT, Transport, json_object, path_segment
 
 _PAGES_AT_MOST = 10_000
@@ -122,6 +123,8 @@ class HeadraceClient:
         self._tokens = self.credentials.tokens(self._transport, monotonic)
         self.data_sets = DataSets(self._call, self.storage, self.policy, sleep, monotonic)
         """The calls of data sets."""
+        self.templates = Templates(self._call, self.api_url, self.client_id)
+        """The calls of templates."""
         self._kinds: dict[str, str] = {}  # of the operations that were seen, as paths need it
 
     def __enter__(self) -> Self:

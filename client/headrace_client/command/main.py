@@ -33,6 +33,7 @@ from headrace_client.command.outcome import (
 )
 from headrace_client.command.progress import display
 from headrace_client.command.sync import sync
+from headrace_client.command.template import template
 from headrace_client.errors import SetupError, printable
 from headrace_client.model import Compression, FileFormat, Metadata, Operation, Status
 from headrace_client.pull import Pull, Pulled, Wanted
@@ -179,6 +180,7 @@ def changes(
 
 app.command(sync)
 app.command(dataset)
+app.command(template)
 
 
 def _pull(

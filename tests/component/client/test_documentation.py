@@ -16,6 +16,7 @@ from tests.component.client.carrying import CarryingService
 from tests.component.client.changing import ChangingSource, people, visits
 from tests.component.client.service import CLIENT_ID, CLIENT_SECRET, Service, csv_rows
 from tests.component.client.test_command import an_environment, headrace
+from tests.component.client.walking import WalkingService, persons
 
 PAGE = Path(__file__).parents[3] / "docs" / "client.md"
 TABLES = {"absences": csv_rows(3), "employees": csv_rows(40)}
@@ -41,6 +42,8 @@ def test_the_commands_of_a_block_run_one_after_the_other(
     with (
         CarryingService()
         if "headrace dataset" in block
+        else WalkingService(persons(9))
+        if "headrace template" in block
         else Service(TABLES, source=source if increments else None)
     ) as service:
         service.rows = ROWS
@@ -52,7 +55,7 @@ def test_the_commands_of_a_block_run_one_after_the_other(
         environment = an_environment(service, tmp_path)
         for arguments in commands(block):
             here = [elsewhere(argument, tmp_path, database) for argument in arguments]
-            if "--since" in here:
+            if increments and "--since" in here:
                 here[here.index("--since") + 1] = source.version
             if "PROCESS_ID" in here:
                 here[here.index("PROCESS_ID")] = imported(service)
@@ -69,7 +72,7 @@ def imported(service: Service) -> str:
 
 def elsewhere(argument: str, home: Path, database: str) -> str:
     """A place of the page's, as one of this test."""
-    if argument in ("data", "copy") or argument.endswith(".zip"):
+    if argument in ("data", "copy") or argument.endswith((".zip", ".csv", ".ndjson")):
         return str(home / argument)
     if argument.startswith("duckdb:"):
         return f"duckdb:{home}/{argument.removeprefix('duckdb:')}"
@@ -77,21 +80,34 @@ def elsewhere(argument: str, home: Path, database: str) -> str:
 
 
 def test_the_example_runs(tmp_path: Path) -> None:
-    (example,) = blocks("python")
+    _, example = blocks("python")
     with Service(TABLES) as service:
         service.rows = ROWS
-        given = f"{service.api_url!r}, {CLIENT_ID!r}, {CLIENT_SECRET!r}"
-        done = subprocess.run(
-            [sys.executable, "-c", f"api_url, client_id, client_secret = {given}\n{example}"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run(example, service, tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"employees data/employees.ndjson {ROWS['employees']}" in done.stdout
     assert (tmp_path / "data" / "employees.ndjson").read_bytes() == TABLES["employees"]
+
+
+def test_the_example_of_templates_runs(tmp_path: Path) -> None:
+    example, _ = blocks("python")
+    with WalkingService(persons(9)) as service:
+        done = run(example, service, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [*map(str, range(9)), "9"]
+
+
+def run(example: str, service: Service, folder: Path) -> subprocess.CompletedProcess[str]:
+    """An example of the page's, in this folder."""
+    given = f"{service.api_url!r}, {CLIENT_ID!r}, {CLIENT_SECRET!r}"
+    return subprocess.run(
+        [sys.executable, "-c", f"api_url, client_id, client_secret = {given}\n{example}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_the_exit_codes_are_those_of_the_command() -> None:

@@ -1,0 +1,156 @@
+"""`headrace template`: the rows of a template that the operator activated."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from headrace_client.client import HeadraceClient
+from headrace_client.command.outcome import (
+    Common,
+    Exit,
+    Printer,
+    Stopped,
+    Terminated,
+    answer,
+)
+from headrace_client.command.template_display import rows_display
+from headrace_client.errors import SetupError, printable
+from headrace_client.templates.calls import PAGE_ROWS
+from headrace_client.templates.model import Piece, RowFormat, Selected, TemplateFile
+from headrace_client.templates.writing import written
+
+_NO_OPTIONS = Common()
+_PAGE_ROWS = 500
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+Switch = Annotated[bool, Parameter(negative="")]
+
+
+def template(
+    template_id: str,
+    /,
+    *,
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    to: Path | None = None,
+    format: RowFormat | None = None,
+    since: str | None = None,
+    include_anonymized: Switch = False,
+    count: Annotated[int | None, Parameter(validator=Number(gte=1, lte=10_000))] = None,
+    new: Switch = False,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Print the rows of a template, or put them into a file.
+
+    Without --all the first page is read. All pages that a command reads show what was there when
+    it began, whatever changes meanwhile. A file is seen when it is whole; after a kill the same
+    command goes on with it.
+
+    Parameters
+    ----------
+    template_id
+        The template's id, as the operator has told you.
+    all_
+        Read page after page, to the last.
+    to
+        Put the rows into this file, and print how many there are.
+    format
+        json (one array), csv or ndjson; as the file is called unless given, else json.
+    since
+        Only rows on or after this day or time: 2026-01-31, 2026-01-31T12:00:00Z.
+    include_anonymized
+        Also persons who were made anonymous.
+    count
+        Rows of a page; 500 unless given, with --all 5,000.
+    new
+        Begin anew where an unfinished file is left.
+    """
+    rows = count or (PAGE_ROWS if all_ else _PAGE_ROWS)
+
+    def into_file(client: HeadraceClient, printer: Printer, file: Path) -> Exit:
+        with rows_display(common, printer.err) as shown:
+            made = client.templates.download(
+                template_id,
+                file,
+                format,
+                _selected(since, include_anonymized),
+                count=rows,
+                one_page=not all_,
+                new=new,
+                listener=shown,
+            )
+        said = f"{made.path}: {made.rows:,} rows, {made.bytes:,} bytes"
+        printer.result(_document(made), lambda out: out.print(printable(said), markup=False))
+        return Exit.OK
+
+    def printed(client: HeadraceClient, printer: Printer) -> Exit:
+        row_format = format or RowFormat.JSON
+        pieces = client.templates.pieces(
+            template_id, row_format, _selected(since, include_anonymized), count=rows
+        )
+        for block in _blocks(row_format, pieces if all_ else islice(pieces, 1), one_page=not all_):
+            sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
+        return Exit.OK
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        if to is not None:
+            return into_file(client, printer, to)
+        if new:
+            raise SetupError("--new is for a file: name it with --to.")
+        if common.json and format not in (None, RowFormat.JSON):
+            raise SetupError(
+                "--json prints one document: leave --format out, or write --to a file."
+            )
+        return printed(client, printer)
+
+    try:
+        return answer(common, work)
+    except (KeyboardInterrupt, Terminated) as stopped:
+        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
+        Printer(common).error(Stopped(None), code)
+        return code
+
+
+def _blocks(row_format: RowFormat, pieces: Iterator[Piece], *, one_page: bool) -> Iterator[bytes]:
+    """Each page as it comes."""
+    rows, first = 0, True
+    for piece in pieces:
+        last = one_page or piece.next is None
+        yield written(row_format, piece, rows, first=first, last=last)
+        rows, first = rows + piece.rows, False
+
+
+def _selected(since: str | None, include_anonymised: bool) -> Selected:
+    """What was asked for. Raises SetupError."""
+    try:
+        if since is None:
+            moment: date | datetime | None = None
+        elif _DAY.fullmatch(since):
+            moment = date.fromisoformat(since)
+        else:
+            moment = datetime.fromisoformat(since)
+    except ValueError:
+        raise SetupError(
+            f"{printable(since or '', 100)!r} is no day or time: 2026-01-31, 2026-01-31T12:00:00Z."
+        ) from None
+    return Selected(moment, include_anonymised)
+
+
+def _document(made: TemplateFile) -> dict[str, Any]:
+    return {
+        "template": made.template_id,
+        "path": str(made.path.resolve()),
+        "format": made.format,
+        "rows": made.rows,
+        "bytes": made.bytes,
+        "resumedRows": made.resumed,
+    }
