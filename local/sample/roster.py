@@ -17,7 +17,7 @@ from headrace.exports.model import Configuration, Source
 from local.postgresql import Server, ServerFailed
 from local.sample.applications import APPLICATIONS
 
-GENERATOR = 1
+GENERATOR = 2
 """Rises with every change of the values: a database of an older one is made anew."""
 
 DATABASE = "roster"

@@ -42,6 +42,26 @@ CREATE TABLE swaps (
     answered_at time
 );
 
+CREATE TABLE training_sessions (
+    id integer PRIMARY KEY,
+    tenant_id text NOT NULL,
+    activity text NOT NULL,
+    ward_id integer NOT NULL REFERENCES wards,
+    instructor_id integer NOT NULL,
+    starts_at timestamptz NOT NULL,
+    lasts interval NOT NULL,
+    capacity smallint NOT NULL,
+    cancelled boolean NOT NULL,
+    changed_at timestamptz NOT NULL
+);
+
+CREATE TABLE training_bookings (
+    session_id integer NOT NULL REFERENCES training_sessions,
+    person_id bigint NOT NULL,
+    waiting boolean NOT NULL,
+    PRIMARY KEY (session_id, person_id)
+);
+
 INSERT INTO wards
 SELECT n, CASE WHEN n % 5 < 4 THEN 'northwind-care' ELSE 'harbour-health' END,
        (ARRAY['Cardiology', 'Geriatrics "West"', 'Chirurgie, Süd', '産科', 'Spoedeisende hulp'])[1 + n % 5]
@@ -75,6 +95,19 @@ SELECT md5('swap' || n)::uuid, CASE WHEN n % 3 < 2 THEN 'northwind-care' ELSE 'h
        format(E'{"from":\n%s, "to": %s, "because": "%s"}', n, n + 1, CASE n % 3 WHEN 0 THEN 'é' ELSE '' END)::json,
        CASE WHEN n % 2 = 0 THEN time '08:00' + (n % 900) * interval '1 minute' END
 FROM generate_series(1, 4000) n;
+
+INSERT INTO training_sessions
+SELECT n, w.tenant_id,
+       (ARRAY['Yoga', 'Reanimatie', 'Vattengympa', 'Lifting, safely', 'Første hjelp'])[1 + n % 5],
+       w.id, 1000 + (n * 31) % 4000, timestamptz '2025-01-06 06:30:00+00' + n * interval '3 hours',
+       interval '45 minutes' + (n % 3) * interval '15 minutes', 8 + n % 17, n % 40 = 3,
+       timestamptz '2024-12-01 00:00:00+00' + n * interval '3 hours' + n * interval '1 microsecond'
+FROM generate_series(1, 6000) n JOIN wards w ON w.id = 1 + n % 60;
+
+INSERT INTO training_bookings
+SELECT s.id, 500000 + (s.id * 131 + k * 977) % 30000, k > s.capacity
+FROM training_sessions s, generate_series(1, 10) k
+WHERE k <= 2 + s.id % 9;
 
 CREATE VIEW nights AS SELECT * FROM shifts WHERE kind = 'night';
 

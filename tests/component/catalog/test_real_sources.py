@@ -23,6 +23,7 @@ from local.sample.applications import APPLICATIONS
 from local.sample.roster import ROLE, Roster
 from local.sample.warehouse import build
 from tests.component.warehouse.delta_logs import HandWritten, a_column
+from tests.component.warehouse.places import ONLY
 
 SAMPLE = Path(__file__).parents[3] / "catalog"
 
@@ -107,6 +108,28 @@ def test_the_sample_has_every_type_and_hides_what_is_not_configured(sample: Cata
     ]
     assert {column.type for column in columns} == set(ColumnType)
     assert "national_id" not in {column.source for column in columns}
+
+
+def test_the_samples_templates_are_a_standard_one_and_a_custom_one(sample: Catalog) -> None:
+    persons, sessions = sample.templates
+    assert (persons.template.is_standard, persons.table.source) == (True, "members.persons")
+    versions = {one.tenant_id: one.application_version for one in sample.tenants}
+    assert persons.template.exists_for("northwind-care", versions["northwind-care"])
+    assert not persons.template.exists_for("harbour-health", versions["harbour-health"])
+    assert sessions.template.tenants == {"northwind-care"}
+    assert not sessions.template.has_anonymised
+    for source, published in ((one.source, one) for one in sample.templates):
+        place = next(one for one in sample.sources if one.name == source)
+        table = published.table_for("northwind-care")
+        version = WarehouseByKind().current_version(place)
+        with WarehouseByKind().stream(
+            place, version, table, None, FileFormat.NDJSON, Compression.NONE, ONLY
+        ) as stream:
+            lines = b"".join(stream).splitlines()
+        found = [json.loads(line) for line in lines]
+        keys = [tuple(row[name] for name in table.primary_key) for row in found]
+        assert keys == sorted(set(keys))
+        assert len(keys) == {"persons": 24_000, "training-sessions": 4_800}[table.name]
 
 
 def test_the_rosters_changes_are_captured_and_told(sample: Catalog, roster: Roster) -> None:

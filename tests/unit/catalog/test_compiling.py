@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from headrace.catalog import document
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText
-from headrace.catalog.model import CatalogRefused, Client, Tenant
+from headrace.catalog.model import CatalogRefused, Client, QueryRefused, Tenant
 from headrace.catalog.schema import SourceEntry
 from headrace.exports.model import (
     Column,
@@ -82,6 +82,7 @@ class FakeSchemas:
     )
     counted: list[Table] = field(default_factory=list)
     opened: int = 0
+    keys: tuple[frozenset[str], ...] | None = None
 
     def current_version(self, source: Source) -> str:
         if source.options["path"] == "/gone":
@@ -91,6 +92,14 @@ class FakeSchemas:
 
     def schema(self, source: Source) -> Mapping[str, tuple[SourceColumn, ...]]:
         return self.tables
+
+    def describe_query(self, source: Source, query: str) -> tuple[SourceColumn, ...]:
+        if "FROM" not in query:
+            raise QueryRefused('syntax error at or near ";"')
+        return tuple(replace(column, nullable=True, promised=False) for column in EMPLOYEES)
+
+    def unique_keys(self, source: Source, table: str) -> tuple[frozenset[str], ...] | None:
+        return self.keys
 
     def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:
         assert version == "v1"

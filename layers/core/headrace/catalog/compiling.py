@@ -2,12 +2,9 @@
 databases as they are now."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
 from headrace.catalog.application_compiling import ApplicationCompiler
 from headrace.catalog.declarations import (
@@ -35,7 +32,9 @@ from headrace.catalog.schema import (
     ServiceEntry,
     TableEntry,
 )
+from headrace.catalog.source_tables import Opened, SourceTables, fits
 from headrace.catalog.suggestions import did_you_mean, some_of
+from headrace.catalog.template_compiling import TemplateCompiler
 from headrace.exports.model import (
     AccountColumn,
     Column,
@@ -47,13 +46,11 @@ from headrace.exports.model import (
     Resync,
     RowFilter,
     SnapshotScope,
-    Source,
     Table,
 )
 from headrace.exports.ports import SourceColumn
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
-from headrace.kernel.errors import HeadraceError
 from headrace.templates.definitions import ApplicationVersion
 
 FILTERABLE = frozenset(
@@ -91,11 +88,14 @@ def compile_catalog(
     Raises CatalogRefused with all that is wrong, in the files and against the sources.
     """
     declared = read_declarations(texts, variables, local=local)
-    compiler = _Compiler(declared, schemas)
+    tables = SourceTables(declared.sources, schemas)
+    compiler = _Compiler(declared, tables, tables.problems)
     configurations = tuple(compiler.configurations())
+    template_compiler = TemplateCompiler(tables, [one.entry.id for one in declared.tenants])
+    templates = [template_compiler(one) for one in declared.templates]
     application_compiler = ApplicationCompiler(databases)
     applications = [application_compiler(one) for one in declared.applications]
-    problems = [*declared.problems, *compiler.problems, *application_compiler.problems]
+    problems = [*declared.problems, *tables.problems, *application_compiler.problems]
     if problems:
         raise CatalogRefused(problems)
     return Catalog(
@@ -132,11 +132,12 @@ def compile_catalog(
             )
             for c in declared.clients
         ),
-        sources=tuple(compiler.sources.values()),
+        sources=tuple(tables.sources.values()),
         configurations=compiler.counted(configurations),
         schedules=tuple(_schedules(declared)),
         applications=tuple(one for one in applications if one is not None),
         regions=tuple(Region(r.entry.id, r.entry.base_url) for r in declared.regions),
+        templates=tuple(one for one in templates if one is not None),
     )
 
 
@@ -169,32 +170,16 @@ def _schedules(declared: Declarations) -> Iterator[Schedule]:
 
 
 @dataclass
-class _Opened:
-    """A source that could be read: its version, and its tables with their columns."""
-
-    source: Source
-    version: str
-    tables: Mapping[str, tuple[SourceColumn, ...]]
-
-
-@dataclass
 class _Compiler:
     declared: Declarations
-    schemas: SourceSchemas
-    problems: list[Problem] = field(default_factory=list)
-    sources: dict[str, Source] = field(default_factory=dict)
-    _opened: dict[str, _Opened | None] = field(default_factory=dict)
+    tables: SourceTables
+    problems: list[Problem]
 
     def configurations(self) -> Iterator[Configuration]:
         """Those that are right; what is wrong with the others is among ``problems``.
 
         Row estimates are still zero.
         """
-        for item in self.declared.sources:
-            declared = item.entry
-            self.sources[declared.name] = Source(
-                declared.name, declared.kind, dict(declared.options)
-            )
         services = {
             client.entry.id: client
             for client in self.declared.clients
@@ -203,7 +188,7 @@ class _Compiler:
         self._check_access(services)
         for configuration in self.declared.configurations:
             entry = configuration.entry
-            opened = self._open(entry.source)
+            opened = self.tables.open(entry.source)
             if opened is None:
                 continue
             client = services.get(entry.client)
@@ -252,29 +237,10 @@ class _Compiler:
                         )
                     )
 
-    def _open(self, name: str) -> _Opened | None:
-        """The source; None if it is not declared or cannot be read, which is said once."""
-        if name not in self._opened:
-            self._opened[name] = None
-            for item in self.declared.sources:
-                if item.entry.name == name:
-                    try:
-                        source = self.sources[name]
-                        self._opened[name] = _Opened(
-                            source,
-                            self.schemas.current_version(source),
-                            self.schemas.schema(source),
-                        )
-                    except HeadraceError as error:
-                        message = f'the source "{name}" cannot be read: {error.detail}'
-                        self.problems.append(item.problem((), message))
-                    break
-        return self._opened[name]
-
     def _table(
         self,
         configuration: Declared[ConfigurationEntry],
-        opened: _Opened,
+        opened: Opened,
         index: int,
         entry: TableEntry,
         service: Declared[ClientEntry] | None,
@@ -282,37 +248,19 @@ class _Compiler:
         """None if something is wrong with it, or if the service's access filter leaves it out."""
         path: Path = ("tables", index)
         before = len(self.problems)
-        source_table = self._find_table(configuration, opened, path, entry)
+        source_table = self.tables.find(configuration, (*path, "source"), opened, entry.source)
         if source_table is None:
             return None
         of_source = {column.name: column for column in opened.tables[source_table]}
-        columns = []
-        for number, chosen in enumerate(entry.columns):
-            where = (*path, "columns", number)
-            column = self._column(configuration, where, source_table, of_source, chosen.source)
-            if column is not None and column.type is not None:
-                columns.append(
-                    Column(
-                        name=chosen.public_name,
-                        source=column.name,
-                        type=column.type,
-                        nullable=column.nullable,
-                        precision=column.precision,
-                        scale=column.scale,
-                        text_of=column.text_of,
-                    )
-                )
-            elif column is not None:
-                reason = f": {column.reason}" if column.reason else ""
-                self.problems.append(
-                    configuration.problem(
-                        where,
-                        f'"{column.name}" of {source_table} is {column.engine_type}, which cannot '
-                        f"be carried exactly{reason}; leave it out, or have the source hold it "
-                        "as another type",
-                    )
-                )
-        self._check_key(configuration, opened, path, entry, source_table, columns)
+        columns = self.tables.columns(configuration, path, source_table, entry.columns, of_source)
+        self.tables.check_key(
+            configuration,
+            (*path, "primary_key"),
+            source_table,
+            entry.primary_key,
+            columns,
+            of_source,
+        )
         filters = self._filters(configuration, path, entry, source_table, of_source)
         account = self._account(
             configuration, path, entry, source_table, of_source, of_service=service is not None
@@ -339,74 +287,6 @@ class _Compiler:
             account=account,
         )
 
-    def _find_table(
-        self,
-        configuration: Declared[ConfigurationEntry],
-        opened: _Opened,
-        path: Path,
-        entry: TableEntry,
-    ) -> str | None:
-        if entry.source in opened.tables:
-            return entry.source
-        meant = [name for name in opened.tables if name.split(".", 1)[-1] == entry.source]
-        if len(meant) == 1:
-            return meant[0]
-        if meant:
-            message = f'"{entry.source}" may be {" or ".join(meant)}; write which'
-        elif not opened.tables:
-            message = f'the source "{opened.source.name}" has no table at all'
-        else:
-            short = {name.split(".", 1)[-1] for name in opened.tables}
-            hint = (
-                did_you_mean(entry.source, opened.tables)
-                or did_you_mean(entry.source, short)
-                or f"; it has {some_of(opened.tables)}"
-            )
-            message = f'the source "{opened.source.name}" has no table "{entry.source}"{hint}'
-        self.problems.append(configuration.problem((*path, "source"), message))
-        return None
-
-    def _column(
-        self,
-        configuration: Declared[Any],
-        where: Path,
-        table: str,
-        of_source: Mapping[str, SourceColumn],
-        name: str,
-    ) -> SourceColumn | None:
-        if name in of_source:
-            return of_source[name]
-        hint = did_you_mean(name, of_source) or f"; it has {some_of(of_source)}"
-        message = f'{table} has no column "{name}"{hint}'
-        self.problems.append(configuration.problem(where, message))
-        return None
-
-    def _check_key(
-        self,
-        configuration: Declared[ConfigurationEntry],
-        opened: _Opened,
-        path: Path,
-        entry: TableEntry,
-        source_table: str,
-        columns: list[Column],
-    ) -> None:
-        unpromised = {c.name for c in opened.tables[source_table] if not c.promised}
-        nullable = {
-            column.name: column.source
-            for column in columns
-            if column.nullable and column.source not in unpromised
-        }
-        for index, key in enumerate(entry.primary_key):
-            if key in nullable:
-                self.problems.append(
-                    configuration.problem(
-                        (*path, "primary_key", index),
-                        f'"{nullable[key]}" of {source_table} may be NULL, so it cannot be part '
-                        f"of a key; in the source: ALTER TABLE {source_table} ALTER COLUMN "
-                        f'"{nullable[key]}" SET NOT NULL, or leave it out of the key',
-                    )
-                )
-
     def _filters(
         self,
         configuration: Declared[ConfigurationEntry],
@@ -418,12 +298,12 @@ class _Compiler:
         filters = []
         if entry.tenant_column is not None:
             where: Path = (*path, "tenant_column")
-            column = self._column(
+            column = self.tables.column(
                 configuration, where, source_table, of_source, entry.tenant_column
             )
             tenant = configuration.entry.tenant
             textual = column is not None and column.type in (ColumnType.STRING, ColumnType.UUID)
-            if column is not None and column.type and textual and _fits(tenant, column.type):
+            if column is not None and column.type and textual and fits(tenant, column.type):
                 filters.append(RowFilter(column.name, (tenant,), column.type))
             elif column is not None:
                 self.problems.append(
@@ -447,7 +327,7 @@ class _Compiler:
         filters: list[RowFilter] = []
         for index, rows in enumerate(chosen):
             where = (*path, "rows", index)
-            column = self._column(
+            column = self.tables.column(
                 declared, (*where, "column"), source_table, of_source, rows.column
             )
             if column is not None:
@@ -477,7 +357,9 @@ class _Compiler:
                 )
             return None
         where: Path = (*path, "account_column")
-        column = self._column(configuration, where, source_table, of_source, entry.account_column)
+        column = self.tables.column(
+            configuration, where, source_table, of_source, entry.account_column
+        )
         if column is None:
             return None
         if column.type not in TELL_ACCOUNTS or column.text_of is not None:
@@ -543,7 +425,7 @@ class _Compiler:
             return
         fit = True
         for index, value in enumerate(rows.values):
-            if not _fits(value, column.type):
+            if not fits(value, column.type):
                 fit = False
                 shown = f'"{value}"' if isinstance(value, str) else str(value).lower()
                 self.problems.append(
@@ -562,7 +444,7 @@ class _Compiler:
         Of a table that is told by account, only what is everybody's: who shares is not known yet.
         """
         estimates: dict[tuple[object, ...], int] = {}
-        for name, opened in self._opened.items():
+        for name, opened in self.tables.opened.items():
             tables = {
                 (name, table.source, table.filters, table.account): table
                 for configuration in configurations
@@ -570,7 +452,9 @@ class _Compiler:
                 if configuration.source == name
             }
             if opened is not None and tables:
-                counts = self.schemas.counts(opened.source, opened.version, list(tables.values()))
+                counts = self.tables.schemas.counts(
+                    opened.source, opened.version, list(tables.values())
+                )
                 estimates |= dict(zip(tables, counts, strict=True))
         return tuple(
             replace(
@@ -587,31 +471,6 @@ class _Compiler:
             )
             for configuration in configurations
         )
-
-
-def _fits(value: str | int | bool, column_type: ColumnType) -> bool:
-    """Does the column's type hold the value, so that it is written as the source has it."""
-    match column_type:
-        case ColumnType.BOOLEAN:
-            return isinstance(value, bool)
-        case ColumnType.INTEGER | ColumnType.BIGINT:
-            return isinstance(value, int) and not isinstance(value, bool)
-        case ColumnType.STRING:
-            return isinstance(value, str)
-        case ColumnType.UUID:
-            return isinstance(value, str) and _parses(UUID, value)
-        case ColumnType.DATE:
-            iso = isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value)
-            return bool(iso) and _parses(date.fromisoformat, str(value))
-    return False
-
-
-def _parses(parse: object, text: str) -> bool:
-    try:
-        parse(text)  # type: ignore[operator]
-    except ValueError:
-        return False
-    return True
 
 
 def _access_of(client: Declared[ClientEntry]) -> Sequence[AccessEntry] | None:

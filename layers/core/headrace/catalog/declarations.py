@@ -3,7 +3,7 @@
 Whatever can be found wrong is found at once, so that nobody mends a catalog one message at a time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path as FilePath
@@ -20,6 +20,7 @@ from headrace.catalog.marked import MarkedFile, Path
 from headrace.catalog.model import CatalogRefused, Problem
 from headrace.catalog.schema import (
     ClientEntry,
+    ColumnEntry,
     ConfigurationEntry,
     RegionEntry,
     ScheduleEntry,
@@ -29,6 +30,7 @@ from headrace.catalog.schema import (
 )
 from headrace.catalog.sections import SECTIONS
 from headrace.catalog.suggestions import did_you_mean
+from headrace.catalog.template_entries import TemplateEntry
 from headrace.exports.model import CHANGE_COLUMN, Compression, ExportRequest, FileFormat
 
 
@@ -50,6 +52,7 @@ class Declarations:
     schedules: list[Declared[ScheduleEntry]] = field(default_factory=list)
     applications: list[Declared[ApplicationEntry]] = field(default_factory=list)
     regions: list[Declared[RegionEntry]] = field(default_factory=list)
+    templates: list[Declared[TemplateEntry]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     names: dict[str, set[str]] = field(default_factory=dict)
     """By section, the ids that stand there, of broken entries too: they are not unknown."""
@@ -109,6 +112,9 @@ def read_declarations(
         declared.problems += _check_tables(configuration)
     for application in declared.applications:
         declared.problems += check_application(application)
+    for template in declared.templates:
+        declared.problems += _check_columns(template, (), template.entry.columns)
+        declared.problems += _check_chosen(template, "order", template.entry)
     return declared
 
 
@@ -247,6 +253,7 @@ def _check_names(declared: Declarations) -> None:
         ("schedule", "name", declared.schedules, key_of_schedule),
         ("application", "id", declared.applications, key_of_id),
         ("region", "id", declared.regions, key_of_id),
+        ("template", "id", declared.templates, key_of_id),
     )
     for what, name, items, key in sections:
         seen: dict[tuple[str, ...], Declared[Any]] = {}
@@ -295,6 +302,10 @@ def _check_references(declared: Declarations) -> None:
                     "have one only",
                 )
             )
+    for template in declared.templates:
+        unknown(template, ("source",), "sources", template.entry.source)
+        for index, tenant in enumerate(template.entry.tenants or ()):
+            unknown(template, ("tenants", index), "tenants", tenant)
     for schedule in declared.schedules:
         unknown(schedule, ("client",), "clients", schedule.entry.client)
         unknown(schedule, ("tenant",), "tenants", schedule.entry.tenant)
@@ -443,7 +454,9 @@ def _check_tables(configuration: Declared[ConfigurationEntry]) -> Iterator[Probl
                     (*path, "name"),
                     f'its file would be named as that of "{other}"; give one of them another name',
                 )
-        yield from _check_columns(configuration, path, table)
+        yield from _check_columns(configuration, path, table.columns)
+        yield from _check_changes_column(configuration, path, table)
+        yield from _check_chosen(configuration, "primary_key", table, path)
 
 
 def _repeated(entry: ConfigurationEntry, index: int) -> bool:
@@ -461,46 +474,54 @@ def _case(first: str, second: str) -> str:
 
 
 def _check_columns(
-    configuration: Declared[ConfigurationEntry], path: Path, table: TableEntry
+    declared: Declared[Any], path: Path, columns: Sequence[ColumnEntry]
 ) -> Iterator[Problem]:
     names: dict[str, str] = {}
-    for index, column in enumerate(table.columns):
+    for index, column in enumerate(columns):
         name = column.public_name
         first = names.get(name.casefold())
         if first is not None:
-            yield configuration.problem(
+            yield declared.problem(
                 (*path, "columns", index),
                 f'the column "{first}" is there already{_case(first, name)}',
             )
         names.setdefault(name.casefold(), name)
-        if name.casefold() == CHANGE_COLUMN:
+        if column.name is None:
+            yield from _check_as_public(declared, (*path, "columns", index), name)
+
+
+def _check_changes_column(
+    configuration: Declared[ConfigurationEntry], path: Path, table: TableEntry
+) -> Iterator[Problem]:
+    for index, column in enumerate(table.columns):
+        if column.public_name.casefold() == CHANGE_COLUMN:
             yield configuration.problem(
                 (*path, "columns", index),
-                f'"{name}" is what increments say in what happened to a row; give callers another '
-                "name, as {source: …, name: …}",
-            )
-        if column.name is None:
-            yield from _check_as_public(configuration, (*path, "columns", index), name)
-    public = {column.public_name for column in table.columns}
-    renamed = {column.source: column.public_name for column in table.columns}
-    for index, key in enumerate(table.primary_key):
-        if key not in public:
-            if key in renamed:
-                hint = f'; callers see it as "{renamed[key]}", so write that'
-            else:
-                hint = did_you_mean(key, public) or "; add it to the columns"
-            yield configuration.problem(
-                (*path, "primary_key", index), f'"{key}" is not among the columns{hint}'
+                f'"{column.public_name}" is what increments say in what happened to a row; give '
+                "callers another name, as {source: …, name: …}",
             )
 
 
-def _check_as_public(
-    configuration: Declared[ConfigurationEntry], path: Path, name: str
+def _check_chosen(
+    declared: Declared[Any], key: str, entry: TableEntry | TemplateEntry, path: Path = ()
 ) -> Iterator[Problem]:
+    """That what stands under ``key`` are public names of the entry's columns."""
+    public = {column.public_name for column in entry.columns}
+    renamed = {column.source: column.public_name for column in entry.columns}
+    for index, name in enumerate(getattr(entry, key)):
+        if name not in public:
+            if name in renamed:
+                hint = f'; callers see it as "{renamed[name]}", so write that'
+            else:
+                hint = did_you_mean(name, public) or "; add it to the columns"
+            yield declared.problem((*path, key, index), f'"{name}" is not among the columns{hint}')
+
+
+def _check_as_public(declared: Declared[Any], path: Path, name: str) -> Iterator[Problem]:
     """A source's own name may be one that callers cannot be shown."""
     size = len(name.encode())
     if size > 63 or name != name.strip():
         reason = f"is {size} bytes long, over 63" if size > 63 else "begins or ends with a blank"
-        yield configuration.problem(
+        yield declared.problem(
             path, f"the name {reason}: add a name for callers, as {{source: …, name: …}}"
         )

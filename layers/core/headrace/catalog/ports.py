@@ -42,7 +42,7 @@ class Catalogs(Protocol):
 class SourceSchemas(Protocol):
     """What the check asks of a source; the warehouse adapter answers it. Raises SourceUnavailable.
 
-    Both open the source once, however much they are asked.
+    Each opens the source once, however much it is asked.
     """
 
     def current_version(self, source: Source) -> str:
@@ -51,6 +51,15 @@ class SourceSchemas(Protocol):
 
     def schema(self, source: Source) -> Mapping[str, tuple[SourceColumn, ...]]:
         """Every table (``schema.table``) with its columns in order."""
+        ...
+
+    def describe_query(self, source: Source, query: str) -> tuple[SourceColumn, ...]:
+        """The columns of what a SELECT gives, in order; it is not run. Raises QueryRefused."""
+        ...
+
+    def unique_keys(self, source: Source, table: str) -> tuple[frozenset[str], ...] | None:
+        """Sets of columns that tell all rows of ``schema.table`` apart, as the source enforces;
+        None where it enforces none, whatever its tables."""
         ...
 
     def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:

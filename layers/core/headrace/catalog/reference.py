@@ -36,6 +36,7 @@ from headrace.catalog.schema import (
     TenantEntry,
     WebhookEntry,
 )
+from headrace.catalog.template_entries import TemplateEntry
 
 PAGE = Path("docs/catalog-reference.md")
 
@@ -52,9 +53,9 @@ your own: [your-own-data.md](your-own-data.md).
 ## Files
 
 All `*.yaml` and `*.yml` files below the folder together are the catalog. Each has some of the keys
-`tenants`, `regions`, `clients`, `sources`, `configurations`, `schedules` and `applications`, each
-with a list. How you spread entries over files is up to you: one file, a file per key, a folder per
-tenant. A small one, whole:
+`tenants`, `regions`, `clients`, `sources`, `configurations`, `templates`, `schedules` and
+`applications`, each with a list. How you spread entries over files is up to you: one file, a file
+per key, a folder per tenant. A small one, whole:
 
 ```yaml
 {example}```
@@ -68,8 +69,9 @@ tenant. A small one, whole:
   configurations share.
 - **Public names** (of tables and columns, as callers see them) have at most 63 bytes, no control
   characters, and differ in more than upper and lower case.
-- **Ids** (of tenants, regions, clients, sources, configurations, schedules, applications, and codes
-  of data set definitions) have letters, digits, dots, hyphens and underscores.
+- **Ids** (of tenants, regions, clients, sources, configurations, templates, schedules and
+  applications, and codes of data set definitions) have letters, digits, dots, hyphens and
+  underscores.
 
 What is wrong is said all at once, as `file:line: path: what, and what to do`:
 
@@ -136,6 +138,16 @@ _CHECKS = """\
 - A column of the primary key is `NOT NULL` in the source. Parquet files cannot say so: there, a key
   is taken at your word.
 
+Of a template also:
+
+- A query is one SELECT that the source can plan; it is not run. What it gives may always be NULL as
+  far as publishing knows.
+- `date_column` is a date or a time stamp, `anonymized_column` true or false, and `tenant_column` as
+  above.
+- The order's columns are texts, whole numbers, decimals, booleans, dates, times or UUIDs, and never
+  NULL. A table of PostgreSQL has a unique index over them, or over some of them: where nothing
+  enforces it (a view, a query, a lake, files), that they tell rows apart is taken at your word.
+
 ## What publishing checks against an application's database
 
 - The database can be reached, with texts of a known encoding, and has every table and column that
@@ -174,6 +186,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("A table", TableEntry),
     ("A column", ColumnEntry),
     ("A choice of rows", RowsEntry),
+    ("`templates`", TemplateEntry),
     ("`schedules`", ScheduleEntry),
     ("`applications`", ApplicationEntry),
     ("A table of an application", ApplicationTableEntry),

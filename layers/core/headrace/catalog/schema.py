@@ -222,6 +222,7 @@ PublicName = Annotated[str, AfterValidator(_public_name)]
 SourceName = Annotated[str, AfterValidator(_source_name)]
 RowValue = Annotated[str | int | bool, PlainValidator(_row_value)]
 GroupName = Annotated[str, AfterValidator(_group_name)]
+VersionText = Annotated[str, AfterValidator(_version)]
 
 
 class Entry(BaseModel):
@@ -246,7 +247,7 @@ class TenantEntry(Entry):
         "Without one they are encrypted with the stack's key.",
         examples=["alias/northwind-care"],
     )
-    application_version: Annotated[str, AfterValidator(_version)] | None = Field(
+    application_version: VersionText | None = Field(
         default=None,
         description="The version of the application that it works with. Standard templates are "
         "there from a version on; without one, those that ask for none.",
@@ -573,7 +574,8 @@ class SourceEntry(Entry):
         return self
 
 
-def _column_by_name(value: Any) -> Any:
+def column_by_name(value: Any) -> Any:
+    """A column of which nothing but its name is said."""
     return {"source": value} if isinstance(value, str) else value
 
 
@@ -604,7 +606,7 @@ class TableEntry(Entry):
         "the name is clear without.",
         examples=["hr.employees"],
     )
-    columns: list[Annotated[ColumnEntry, BeforeValidator(_column_by_name)]] = Field(
+    columns: list[Annotated[ColumnEntry, BeforeValidator(column_by_name)]] = Field(
         min_length=1,
         description="The columns, in their order. What is not listed is not visible, in the data "
         "or in the metadata.",

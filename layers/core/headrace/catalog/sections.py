@@ -10,6 +10,7 @@ from headrace.catalog.schema import (
     SourceEntry,
     TenantEntry,
 )
+from headrace.catalog.template_entries import TemplateEntry
 
 SECTIONS: dict[str, type[Entry]] = {
     "tenants": TenantEntry,
@@ -19,5 +20,6 @@ SECTIONS: dict[str, type[Entry]] = {
     "schedules": ScheduleEntry,
     "applications": ApplicationEntry,
     "regions": RegionEntry,
+    "templates": TemplateEntry,
 }
 """The keys that a catalog file may have, each with a list of such entries."""

@@ -21,6 +21,7 @@ from headrace.adapters.athena.hive_types import duckdb_type
 from headrace.adapters.published import as_published
 from headrace.adapters.warehouse.engine import identifier, literal
 from headrace.adapters.warehouse.values import classify
+from headrace.catalog.model import QueryRefused
 from headrace.exports.model import (
     ColumnType,
     Compression,
@@ -85,6 +86,14 @@ class AthenaTables:
                     if table.get("TableType") != "VIRTUAL_VIEW":
                         found[f"{database}.{table['Name']}"] = _columns(table)
         return found
+
+    def describe_query(self, source: Source, query: str) -> tuple[SourceColumn, ...]:
+        """Raises QueryRefused: rows of Athena are unloaded, and no query of the operator's is."""
+        raise QueryRefused("An athena source runs no queries of templates.")
+
+    def unique_keys(self, source: Source, table: str) -> tuple[frozenset[str], ...] | None:
+        """Nothing is told: Athena enforces no keys."""
+        return None
 
     def tables(self, source: Source) -> tuple[str, ...]:
         """All tables, as ``database.table``; views are none."""

@@ -46,6 +46,8 @@ class Relation:
     oid: int
     kind: str
     columns: Mapping[str, PgColumn]
+    query: str | None = None
+    """The SELECT whose rows it is made of; then it has neither a name nor an oid."""
 
     @property
     def is_table(self) -> bool:
@@ -58,6 +60,8 @@ class Relation:
 
         Behind ORDER BY a bare name would mean a column of the result first, and so its text.
         """
+        if self.query is not None:
+            return f"({self.query}\n) AS t"  # it may end in a comment
         schema, name = split_name(self.name)
         return f"{identifier(schema)}.{identifier(name)} AS t"
 
@@ -82,10 +86,54 @@ def relations(connection: Connection, table: str | None = None) -> dict[str, Rel
     return {relation: Relation(relation, *facts) for relation, facts in found.items()}
 
 
+def query_relation(connection: Connection, query: str) -> Relation:
+    """What a SELECT gives, as if it were a view. The server plans it, and runs it not."""
+    nothing = Relation("", 0, "", {}, query)
+    # A result in binary takes the protocol that lets no second statement in.
+    asked = connection.execute(
+        f"SELECT * FROM {nothing.sql} LIMIT 0".encode(),  # noqa: S608
+        binary=True,
+    )
+    if asked.pgresult is None:
+        return nothing
+    found = [
+        (asked.pgresult.ftype(index), asked.pgresult.fmod(index))
+        for index in range(asked.pgresult.nfields)
+    ]
+    names = [column.name for column in asked.description or ()]
+    types = {row[0]: PgType(*row) for row in connection.execute(_TYPES)}
+    columns = {}
+    for name, (type_oid, modifier) in zip(names, found, strict=True):
+        row = connection.execute("SELECT format_type(%s, %s)", [type_oid, modifier]).fetchone()
+        columns[name] = column_of(
+            name, type_oid, modifier, row[0] if row else "", types, nullable=True, promised=False
+        )
+    return Relation("", 0, "", columns, query)
+
+
+_UNIQUE = """
+SELECT array_agg(a.attname::text)
+FROM pg_index i
+CROSS JOIN unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(attnum, place)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+GROUP BY i.indexrelid
+"""
+
+
+def unique_keys(connection: Connection, relation: Relation) -> tuple[frozenset[str], ...]:
+    """The columns of each unique index over all its rows."""
+    return tuple(frozenset(row[0]) for row in connection.execute(_UNIQUE, [relation.oid]))
+
+
 def relation_of(connection: Connection, table: Table) -> Relation:
     """The table's relation, as it was when the table was published. Raises SchemaChanged."""
-    nothing = Relation(table.source, 0, "", {})
-    relation = relations(connection, table.source).get(table.source, nothing)
+    if table.query is not None:
+        relation = query_relation(connection, table.query)
+    else:
+        nothing = Relation(table.source, 0, "", {})
+        relation = relations(connection, table.source).get(table.source, nothing)
     as_published((column.described for column in relation.columns.values()), table)
     return relation
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+import psycopg
+
 from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.planning import (
     cut,
@@ -26,8 +28,10 @@ from headrace.adapters.postgresql.relations import (
     Relation,
     conditions,
     key_columns,
+    query_relation,
     relation_of,
     relations,
+    unique_keys,
     where,
 )
 from headrace.adapters.postgresql.session import (
@@ -48,6 +52,7 @@ from headrace.adapters.warehouse.streaming import (
     row_counter,
 )
 from headrace.adapters.warehouse.values import Field, select_list
+from headrace.catalog.model import QueryRefused
 from headrace.exports.model import (
     MIN_PART_BYTES,
     Column,
@@ -134,6 +139,22 @@ class PostgresqlWarehouse:
         with session(source) as connection:
             found = relations(connection)
             return {name: _described(found[name]) for name in sorted(found)}
+
+    def describe_query(self, source: Source, query: str) -> tuple[SourceColumn, ...]:
+        """The columns of what a SELECT gives, in order. Raises QueryRefused."""
+        with session(source) as connection:
+            try:
+                return _described(query_relation(connection, query))
+            except (psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
+                raise QueryRefused(error.diag.message_primary or "The query is wrong.") from None
+
+    def unique_keys(self, source: Source, table: str) -> tuple[frozenset[str], ...] | None:
+        """The columns of the unique indexes of a table; None of a view, which has none."""
+        with session(source) as connection:
+            found = relations(connection, table).get(table)
+            if found is None or not found.is_table:
+                return None
+            return unique_keys(connection, found)
 
     def count(self, source: Source, version: str, table: Table) -> int:
         """Rows of the configured table, after its filters; counted."""

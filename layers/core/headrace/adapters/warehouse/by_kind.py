@@ -97,6 +97,14 @@ class WarehouseByKind:
         """See the catalog's port."""
         return self.reader(source).schema(source)
 
+    def describe_query(self, source: Source, query: str) -> tuple[SourceColumn, ...]:
+        """See the catalog's port."""
+        return self.reader(source).describe_query(source, query)
+
+    def unique_keys(self, source: Source, table: str) -> tuple[frozenset[str], ...] | None:
+        """See the catalog's port."""
+        return self.reader(source).unique_keys(source, table)
+
     def count(self, source: Source, version: str, table: Table) -> int:
         """See the port."""
         return self.reader(source).count(source, version, table)

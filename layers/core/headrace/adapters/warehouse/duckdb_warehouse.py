@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+import duckdb
+
 from headrace.adapters.published import as_published
 from headrace.adapters.warehouse import sources
 from headrace.adapters.warehouse.accounts import load_accounts, of_accounts
@@ -15,6 +17,7 @@ from headrace.adapters.warehouse.sources import (
     OpenSource,
     Scan,
     opened,
+    query_scan,
 )
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
@@ -25,6 +28,7 @@ from headrace.adapters.warehouse.streaming import (
     row_counter,
 )
 from headrace.adapters.warehouse.values import Field, line_of, select_list
+from headrace.catalog.model import QueryRefused
 from headrace.exports.model import (
     MIN_PART_BYTES,
     Compression,
@@ -118,6 +122,18 @@ class DuckdbWarehouse:
         with opened(source, None, self.limits) as reader:
             return {table: reader.columns(table) for table in reader.tables()}
 
+    def describe_query(self, source: Source, query: str) -> tuple[SourceColumn, ...]:
+        """The columns of what a SELECT gives, in order. Raises QueryRefused."""
+        with opened(source, None, self.limits) as reader:
+            try:
+                return reader.query_columns(query)
+            except duckdb.Error as error:
+                raise QueryRefused(str(error).splitlines()[0]) from None
+
+    def unique_keys(self, source: Source, table: str) -> tuple[frozenset[str], ...] | None:
+        """Nothing is told: a lake and files enforce no keys."""
+        return None
+
     def counts(self, source: Source, version: str, tables: Sequence[Table]) -> tuple[int, ...]:
         """Rows of each configured table, after its filters; the source is opened once."""
         counts = []
@@ -125,7 +141,7 @@ class DuckdbWarehouse:
             for table in tables:
                 columns = _columns(reader, table)
                 load_accounts(reader.connection, table)
-                query = _query("count(*)", reader.scans(table.source, None), table, columns)
+                query = _query("count(*)", _scans(reader, table), table, columns)
                 row = reader.connection.execute(query.text, query.parameters).fetchone()
                 counts.append(int(row[0]) if row else 0)
             reader.verify()
@@ -203,7 +219,7 @@ class DuckdbWarehouse:
         ):
             columns = _columns(reader, table)
             load_accounts(reader.connection, table)
-            scans = reader.scans(table.source, row_range)
+            scans = _scans(reader, table, row_range)
             query = _query(
                 select_list(fields_of(table, columns), file_format), scans, table, columns
             )
@@ -258,7 +274,18 @@ def _encoded(
 
 
 def _columns(reader: OpenSource, table: Table) -> dict[str, SourceColumn]:
+    if table.query is not None:
+        return as_published(reader.query_columns(table.query), table)
     return as_published(reader.columns(table.source), table)
+
+
+def _scans(reader: OpenSource, table: Table, row_range: RowRange | None = None) -> tuple[Scan, ...]:
+    """What to read; the columns must have been asked for. A query has no positions."""
+    return (
+        (query_scan(table.query),)
+        if table.query is not None
+        else reader.scans(table.source, row_range)
+    )
 
 
 def _query(
@@ -305,8 +332,8 @@ def _count_by_position(
     reader: OpenSource, table: Table, columns: dict[str, SourceColumn]
 ) -> list[RowRange]:
     """Rows after the filters, by equal steps of position; steps without rows are left out."""
-    scans = reader.scans(table.source, None)
-    position = reader.position(table.source)
+    scans = _scans(reader, table)
+    position = None if table.query is not None else reader.position(table.source)
     if position is None:
         query = _query("count(*)", scans, table, columns)
         row = reader.connection.execute(query.text, query.parameters).fetchone()

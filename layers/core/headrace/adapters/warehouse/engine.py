@@ -172,7 +172,8 @@ def lock_down(connection: Connection, directories: Iterable[str], files: Iterabl
     """From here on the engine reaches these places only, and no setting can be changed.
 
     What is attached stays readable. ``directories`` end with a slash. SQLite's extension opens
-    files past this: what keeps it off others is that no SQL but ours is ever run.
+    files past this: what keeps it off others is that no SQL is ever run but ours, and the
+    operator's own in a template's query.
     """
     for setting, places in (("allowed_directories", directories), ("allowed_paths", files)):
         listed = ", ".join(literal(place) for place in places)

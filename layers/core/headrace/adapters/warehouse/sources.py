@@ -71,6 +71,11 @@ class Scan:
     conditions: tuple[str, ...] = ()
 
 
+def query_scan(query: str) -> Scan:
+    """What a query gives, read as a table is. It is a template's, and so the operator's own SQL."""
+    return Scan(f"({query}\n)")  # it may end in a comment
+
+
 class OpenSource(Protocol):
     """A source opened at a version, locked down to its own files."""
 
@@ -85,6 +90,10 @@ class OpenSource(Protocol):
 
     def columns(self, table: str) -> tuple[SourceColumn, ...]:
         """The columns of ``schema.table``; empty if there is no such table."""
+        ...
+
+    def query_columns(self, query: str) -> tuple[SourceColumn, ...]:
+        """The columns of what a SELECT gives, which names tables as ``schema.table``."""
         ...
 
     def position(self, table: str) -> str | None:
@@ -257,6 +266,20 @@ class _Attached:
         return tuple(
             classify(column, self.connection.sqltype(data_type), nullable=nullable)
             for column, data_type, nullable in rows
+        )
+
+    def query_columns(self, query: str) -> tuple[SourceColumn, ...]:
+        self.connection.execute("USE source")
+        asked = f"DESCRIBE SELECT * FROM {query_scan(query).relation}"  # noqa: S608
+        if len(self.connection.extract_statements(asked)) > 1:
+            raise duckdb.ParserException("It is more than one statement.")
+        rows = self.connection.execute(asked).fetchall()
+        return tuple(
+            # The engine calls NOT NULL what an outer join may leave empty.
+            replace(
+                classify(row[0], self.connection.sqltype(row[1]), nullable=True), promised=False
+            )
+            for row in rows
         )
 
     def position(self, table: str) -> str | None:
@@ -481,6 +504,9 @@ class _Folder:
             )
             for row in rows
         )
+
+    def query_columns(self, query: str) -> tuple[SourceColumn, ...]:
+        raise SourceUnavailable("Files have no database that a query could be run in.")
 
     def position(self, table: str) -> str | None:
         names = {column.name.lower() for column in self.columns(table)}
