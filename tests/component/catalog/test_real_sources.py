@@ -116,7 +116,7 @@ def test_the_samples_templates_are_a_standard_one_and_a_custom_one(sample: Catal
     versions = {one.tenant_id: one.application_version for one in sample.tenants}
     assert persons.template.exists_for("northwind-care", versions["northwind-care"])
     assert not persons.template.exists_for("harbour-health", versions["harbour-health"])
-    assert sessions.template.tenants == {"northwind-care"}
+    assert sessions.template.tenants == frozenset({"northwind-care"})
     assert not sessions.template.has_anonymised
     for source, published in ((one.source, one) for one in sample.templates):
         place = next(one for one in sample.sources if one.name == source)

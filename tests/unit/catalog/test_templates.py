@@ -80,7 +80,7 @@ def test_a_template_is_published_with_what_is_read_for_it() -> None:
 
 def test_a_custom_template_for_one_tenant_needs_no_column_that_says_whose_rows_are() -> None:
     found = published("    tenant_column: tenant_id\n", "    tenants: [harbour]\n")
-    assert found.template.tenants == {"harbour"}
+    assert found.template.tenants == frozenset({"harbour"})
     assert not found.template.is_standard
     assert found.tenant_column is None
 
