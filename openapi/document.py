@@ -13,7 +13,7 @@ from headrace.exports.model import Status
 from headrace.identity.model import CLIENT_ID
 from headrace.kernel import errors, ids
 from headrace.kernel.errors import HeadraceError
-from headrace.runtime.api import QueryParameter, Scope
+from headrace.runtime.api import QueryParameter, Route, Scope
 from openapi import examples, problems
 from openapi.routes import ROOT, Declared, served
 from openapi.schemas import Schemas, markdown
@@ -79,6 +79,11 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "The service, by its client id",
         "schema": {"type": "string", "pattern": f"^{CLIENT_ID.pattern}$"},
         "example": "wellness-app",
+    },
+    "profileId": {
+        "description": "The profile, by our id of it",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": examples.PROFILE_ID,
     },
     "tenantId": {
         "description": "The tenant, by its organisation id",
@@ -228,8 +233,17 @@ def _version() -> str:
 
 
 def _taken(routes: Iterable[Declared]) -> list[type]:
-    found = (kind for one in routes for kind in (one.route.body, one.route.form))
+    found = (kind for one in routes for kind in _bodies(one.route).values())
     return list(dict.fromkeys(kind for kind in found if kind is not None))
+
+
+def _bodies(route: Route) -> dict[str, type | None]:
+    """What bodies are, by their content type."""
+    return {
+        **dict.fromkeys(route.body_types, route.body),
+        route.form_type: route.form,
+        "application/x-ndjson": route.lines,
+    }
 
 
 def _answered(routes: Iterable[Declared]) -> list[type]:
@@ -304,6 +318,9 @@ def _query(parameter: QueryParameter) -> dict[str, Any]:
             "minimum": parameter.minimum or 0,
             "maximum": parameter.maximum,
         }
+    if parameter.many:
+        items = {name: value for name, value in schema.items() if value is not None}
+        schema = {"type": "array", "items": items}
     if parameter.default is not None:
         schema["default"] = parameter.default
     return {
@@ -316,8 +333,7 @@ def _query(parameter: QueryParameter) -> dict[str, Any]:
 
 def _request_body(one: Declared, schemas: Schemas) -> dict[str, Any] | None:
     route = one.route
-    kinds = {"application/json": route.body, route.form_type: route.form}
-    taken = {content_type: kind for content_type, kind in kinds.items() if kind is not None}
+    taken = {kind: what for kind, what in _bodies(route).items() if what is not None}
     if not taken:
         return None
     content: dict[str, Any] = {

@@ -70,8 +70,16 @@ from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.deliveries import Answer
 from headrace.kernel.paging import Page
 from headrace.kernel.view import as_json
-from headrace.profiles.model import HubTenant
+from headrace.profiles.importing import Outcome
+from headrace.profiles.model import HubTenant, Person, Profile, Sex, Sight
 from headrace.profiles.tenant_views import TenantList, TenantView
+from headrace.profiles.views import (
+    ImportedLine,
+    ProfileExistsView,
+    ProfileList,
+    ProfileView,
+    SyncIdsDeleted,
+)
 from headrace.runtime.api import Scope
 from openapi.problems import OPERATION_ID
 from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
@@ -294,11 +302,29 @@ def _consent() -> ConsentView:
     return ConsentView.of(consent, _BEGUN)
 
 
+PROFILE_ID = "2f6b1c64-6f0c-4e5b-9d5e-1c1a5c7d9e10"
 ORGANISATION_ID = "5f1c1b9e-4a0e-4d3b-9a55-0a3b1f6f2c11"
 _NORTHWIND_CARE = HubTenant("northwind-care", ORGANISATION_ID, "Northwind Care", "aue")
 _HARBOUR_HEALTH = HubTenant(
     "harbour-health", "c3a4d3de-8f0b-4d7e-8b7c-6f2f5b0f9a42", "Harbour Health", "euw"
 )
+
+
+def _profile() -> ProfileView:
+    person = Person(
+        "John",
+        "Hancock",
+        date(1970, 3, 31),
+        Sex.MALE,
+        "john.hancock@somedomain.com",
+        "NHS-0042",
+        is_created_by_user_over_18_years_old=True,
+        is_guardian_consent_given=True,
+        is_photo_video_consent_given=True,
+    )
+    at = datetime(2026, 11, 23, 7, 15, 17, tzinfo=UTC)
+    profile = Profile("northwind-care", PROFILE_ID, person, at, at, "patient-4711")
+    return ProfileView.of(profile, Sight())
 
 
 def _tenant() -> TenantView:
@@ -393,6 +419,20 @@ _QUESTION = {
     "client_secret": "the secret that your operator gave you",
 }
 
+_PUSHED = {
+    "tenantId": ORGANISATION_ID,
+    "syncId": "patient-4711",
+    "givenName": "John",
+    "familyName": "Hancock",
+    "dateOfBirth": "1970-03-31T00:00:00Z",
+    "sex": "Male",
+    "email": "john.hancock@somedomain.com",
+    "externalId": "NHS-0042",
+    "isCreatedByUserOver18YearsOld": True,
+    "isGuardianConsentGiven": True,
+    "isPhotoVideoConsentGiven": True,
+}
+
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "start_full_export": {
         "configurationId": "hr-full",
@@ -415,19 +455,13 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "create_and_build": {"code": "FULL_2026_11", "description": "All there is in November"},
     "rebuild_data_set": {"description": "All there is in December"},
     "start_build": {"inclusionDate": "2023-12-31", "exactVersionMatch": True},
-    "import_profile": {
+    "merge_profiles": {
         "tenantId": ORGANISATION_ID,
-        "syncId": "patient-4711",
-        "givenName": "John",
-        "familyName": "Hancock",
-        "dateOfBirth": "1970-03-31T00:00:00Z",
-        "sex": "Male",
-        "email": "john.hancock@somedomain.com",
-        "externalId": "NHS-0042",
-        "isCreatedByUserOver18YearsOld": True,
-        "isGuardianConsentGiven": True,
-        "isPhotoVideoConsentGiven": True,
+        "fromProfileId": "9b0d0a3e-3d0e-4f7e-8a39-52f5a1b7c0d4",
+        "toProfileId": PROFILE_ID,
     },
+    "import_profiles": _PUSHED,
+    "import_profile": _PUSHED,
     "subscribe": {"account": "acc-1042", "to": "2027-12-01T00:00:00Z"},
     "exchange_refresh_token": {"refreshToken": REFRESH_TOKEN},
     "create_key": {"kind": "refresh", "name": "nightly import"},
@@ -556,6 +590,13 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("subscribe", 200): _consent,
     ("subscribe", 201): _consent,
     ("search_consents", 200): lambda: ConsentPage((_consent(),), None),
+    ("list_profiles", 200): lambda: ProfileList((_profile(),), None),
+    ("get_profile", 200): _profile,
+    ("profile_exists", 200): lambda: ProfileExistsView(True),
+    ("delete_sync_ids", 200): lambda: SyncIdsDeleted(1042, 0),
+    ("import_profiles", 200): lambda: ImportedLine(
+        1, Outcome.CREATED, "patient-4711", PROFILE_ID, {}
+    ),
     ("list_tenants", 200): lambda: TenantList(
         (_tenant(), TenantView.of(_HARBOUR_HEALTH, "https://euw.example.com/v1"))
     ),

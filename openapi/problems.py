@@ -339,6 +339,10 @@ DESCRIBED: tuple[Described, ...] = (
         "The application here is of another major version: data sets of one are not for the other.",
     ),
     Described(
+        errors.Fenced("Somebody else changed one of the profiles just now; try again."),
+        "Somebody else changed the same at this moment. Look at it again, then repeat.",
+    ),
+    Described(
         errors.Unavailable("The table is busy; try again.", retry_after=1),
         "Something that we depend on does not answer. Wait as `Retry-After` says, and repeat.",
     ),

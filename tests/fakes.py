@@ -1,7 +1,7 @@
 """Fakes of ports, for tests that are about something else."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -473,20 +473,60 @@ class FakeProfiles:
         """See the port."""
         return self.kept.pop((tenant, profile_id), None) is not None
 
-    def by_external_id(self, tenant: str, external_id: str) -> Iterator[Profile]:
+    def put_many(
+        self,
+        tenant: str,
+        changes: Mapping[str, Callable[[Profile | None], Profile]],
+        goes_on: Callable[[], bool],
+    ) -> Mapping[str, Profile]:
         """See the port."""
-        found = (one for one in self._of(tenant) if one.person.external_id == external_id)
-        return iter(sorted(found, key=lambda one: one.profile_id))
+        return {
+            sync_id: self.put_by_sync_id(tenant, sync_id, change)
+            for sync_id, change in changes.items()
+            if goes_on()
+        }
 
-    def of_group(self, tenant: str, group_id: str) -> Iterator[Profile]:
+    def unlink(
+        self, unlinked: Iterable[Profile], moment: datetime, goes_on: Callable[[], bool]
+    ) -> int:
         """See the port."""
-        found = (one for one in self._of(tenant) if group_id in one.groups)
-        return iter(sorted(found, key=lambda one: one.profile_id))
+        done = 0
+        for one in unlinked:
+            before = self.find(one.tenant, one.profile_id)
+            if before is not None and before.sync_id is not None and goes_on():
+                self._put(before, before.changed(moment, sync_id=None))
+                done += 1
+        return done
 
-    def modified_from(self, tenant: str, moment: datetime | None) -> Iterator[Profile]:
+    def by_external_id(
+        self, tenant: str, external_id: str, after: str | None = None
+    ) -> Iterator[Profile]:
         """See the port."""
-        found = (one for one in self._of(tenant) if moment is None or one.modified_at >= moment)
-        return iter(sorted(found, key=lambda one: (one.modified_at, one.profile_id)))
+        return self._by_id(tenant, after, lambda one: one.person.external_id == external_id)
+
+    def of_group(self, tenant: str, group_id: str, after: str | None = None) -> Iterator[Profile]:
+        """See the port."""
+        return self._by_id(tenant, after, lambda one: group_id in one.groups)
+
+    def modified_from(
+        self, tenant: str, moment: datetime | None, after: str | None = None
+    ) -> Iterator[Profile]:
+        """See the port."""
+        first = (moment, after or "")
+        found = ((one.modified_at, one.profile_id) for one in self._of(tenant))
+        return iter(
+            [
+                self.kept[tenant, profile_id]
+                for at, profile_id in sorted(found)
+                if moment is None or (at, profile_id) > first
+            ]
+        )
+
+    def _by_id(
+        self, tenant: str, after: str | None, holds: Callable[[Profile], bool]
+    ) -> Iterator[Profile]:
+        found = (one for one in self._of(tenant) if holds(one) and one.profile_id > (after or ""))
+        return iter(sorted(found, key=lambda one: one.profile_id))
 
     def links(self, tenant: str) -> Iterator[Profile]:
         """See the port."""

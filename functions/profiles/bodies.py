@@ -7,7 +7,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from headrace.kernel.view import camel
 from headrace.profiles.importing import Pushed
+from headrace.profiles.linking import Stays
 from headrace.profiles.model import MOST_CHARACTERS, Person, Sex
+
+BODY_TYPES = ("application/json", "application/json-patch+json")
+"""The seed's clients send either."""
 
 _CONTROLS = r"^[^\u0000-\u001f\u007f]*$"
 _EMAIL = r"^[^\s@\u0000-\u001f\u007f]{1,64}@[^\s@\u0000-\u001f\u007f]{1,253}$"
@@ -43,6 +47,7 @@ Born = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"}),
 ]
 TenantId = Annotated[str, Field(min_length=1, max_length=64)]
+ProfileId = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Body(BaseModel):
@@ -92,3 +97,14 @@ class ImportedProfile(Body):
                 is_photo_video_consent_given=bool(self.is_photo_video_consent_given),
             ),
         )
+
+
+class MergedProfiles(Body):
+    """Two profiles of one person."""
+
+    tenant_id: TenantId = Field(description="The tenant, by its organization id")
+    from_profile_id: ProfileId = Field(description="The profile that goes")
+    to_profile_id: ProfileId = Field(description="The profile that stays")
+    sync_id_of: Annotated[Stays, Field(strict=False)] | None = Field(
+        None, description="Which of the two sync ids stays, if both have one"
+    )

@@ -5,7 +5,7 @@ from headrace.kernel.errors import TenantNotAllowed, WrongRegion
 from headrace.profiles.tenancy import acting_for
 from headrace.runtime import profiles, wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
-from profiles.bodies import ImportedProfile
+from profiles.bodies import BODY_TYPES, ImportedProfile
 
 route = Route(
     "POST",
@@ -15,6 +15,7 @@ route = Route(
     tag="profiles",
     action=Action.IMPORT,
     body=ImportedProfile,
+    body_types=BODY_TYPES,
     replies={204: None},
     errors=(TenantNotAllowed, WrongRegion),
     told_by_field=True,

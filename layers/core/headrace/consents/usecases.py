@@ -1,8 +1,5 @@
 """What is done with consents: by the operator, by services, and by who searches them."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,10 +24,10 @@ from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     Conflict,
     ConsentFixed,
-    InvalidRequest,
     NotFound,
     ValidationFailed,
 )
+from headrace.kernel.paging import cursor_behind, place_of
 
 OPERATOR = "operator"
 _TRIES = 5
@@ -302,7 +299,7 @@ class SearchConsents:
         the caller's, InvalidRequest for another's cursor, ValidationFailed.
         """
         bound = f"{caller.tenant} {caller.client_id} {caller.user} {caller.organisation} {search}"
-        after = None if cursor is None else _read_cursor(cursor, bound)
+        after = None if cursor is None else place_of(cursor, bound)
         audience = self._audience(caller, search)
         if audience is None:
             return self._of_account(caller.tenant, search, size, after, bound)
@@ -314,12 +311,12 @@ class SearchConsents:
             page = self.consents.with_audience(caller.tenant, audience, after, _PAGE)
             for consent in page:
                 if len(wanted) == size:
-                    return tuple(wanted), _cursor(str(after), bound)
+                    return tuple(wanted), cursor_behind(str(after), bound)
                 wanted += self._wanted(search, [consent])
                 after = consent.party
             if len(page) < _PAGE:
                 return tuple(wanted), None
-        return tuple(wanted), _cursor(str(after), bound)
+        return tuple(wanted), cursor_behind(str(after), bound)
 
     def _audience(self, caller: Caller, search: Search) -> Audience | None:
         kind = self.services.kind(caller.tenant, search.service or caller.client_id)
@@ -358,7 +355,7 @@ class SearchConsents:
         found = [one for kind in kinds for one in self.consents.of_party(tenant, kind, account)]
         found = sorted(self._wanted(search, found), key=lambda one: str(one.audience))
         left = [one for one in found if after is None or str(one.audience) > after]
-        following = _cursor(str(left[size - 1].audience), bound) if len(left) > size else None
+        following = cursor_behind(str(left[size - 1].audience), bound) if len(left) > size else None
         return tuple(left[:size]), following
 
     def _wanted(self, search: Search, found: Iterable[Consent]) -> list[Consent]:
@@ -425,29 +422,3 @@ def _change(
     if (state, validity) == (before.state_at(now), before.validity):
         return Change(before, before)
     return Change(before, before.changed(now, by, state, validity))
-
-
-def _cursor(after: str, bound: str) -> str:
-    """Opaque to who gets it, and of use to that caller and search only.
-
-    Nobody has to be kept from making one: it says where in the caller's own list to go on.
-    """
-    text = json.dumps([after, _digest(after, bound)], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-
-
-def _read_cursor(cursor: str, bound: str) -> str:
-    """Raises InvalidRequest."""
-    refused = InvalidRequest("The cursor is not one that a page gave out; start without one.")
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        after, digest = json.loads(base64.b64decode(padded, b"-_", validate=True))
-    except (ValueError, TypeError, RecursionError):
-        raise refused from None
-    if not isinstance(after, str) or digest != _digest(after, bound):
-        raise refused
-    return after
-
-
-def _digest(after: str, bound: str) -> str:
-    return hashlib.sha256(f"{bound}\n{after}".encode()).hexdigest()[:32]

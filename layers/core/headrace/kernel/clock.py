@@ -1,5 +1,6 @@
 """Time as a value that is handed in, so that tests own it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -19,6 +20,12 @@ class SystemClock:
     def now(self) -> datetime:
         """The current time, aware, in UTC."""
         return datetime.now(UTC)
+
+
+def until(clock: Clock, span: timedelta) -> Callable[[], bool]:
+    """Whether the span is not over yet that begins now."""
+    end = clock.now() + span
+    return lambda: clock.now() < end
 
 
 def rfc3339(moment: datetime) -> str:

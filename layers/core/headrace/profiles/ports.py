@@ -1,6 +1,6 @@
 """What profiles need of the world."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -51,6 +51,17 @@ class Profiles(Protocol):
         where it changes nothing. Raises Unavailable where others write all the time."""
         ...
 
+    def put_many(
+        self,
+        tenant: str,
+        changes: Mapping[str, Callable[[Profile | None], Profile]],
+        goes_on: Callable[[], bool],
+    ) -> Mapping[str, Profile]:
+        """As ``put_by_sync_id`` for each of the sync ids, many at once and in no order: what came
+        of those that were done. Those are missing that ``goes_on`` left no time for, or that
+        others write all the time."""
+        ...
+
     def change(
         self, tenant: str, profile_id: str, change: Callable[[Profile], Profile]
     ) -> Profile | None:
@@ -67,20 +78,32 @@ class Profiles(Protocol):
         """With its link and memberships; False if it was not there."""
         ...
 
-    def by_external_id(self, tenant: str, external_id: str) -> Iterator[Profile]:
-        """Those of this external id, by id."""
+    def by_external_id(
+        self, tenant: str, external_id: str, after: str | None = None
+    ) -> Iterator[Profile]:
+        """Those of this external id, by id; ``after``: those behind this id."""
         ...
 
-    def of_group(self, tenant: str, group_id: str) -> Iterator[Profile]:
-        """Those in the group, by id."""
+    def of_group(self, tenant: str, group_id: str, after: str | None = None) -> Iterator[Profile]:
+        """Those in the group, by id; ``after``: those behind this id."""
         ...
 
-    def modified_from(self, tenant: str, moment: datetime | None) -> Iterator[Profile]:
-        """Those that were changed then or later (None: all), by the time of their last change."""
+    def modified_from(
+        self, tenant: str, moment: datetime | None, after: str | None = None
+    ) -> Iterator[Profile]:
+        """Those that were changed then or later (None: all), by the time of their last change,
+        then by id; ``after``: of those of that very moment, those behind this id."""
         ...
 
     def links(self, tenant: str) -> Iterator[Profile]:
         """Those with a sync id."""
+        ...
+
+    def unlink(
+        self, unlinked: Iterable[Profile], moment: datetime, goes_on: Callable[[], bool]
+    ) -> int:
+        """Takes the sync ids of these profiles of one tenant away: how many had one until now.
+        Less than all where ``goes_on`` left no time."""
         ...
 
 

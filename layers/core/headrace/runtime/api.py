@@ -102,6 +102,8 @@ class QueryParameter:
     minimum: int | None = None
     maximum: int | None = None
     pattern: str | None = None
+    many: bool = False
+    """May it stand several times, and with several values each, divided by commas: a tuple."""
 
     def read(self, text: str) -> Any:
         """The value. Raises ValidationFailed."""
@@ -218,6 +220,10 @@ class Route:
     """What a caller with a larger one is told."""
     names_in_any_case: bool = False
     """Are the names of query parameters read whatever their case is, as ASP.NET does (seed 004)."""
+    body_types: tuple[str, ...] = ("application/json",)
+    """The content types that a JSON body is described with; it is read whatever it says it is."""
+    lines: type | None = None
+    """What each line of a body is (NDJSON), which the handler reads itself."""
     told_by_field: bool = False
     """Are wrong values answered with 400 and by their fields' names, as seed 004's API does it."""
 
@@ -333,6 +339,10 @@ class Endpoint:
         values: dict[str, Any] = {}
         for parameter in self.route.query:
             texts = self._given(given, parameter.name)
+            if parameter.many:
+                each = (one for text in texts for one in text.split(",") if one)
+                values[parameter.name] = tuple(parameter.read(one) for one in each)
+                continue
             if len(texts) > 1:
                 raise InvalidRequest(f"The query gives {parameter.name} more than once.")
             values[parameter.name] = parameter.read(texts[0]) if texts else parameter.default

@@ -1,5 +1,6 @@
 """The composition root of profiles, apart from ``wiring``: its functions load no more."""
 
+from datetime import timedelta
 from functools import cache
 
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
@@ -11,10 +12,15 @@ from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.tenant_keys import DynamoTenantKeys
 from headrace.adapters.kms.data_keys import KmsDataKeys
 from headrace.kernel.ids import RandomUuids
-from headrace.profiles.importing import ImportProfile
+from headrace.profiles.finding import GetProfile, ProfileExists, SearchProfiles
+from headrace.profiles.importing import ImportProfile, ImportProfiles
+from headrace.profiles.linking import DeleteSyncIds, MergeProfiles
 from headrace.profiles.tenancy import FindTenant
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
+
+_LONGEST = timedelta(seconds=24)
+"""How long a call works at many profiles: API Gateway waits 29 s for its answer."""
 
 
 @cache
@@ -58,3 +64,33 @@ def profiles() -> DynamoProfiles:
 def import_profile() -> ImportProfile:
     """POST /profiles/import."""
     return ImportProfile(find_tenant(), profiles(), clock(), RandomUuids())
+
+
+def import_profiles() -> ImportProfiles:
+    """POST /profiles/import/batch."""
+    return ImportProfiles(find_tenant(), profiles(), clock(), RandomUuids(), _LONGEST)
+
+
+def search_profiles() -> SearchProfiles:
+    """GET /profiles."""
+    return SearchProfiles(find_tenant(), profiles(), sights())
+
+
+def get_profile() -> GetProfile:
+    """GET /profiles/{profileId}."""
+    return GetProfile(find_tenant(), profiles(), sights())
+
+
+def profile_exists() -> ProfileExists:
+    """GET /profiles/exists."""
+    return ProfileExists(find_tenant(), profiles(), sights())
+
+
+def merge_profiles() -> MergeProfiles:
+    """POST /profiles/merge."""
+    return MergeProfiles(find_tenant(), profiles(), sights(), clock())
+
+
+def delete_sync_ids() -> DeleteSyncIds:
+    """DELETE /profiles/syncids."""
+    return DeleteSyncIds(find_tenant(), profiles(), sights(), clock(), _LONGEST)

@@ -19,7 +19,9 @@ whatever is found by any of the keys is consistent, and there is no index to wai
 import heapq
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import batched
@@ -37,6 +39,12 @@ _TRIES = 40
 _BATCH = 100
 _FIRST, _PAST = "!", "\x7f"
 """Before and behind every sort key."""
+_BEHIND = " "
+"""Behind an id: no id holds a blank, so it sorts right behind the one that it is added to."""
+_TOGETHER = 20
+"""Profiles written in one transaction: each takes up to five of its hundred actions."""
+_AT_ONCE = 8
+"""Transactions at the same time."""
 
 type _Key = tuple[str, str]
 
@@ -68,23 +76,29 @@ class DynamoProfiles:
             # It lost the link between the two readings: look again.
         raise _busy()
 
-    def by_external_id(self, tenant: str, external_id: str) -> Iterator[Profile]:
+    def by_external_id(
+        self, tenant: str, external_id: str, after: str | None = None
+    ) -> Iterator[Profile]:
         """See the port."""
         mark = self.keys.of(tenant).mark("external", external_id)
-        for profile in self._listed(tenant, f"external#{tenant}#{mark}"):
+        for profile in self._listed(tenant, f"external#{tenant}#{mark}", after):
             if profile.person.external_id == external_id:
                 yield profile
 
-    def of_group(self, tenant: str, group_id: str) -> Iterator[Profile]:
+    def of_group(self, tenant: str, group_id: str, after: str | None = None) -> Iterator[Profile]:
         """See the port."""
-        for profile in self._listed(tenant, _group(tenant, group_id)):
+        for profile in self._listed(tenant, _group(tenant, group_id), after):
             if group_id in profile.groups:
                 yield profile
 
-    def modified_from(self, tenant: str, moment: datetime | None) -> Iterator[Profile]:
+    def modified_from(
+        self, tenant: str, moment: datetime | None, after: str | None = None
+    ) -> Iterator[Profile]:
         """See the port. One that is changed while they are read comes last, as it then is, and may
         have come before as it was."""
         first = _FIRST if moment is None else rfc3339(moment)
+        if after is not None:
+            first = f"{first}#{after}{_BEHIND}"
         shards = [
             self.table.query(f"modified#{tenant}#{shard}", first, before=_PAST) for shard in _SHARDS
         ]
@@ -110,8 +124,9 @@ class DynamoProfiles:
             found = self._found(tenant, ids).values()
             yield from (profile for profile in found if profile.sync_id is not None)
 
-    def _listed(self, tenant: str, pk: str) -> Iterator[Profile]:
-        keys = (str(item["sk"]) for item in self.table.query(pk, _FIRST, before=_PAST))
+    def _listed(self, tenant: str, pk: str, after: str | None) -> Iterator[Profile]:
+        first = _FIRST if after is None else after + _BEHIND
+        keys = (str(item["sk"]) for item in self.table.query(pk, first, before=_PAST))
         for batch in batched(keys, _BATCH, strict=False):
             found = self._found(tenant, batch)
             yield from (found[one] for one in batch if one in found)
@@ -142,6 +157,106 @@ class DynamoProfiles:
             except ConditionFailed:
                 continue
         raise _busy()
+
+    def put_many(
+        self,
+        tenant: str,
+        changes: Mapping[str, Callable[[Profile | None], Profile]],
+        goes_on: Callable[[], bool],
+    ) -> Mapping[str, Profile]:
+        """See the port."""
+
+        def alone(sync_id: str) -> Profile:
+            return self.put_by_sync_id(tenant, sync_id, changes[sync_id])
+
+        def put(sync_ids: Sequence[str]) -> dict[str, Profile]:
+            read = self._by_sync_ids(tenant, sync_ids)
+            pairs = {one: (read[one], changes[one](read[one])) for one in read}
+            done = self._write_together(pairs, alone, goes_on)
+            late = (one for one in sync_ids if one not in read and goes_on())
+            return done | {one: alone(one) for one in late}
+
+        done: dict[str, Profile] = {}
+        for part in self._in_parts(list(changes), put, goes_on):
+            done |= part
+        return done
+
+    def unlink(
+        self, unlinked: Iterable[Profile], moment: datetime, goes_on: Callable[[], bool]
+    ) -> int:
+        """See the port."""
+
+        def without(profile: Profile) -> Profile:
+            return profile.changed(moment, sync_id=None)
+
+        def alone(profile_id: str) -> Profile | None:
+            return self.change(tenant, profile_id, without)
+
+        def take(profiles: Sequence[Profile]) -> int:
+            had = {one.profile_id for one in profiles}
+            pairs = {one.profile_id: (one, without(one)) for one in profiles}
+            done = self._write_together(pairs, alone, goes_on)
+            return len(had & done.keys())
+
+        listed = list(unlinked)
+        if not listed:
+            return 0
+        tenant = listed[0].tenant
+        return sum(self._in_parts(listed, take, goes_on))
+
+    def _in_parts[T, R](
+        self, of: Sequence[T], work: Callable[[Sequence[T]], R], goes_on: Callable[[], bool]
+    ) -> Iterator[R]:
+        """What the work makes of each part, several parts at a time."""
+
+        def one(part: Sequence[T]) -> R | None:
+            return work(part) if goes_on() else None
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            done = pool.map(one, batched(of, _TOGETHER, strict=False))
+            yield from (part for part in done if part is not None)
+
+    def _by_sync_ids(self, tenant: str, sync_ids: Sequence[str]) -> dict[str, Profile | None]:
+        """The profiles of the sync ids, None for one that is free; those are missing whose link
+        changed while they were read."""
+        key = self.keys.of(tenant)
+        links = {one: _link_key(tenant, key, one) for one in sync_ids}
+        items = self.table.get_many(links.values())
+        whose = {str(item["sk"]): str(item["profile_id"]) for item in items}
+        found = self._found(tenant, whose.values())
+        read: dict[str, Profile | None] = {}
+        for sync_id, (_, mark) in links.items():
+            profile = found.get(whose[mark]) if mark in whose else None
+            if mark not in whose or (profile is not None and profile.sync_id == sync_id):
+                read[sync_id] = profile
+        return read
+
+    def _write_together(
+        self,
+        pairs: Mapping[str, tuple[Profile | None, Profile]],
+        alone: Callable[[str], Profile | None],
+        goes_on: Callable[[], bool],
+    ) -> dict[str, Profile]:
+        """Writes each second one where the first one is, all in one transaction; one by one where
+        somebody else changes one of them. By their names, those that were done."""
+        done = {name: after for name, (before, after) in pairs.items() if after == before}
+        left = {name: pair for name, pair in pairs.items() if name not in done}
+        if not left:
+            return done
+        befores = [before for before, _ in left.values() if before is not None]
+        try:
+            written = self._write(befores, [after for _, after in left.values()])
+            return done | dict(zip(left, written, strict=True))
+        except (ConditionFailed, Unavailable):
+            pass
+        for name in left:
+            if not goes_on():
+                break
+            with suppress(Unavailable):
+                profile = alone(name)
+                if profile is not None:
+                    done[name] = profile
+        return done
 
     def change(
         self, tenant: str, profile_id: str, change: Callable[[Profile], Profile]
@@ -194,7 +309,7 @@ class DynamoProfiles:
         if self.by_sync_id(after.tenant, after.sync_id) is not None:
             raise SyncIdTaken("Another profile of the tenant has this sync id.")
 
-    def _write(self, before: list[Profile], after: list[Profile]) -> list[Profile]:
+    def _write(self, before: Sequence[Profile], after: Sequence[Profile]) -> list[Profile]:
         """Puts those of ``after`` where those of ``before`` are. Raises ConditionFailed."""
         tenant = (before or after)[0].tenant
         key = self.keys.of(tenant)
