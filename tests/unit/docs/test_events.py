@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from headrace.adapters.lambdas.readings import LambdaReadings
 from headrace.adapters.stepfunctions.data_set_runs import StepFunctionsRuns
 from headrace.adapters.stepfunctions.executions import Executions
 from headrace.adapters.stepfunctions.workflows import StepFunctionsDeliveries
@@ -20,11 +21,12 @@ from headrace.exports.webhooks import Delivery
 from headrace.identity.authorizing import Allowed, Presented
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import JOB_ID, OPERATION_ID
-from headrace.runtime import datasets, environments, wiring
+from headrace.runtime import datasets, environments, templates, wiring
 from headrace.runtime.api import Call, Endpoint
 from headrace.runtime.authorizer import Authorizer
 from headrace.runtime.task import Task, TimedTask
-from tests.builders import NOON, a_completion, a_notice, a_process
+from headrace.templates.model import Reader
+from tests.builders import NOON, a_completion, a_notice, a_process, a_walk
 from tests.unit.docs.checkout import ROOT, functions, snake_case, template
 
 EVENTS = ROOT / "events"
@@ -50,7 +52,8 @@ def of_kind(kind: type) -> list[str]:
 ENDPOINTS, AUTHORIZERS = of_kind(Endpoint), of_kind(Authorizer)
 ALL_TASKS = [*of_kind(Task), *of_kind(TimedTask)]
 TASKS = [name for name in ALL_TASKS if "operation_id" in event_of(snake_case(name))]
-DATA_SET_TASKS = [name for name in ALL_TASKS if name not in TASKS]
+TEMPLATE_TASKS = [name for name in ALL_TASKS if "walk_id" in event_of(snake_case(name))]
+DATA_SET_TASKS = [name for name in ALL_TASKS if name not in {*TASKS, *TEMPLATE_TASKS}]
 
 
 def test_every_function_has_an_event_and_no_event_is_left_over() -> None:
@@ -176,6 +179,29 @@ def test_a_task_of_data_sets_hands_its_event_to_its_use_case(
     assert handler_of(name)(event, Mock())["outcome"] == "done"
     assert told[:2] == [event["tenant"], event["process_id"]]
     assert OPERATION_ID.fullmatch(event["process_id"])
+
+
+@pytest.mark.parametrize("name", TEMPLATE_TASKS)
+def test_a_task_of_templates_hands_its_event_to_its_use_case(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event, told = event_of(snake_case(name)), list[Any]()
+
+    def use_case(*values: Any) -> str:
+        told.extend(values)
+        return "source_unavailable"
+
+    monkeypatch.setattr(templates, snake_case(name), lambda: use_case)
+    assert handler_of(name)(event, Mock()) == {"outcome": "done", "failure": "source_unavailable"}
+    assert told[:2] == [Reader(event["tenant"], event["reader"]), event["walk_id"]]
+
+
+def test_a_reading_is_begun_with_just_what_the_event_holds() -> None:
+    client = Mock()
+    LambdaReadings(client, "reader").start(a_walk())
+    asked = client.invoke.call_args.kwargs
+    assert (asked["FunctionName"], asked["InvocationType"]) == ("reader", "Event")
+    assert set(json.loads(asked["Payload"])) == set(event_of("read_template_rows"))
 
 
 def test_a_process_is_begun_with_just_what_the_event_holds() -> None:

@@ -27,6 +27,7 @@ TASKS = {
     "pause_task_processing",
     "import_data_set",
     "resume_task_processing",
+    "read_template_rows",
 }
 ASK_THE_SOURCE = {
     "get_sync_version",

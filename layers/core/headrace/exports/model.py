@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from headrace.exports.webhooks import Completion, Delivery, Notice
@@ -70,6 +70,45 @@ class RowFilter:
     column: str
     values: tuple[str | int | bool, ...]
     type: ColumnType
+
+
+@dataclass(frozen=True)
+class RowsSince:
+    """Rows whose source column holds ``moment`` or later: its day in UTC, if it holds dates.
+
+    Rows without a value are none of them.
+    """
+
+    column: str
+    type: ColumnType
+    moment: datetime
+
+    @property
+    def start(self) -> str:
+        """The moment as the column's type has it, in ISO 8601."""
+        moment = self.moment.astimezone(UTC)
+        match self.type:
+            case ColumnType.DATE:
+                return moment.date().isoformat()
+            case ColumnType.TIMESTAMP:
+                return moment.replace(tzinfo=None).isoformat(sep=" ")
+            case _:
+                return moment.isoformat(sep=" ")
+
+
+@dataclass(frozen=True)
+class RowChoice:
+    """Which of a table's rows a reader asked for. ``unmarked``: the boolean column of the source
+    that is true of none of them."""
+
+    since: RowsSince | None = None
+    unmarked: str | None = None
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The source's columns that it asks for."""
+        since = None if self.since is None else self.since.column
+        return frozenset(name for name in (since, self.unmarked) if name is not None)
 
 
 @dataclass(frozen=True)
@@ -145,7 +184,9 @@ class Table:
     ``account`` says whose rows they are, where a service gets only some; ``shared``, which is not
     part of what is published, whose it gets in one operation: where nothing says so, nobody's.
     ``query``: the SELECT that is read in place of the table, whose ``source`` is then empty; only
-    templates have one.
+    templates have one. ``choice``, which is not published either, is a reader's; where there is
+    one, rows come in the order of the primary key and, where that leaves it open, of all other
+    columns: in the same order whenever the same version is read.
     """
 
     name: str
@@ -160,6 +201,7 @@ class Table:
     account: AccountColumn | None = None
     shared: SharedRows | None = None
     query: str | None = None
+    choice: RowChoice | None = None
 
     @property
     def whose(self) -> SharedRows:
@@ -174,7 +216,8 @@ class Table:
     def scope_columns(self) -> frozenset[str]:
         """The source's columns by which rows are chosen."""
         names = {one.column for one in self.filters}
-        return frozenset(names | ({self.account.name} if self.account else set()))
+        chosen = self.choice.columns if self.choice else frozenset()
+        return frozenset(names | ({self.account.name} if self.account else set()) | chosen)
 
     @property
     def read_columns(self) -> tuple[Column, ...]:

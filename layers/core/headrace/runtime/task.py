@@ -75,7 +75,8 @@ class TimedTask:
 
 
 def _outcome(event: Event, work: Callable[[], Answer]) -> dict[str, Any]:
-    logger().set_correlation_id(str(event.get("operation_id") or event.get("process_id", "")))
+    ids = (event.get(name) for name in ("operation_id", "process_id", "walk_id"))
+    logger().set_correlation_id(next((str(one) for one in ids if one), ""))
     try:
         result = work() or {}
     except (Fenced, Stopped, NotFound) as error:
@@ -84,6 +85,8 @@ def _outcome(event: Event, work: Callable[[], Answer]) -> dict[str, Any]:
     except Exception:
         logger().exception("task failed", extra={"job_id": event.get("job_id")})
         raise
+    if failure := result.get("failure"):
+        logger().warning("failed", extra={"code": failure})
     if result.get("again"):
         logger().info("handed over", extra={"job_id": event.get("job_id")})
     return {"outcome": "done", **result}

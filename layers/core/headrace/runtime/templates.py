@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from headrace.adapters.dynamodb.table import Table
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client
+from headrace.runtime.wiring import client, clock, slots
 
 if TYPE_CHECKING:
     from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
     from headrace.templates.ports import Chunks, Readings, Walks
+    from headrace.templates.reading import ReadTemplateRows
 
 
 @cache
@@ -55,3 +56,11 @@ def readings() -> "Readings":
     from headrace.adapters.lambdas.readings import LambdaReadings
 
     return LambdaReadings(client("lambda"), settings().template_reader)
+
+
+def read_template_rows() -> "ReadTemplateRows":
+    """The worker that ``readings`` starts."""
+    from headrace.adapters.warehouse.template_rows import TemplateRows
+    from headrace.templates.reading import ReadTemplateRows
+
+    return ReadTemplateRows(walks(), chunks(), TemplateRows(_catalogs(), slots()), clock())

@@ -310,7 +310,8 @@ def _extraction() -> "extraction.Extraction":
     )
 
 
-def _slots() -> "Slots":
+def slots() -> "Slots":
+    """Turns at sources that not everybody may read from at once."""
     from headrace.adapters.dynamodb.source_slots import DynamoSourceSlots
     from headrace.adapters.dynamodb.table import Table
     from headrace.exports.slots import Slots
@@ -352,7 +353,7 @@ def export_range() -> "extraction.ExportRange":
     from headrace.exports.extraction import ExportRange
 
     upload = S3PartUploads(client("s3"), settings().files_bucket, settings().limits.part_bytes)
-    return ExportRange(_extraction(), warehouse(), changes(), upload, _snapshots(), _slots())
+    return ExportRange(_extraction(), warehouse(), changes(), upload, _snapshots(), slots())
 
 
 def hold_snapshot() -> "holding.HoldSnapshot":

@@ -8,6 +8,7 @@ from psycopg import sql
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.types import PgColumn, PgType, column_of
 from headrace.adapters.published import as_published
+from headrace.adapters.warehouse.choosing import chosen
 from headrace.adapters.warehouse.engine import identifier, literal
 from headrace.adapters.warehouse.sources import split_name
 from headrace.exports.model import RowFilter, Table
@@ -154,7 +155,7 @@ def conditions(table: Table, relation: Relation) -> list[str]:
         text = account_text(table, relation, identifier(table.account.name))
         texts = account_texts(table, table.whose.accounts, public=True)
         found.append(f"{text} IN (SELECT unnest({texts}))")
-    return found
+    return found + chosen(table.choice)
 
 
 def condition(row_filter: RowFilter, relation: Relation, source: str) -> str:

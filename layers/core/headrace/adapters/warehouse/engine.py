@@ -33,6 +33,9 @@ class Limits:
     memory: str = field(default_factory=memory_here)
     patience_s: float = 10.0
     """How long to wait for a source that a writer holds."""
+    scratch: str | None = None
+    """A directory for what a sort has no memory for, sealed with a key that the engine keeps to
+    itself; None: a query that needs more than its memory fails."""
 
 
 def literal(text: str) -> str:
@@ -58,8 +61,8 @@ def connect(
     ``statistics``: those of a table may be believed (DuckLake's are of its latest snapshot, and
     what it has at another may lie beyond them: 3 became 259).
 
-    One thread, as more only cost memory below two processors; nothing spills to a disk: a query
-    that needs more than its memory fails. Extensions and secrets come from nowhere but here.
+    One thread, as more only cost memory below two processors; nothing spills to a disk unless
+    ``limits.scratch`` says where. Extensions and secrets come from nowhere but here.
     """
     disabled = ["build_side_probe_side"] if joins else []
     if not statistics:
@@ -69,7 +72,7 @@ def connect(
         config={
             "threads": 1,
             "memory_limit": limits.memory,
-            "temp_directory": "",
+            "temp_directory": limits.scratch or "",
             "preserve_insertion_order": ordered,
             "disabled_optimizers": ",".join(disabled),
             # Where a worker runs, the home directory may not exist or be read-only.
@@ -86,6 +89,9 @@ def connect(
     # Where Python was started without a file, DuckDB takes it for a person's session and draws its
     # progress on standard output, which is a worker's log.
     connection.execute("SET enable_progress_bar = false")
+    if limits.scratch is not None:
+        load_extension(connection, "httpfs")  # the engine itself can only open what is sealed
+        connection.execute("SET temp_file_encryption = true")
     return connection
 
 

@@ -1,0 +1,1 @@
+"""Data sets: configuration that is carried between environments."""
