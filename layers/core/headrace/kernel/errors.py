@@ -8,11 +8,14 @@ Only ``runtime.api`` knows the HTTP status of a class.
     ├── InvalidRequest            the request cannot be read at all
     │   ├── RefreshRefused        its refresh token, or what came with it, gives no tokens
     │   ├── FieldsInvalid         values are wrong, told by field as seed 004's API does it
+    │   ├── InvalidCursor         it is none, or somebody else's
+    │   ├── NotAcceptable         what it accepts is none of what there is
     │   └── BodyTooLarge
     ├── ValidationFailed          it can be read, and a value in it is wrong
     │   ├── IdempotencyKeyReused
     │   ├── SyncVersionUnknown
     │   ├── IncrementsUnavailable
+    │   ├── PageTooLarge          an answer cannot hold so many rows
     │   ├── EmptyDataSet          nothing is there to build (seed 001)
     │   ├── NotAZip               the name of a file to import does not end in .zip
     │   ├── WrongVersion          what is to be imported was built by another version
@@ -51,6 +54,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   └── ConsentFixed          its state does not let a consent be changed so, or by this caller
     ├── Gone
     │   ├── FileExpired
+    │   ├── CursorExpired
     │   ├── SyncVersionExpired
     │   └── ResyncRequired
     ├── QuotaExhausted
@@ -137,6 +141,20 @@ class BodyTooLarge(InvalidRequest):
     title = "The body is too large"
 
 
+class InvalidCursor(InvalidRequest):
+    """It is no cursor, or not one that was given to this caller for this."""
+
+    code = "invalid_cursor"
+    title = "The cursor is none of yours"
+
+
+class NotAcceptable(InvalidRequest):
+    """The Accept header takes none of the formats that there are. ``formats``: which there are."""
+
+    code = "not_acceptable"
+    title = "There is no such format"
+
+
 class ValidationFailed(HeadraceError):
     """The request is readable, but values in it are wrong. ``errors``: field and message each."""
 
@@ -170,6 +188,13 @@ class IncrementsUnavailable(ValidationFailed):
 
     code = "increments_unavailable"
     title = "There are no increments of this"
+
+
+class PageTooLarge(ValidationFailed):
+    """An answer cannot hold a page of so many rows. ``fits``: how many it can hold."""
+
+    code = "page_too_large"
+    title = "The page is too large"
 
 
 class EmptyDataSet(ValidationFailed):
@@ -440,6 +465,13 @@ class FileExpired(Gone):
 
     code = "file_expired"
     title = "The file has expired"
+
+
+class CursorExpired(Gone):
+    """The rows that the cursor goes on with are kept no longer, or are not as they were."""
+
+    code = "cursor_expired"
+    title = "The cursor has expired"
 
 
 class SyncVersionExpired(Gone):

@@ -26,6 +26,7 @@ from headrace.kernel.errors import (
     MethodNotAllowed,
     NetworkNotAllowed,
     NonceNeeded,
+    NotAcceptable,
     NotAuthenticated,
     NotAuthorized,
     NotFound,
@@ -46,6 +47,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 STATUSES: Mapping[type[HeadraceError], int] = {
     BodyTooLarge: 413,
+    NotAcceptable: 406,
     InvalidRequest: 400,
     ValidationFailed: 422,
     NotAuthenticated: 401,

@@ -15,8 +15,13 @@ from headrace.runtime.wiring import client, clock, slots
 
 if TYPE_CHECKING:
     from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+    from headrace.adapters.dynamodb.templates import CatalogTemplates
     from headrace.templates.ports import Chunks, Readings, Walks
     from headrace.templates.reading import ReadTemplateRows
+    from headrace.templates.usecases import ReadTemplate
+
+MOST_INLINE_BYTES = 4 * 1024 * 1024
+"""Of a page in an answer: Lambda allows 6 MiB, and base64 makes four of three."""
 
 
 @cache
@@ -64,3 +69,26 @@ def read_template_rows() -> "ReadTemplateRows":
     from headrace.templates.reading import ReadTemplateRows
 
     return ReadTemplateRows(walks(), chunks(), TemplateRows(_catalogs(), slots()), clock())
+
+
+@cache
+def _templates() -> "CatalogTemplates":
+    from headrace.adapters.dynamodb.templates import CatalogTemplates
+
+    return CatalogTemplates(Table(client("dynamodb"), settings().catalog_table))
+
+
+def time_zone(tenant: str) -> str:
+    """The tenant's."""
+    return _templates().time_zone(tenant)
+
+
+@cache
+def read_template() -> "ReadTemplate":
+    """GET /api/ver3/services/exporttemplate/{templateId}."""
+    from headrace.adapters.dynamodb.templates import DynamoActivations
+    from headrace.kernel.ids import RandomIds
+    from headrace.templates.usecases import KnowTemplate, ReadTemplate
+
+    known = KnowTemplate(_templates(), DynamoActivations(table()))
+    return ReadTemplate(known, walks(), chunks(), readings(), clock(), RandomIds())

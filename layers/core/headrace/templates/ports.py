@@ -24,6 +24,10 @@ class Templates(Protocol):
         """Of the tenant's application, as published now."""
         ...
 
+    def time_zone(self, tenant: str) -> str:
+        """The IANA name of the tenant's time zone, as published now."""
+        ...
+
 
 class Activations(Protocol):
     """For which tenants the operator has activated which templates."""

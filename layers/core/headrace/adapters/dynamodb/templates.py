@@ -53,6 +53,11 @@ class CatalogTemplates:
             return None
         return None if found is None else found.application_version
 
+    def time_zone(self, tenant: str) -> str:
+        """See the port."""
+        found = self._catalogs.tenant(tenant)
+        return "UTC" if found is None else found.time_zone
+
 
 @dataclass(frozen=True)
 class DynamoActivations:
