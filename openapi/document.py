@@ -24,6 +24,7 @@ PRODUCTS: Mapping[str, str] = {
     "identity": "Access tokens, and what is needed to verify them.",
     "consents": "Whose data you may see: accounts that share with a service or an organisation.",
     "exports": "What you may export, and exporting it.",
+    "templates": "Templates that the operator has activated for you, page by page.",
     "profiles": "Persons whom you push into a tenant, and the groups that they are seen by.",
     "datasets": "Configuration that is carried between the environments of an application.",
     "audit": "What a service did, for those who manage it.",
@@ -130,6 +131,11 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "pattern": f"^{ids.OPERATION_ID.pattern}$"},
         "example": problems.OPERATION_ID,
     },
+    "templateId": {
+        "description": "The template, by the id that the operator gave you",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64},
+        "example": "persons",
+    },
     "asset": {
         "description": "The file",
         "schema": {"type": "string", "enum": list(assets.NAMES)},
@@ -171,6 +177,8 @@ _HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "Retry-After": {"schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"schema": {"type": "string"}},
     "DPoP-Nonce": {"schema": {"type": "string"}},
+    "Link": {"schema": {"type": "string"}},
+    "X-Total-Count": {"schema": {"type": "integer", "minimum": 0}},
     "Content-Disposition": {"required": True, "schema": {"type": "string"}},
     "ETag": {"required": True, "schema": {"type": "string"}},
     "Cache-Control": {"required": True, "schema": {"type": "string"}},
@@ -358,6 +366,8 @@ def _reply(one: Declared, status: int, schemas: Schemas) -> dict[str, Any]:
     if kind is not None:
         content_type = route.content_types.get(status, "application/json")
         described["content"] = {content_type: _content(one, status, kind, schemas)}
+        for other in route.other_types.get(status, ()):
+            described["content"][other] = {"schema": {"type": "string"}}
     return described
 
 

@@ -81,6 +81,8 @@ from headrace.profiles.views import (
     SyncIdsDeleted,
 )
 from headrace.runtime.api import Scope
+from headrace.templates.model import Cursor
+from headrace.templates.views import TemplatePage, TemplateView, cursor_text
 from openapi.problems import OPERATION_ID
 from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
 from reference.get_root import Directory
@@ -293,6 +295,13 @@ def _metadata() -> views.MetadataView:
     return views.MetadataView.of(7, _CONFIGURATION, Page.of(_CONFIGURATION.tables, 10, 1))
 
 
+def _template_page() -> TemplatePage:
+    person = {"personId": 1042, "firstName": "Åsa", "lastName": "Lind", "birthDate": "1984-05-17"}
+    cursor = cursor_text(Cursor(OPERATION_ID, 1))
+    url = f"{EXAMPLE_URL}/api/ver3/services/exporttemplate/persons?cursor={cursor}&count=1"
+    return TemplatePage(TemplateView("persons", "Persons"), _BEGUN, 0, 1, [person], url, 3)
+
+
 def _consent() -> ConsentView:
     audience = Audience(AudienceKind.SERVICE, "wellness-app")
     validity = Validity(_BEGUN, datetime(2027, 12, 1, tzinfo=UTC))
@@ -462,6 +471,7 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     },
     "import_profiles": _PUSHED,
     "import_profile": _PUSHED,
+    "read_template": {"count": 500, "offset": 0},
     "subscribe": {"account": "acc-1042", "to": "2027-12-01T00:00:00Z"},
     "exchange_refresh_token": {"refreshToken": REFRESH_TOKEN},
     "create_key": {"kind": "refresh", "name": "nightly import"},
@@ -508,6 +518,7 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("list_schedules", 200): _schedules,
     ("get_manifest", 200): _manifest,
     ("get_metadata", 200): _metadata,
+    ("read_template", 200): _template_page,
     ("issue_token", 200): lambda: TokenIssued(
         "eyJhbGciOiJSUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
         3600,

@@ -53,6 +53,19 @@ DESCRIBED: tuple[Described, ...] = (
         "an `Idempotency-Key` is broken. Mend the program.",
     ),
     Described(
+        errors.InvalidCursor("The cursor is none of yours; take it from a page's next link."),
+        "The `cursor` was not given to this caller for this template. Take it from a page's next "
+        "link, or begin anew without it.",
+    ),
+    Described(
+        errors.NotAcceptable(
+            "There is application/json and text/csv and application/x-ndjson; name one of them in "
+            "Accept.",
+            formats=["application/json", "text/csv", "application/x-ndjson"],
+        ),
+        "The `Accept` header takes none of `formats`.",
+    ),
+    Described(
         errors.RefreshRefused(SPENT_BEFORE, error="invalid_grant"),
         "The refresh token gives no tokens: it was exchanged before, or its key was revoked or has "
         "expired (`error` is `invalid_grant`); or something that came with it is wrong. `error` is "
@@ -226,6 +239,11 @@ DESCRIBED: tuple[Described, ...] = (
         "The documents were removed when their time was over. Start a new export.",
     ),
     Described(
+        errors.CursorExpired("The rows of this cursor have expired; begin anew with offset 0."),
+        "The rows that the cursor goes on with are kept no longer, or the template was changed "
+        "since they were read. Begin anew, with `offset` 0.",
+    ),
+    Described(
         errors.SyncVersionExpired(
             "The changes since this version are not kept any more; start a full export, and go on "
             "from its version.",
@@ -272,6 +290,13 @@ DESCRIBED: tuple[Described, ...] = (
             {"DateOfBirth": ["Must be a date that is not in the future."]},
         ),
         "Values in the request are wrong; `errors` says of each field what is wrong with it.",
+    ),
+    Described(
+        errors.PageTooLarge(
+            "An answer cannot hold so many of these rows; ask for a count of 4500.", fits=4500
+        ),
+        "An answer cannot hold a page of `count` rows as large as these. Ask for `fits` of them, "
+        "or let the answer be compressed: `Accept-Encoding: gzip`.",
     ),
     Described(
         messages.EMPTY_DATA_SET.refusing(errors.EmptyDataSet),

@@ -33,11 +33,8 @@ route = Route(
     action=Action.EXPORT,
     query=QUERY,
     body=ReadTemplate,
-    request_headers={
-        "Accept": "application/json (the default), text/csv or application/x-ndjson",
-        "Accept-Encoding": "gzip lets more rows fit into a page",
-    },
     replies={200: TemplatePage},
+    other_types={200: FORMATS[1:]},
     reply_headers={
         200: {
             "Link": 'The next page, rel="next"; without it this is the last one',
@@ -66,7 +63,8 @@ def handler(call: Call) -> Reply:
     """Answers rows in the template's order, all pages of one snapshot.
 
     `offset` 0 reads the source anew; any other offset, and `next`, go on with what was read then.
-    The parameters may also come as a JSON object in the body of the GET, as the seed has it.
+    A page is JSON, or what `Accept` prefers of CSV and NDJSON; `Accept-Encoding: gzip` lets more
+    rows fit into it. The parameters may also come as a JSON object in the body of the GET.
     """
     caller, template_id = call.known_caller, call.path["templateId"]
     media_type = preferred(call.headers.get("accept"), FORMATS)

@@ -195,6 +195,7 @@ class Route:
 
     ``body`` is a JSON body that is read and checked; ``form`` only tells the shape of a form that
     the handler reads itself. Of a route with both, the Content-Type says which one comes.
+    ``other_types``: by status, what a reply may be instead, as its request's Accept prefers.
     ``request_headers`` and, by status, ``reply_headers`` say what a header is for. ``action``:
     what the audit trail calls it; None if it has no place there.
     """
@@ -214,6 +215,7 @@ class Route:
     others: Mapping[str, str] = field(default_factory=dict)
     request_headers: Mapping[str, str] = field(default_factory=dict)
     content_types: Mapping[int, str] = field(default_factory=dict)
+    other_types: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     action: Action | None = None
     form_type: str = "application/x-www-form-urlencoded"
     most_bytes: int = MAX_BODY_BYTES

@@ -157,7 +157,6 @@ class ReadTemplate:
                 raise Unavailable(
                     "The rows could not be read to their end; begin anew with offset 0.",
                     retry_after=5,
-                    cause=walk.failure,
                 )
             now = self.clock.now()
             if (now - begun).total_seconds() >= LONGEST_WAIT_S:
@@ -165,7 +164,6 @@ class ReadTemplate:
                     f"The rows are still being read: {walk.rows} are there. Ask for the same page "
                     "again.",
                     retry_after=2,
-                    rowsRead=walk.rows,
                 )
             if walk.is_left(now):
                 self.readings.start(walk)
