@@ -456,6 +456,12 @@ MEMBERS: Mapping[str, Schema] = {
         "description": "Of a message about data sets: how bad it is.",
     },
     "undoneBy": {"type": "string", "description": "The process that has undone the import."},
+    "formats": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "The media types that there are.",
+    },
+    "fits": {"type": "integer", "minimum": 1, "description": "How many rows a page can have."},
     "jobStatus": {**_OPERATION_STATUS, "description": "How the job stands."},
 }
 """The members that a problem may have beyond those of RFC 9457, and their schemas."""

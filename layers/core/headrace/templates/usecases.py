@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import CursorExpired, InvalidCursor, NotFound, Unavailable
+from headrace.kernel.errors import (
+    CursorExpired,
+    InvalidCursor,
+    NotFound,
+    Unavailable,
+    ValidationFailed,
+)
 from headrace.kernel.ids import Ids
 from headrace.templates.definitions import Template
 from headrace.templates.model import (
@@ -97,10 +103,15 @@ class ReadTemplate:
     def __call__(self, caller: Caller, template_id: str, asked: Asked) -> Page:
         """The page.
 
-        Raises NotFound, InvalidCursor, CursorExpired, Unavailable (the rows are not there yet, or
-        could not be read), FileUnavailable.
+        Raises NotFound, ValidationFailed, InvalidCursor, CursorExpired, FileUnavailable, and
+        Unavailable: the rows are not there yet, or could not be read.
         """
         version, template = self.known(caller.tenant, template_id)
+        if asked.parameters.since is not None and not template.has_date:
+            raise ValidationFailed(
+                "The template has no date to choose rows by.",
+                [{"field": "date", "message": "must be left out"}],
+            )
         reader = Reader(caller.tenant, caller.user or caller.client_id)
         if asked.cursor is not None:
             walk = self._gone_on_with(reader, template, asked.cursor)
