@@ -70,8 +70,18 @@ from headrace.kernel.caller import USER_CLIENT_ID, Caller
 from headrace.kernel.deliveries import Answer
 from headrace.kernel.paging import Page
 from headrace.kernel.view import as_json
+from headrace.profiles.group_views import (
+    CategoryList,
+    CategoryView,
+    GroupChange,
+    GroupList,
+    GroupMembers,
+    GroupView,
+    MemberView,
+    RemovedLinks,
+)
 from headrace.profiles.importing import Outcome
-from headrace.profiles.model import HubTenant, Person, Profile, Sex, Sight
+from headrace.profiles.model import Category, Group, HubTenant, Person, Profile, Sex, Sight
 from headrace.profiles.tenant_views import TenantList, TenantView
 from headrace.profiles.views import (
     ImportedLine,
@@ -317,6 +327,10 @@ _NORTHWIND_CARE = HubTenant("northwind-care", ORGANISATION_ID, "Northwind Care",
 _HARBOUR_HEALTH = HubTenant(
     "harbour-health", "c3a4d3de-8f0b-4d7e-8b7c-6f2f5b0f9a42", "Harbour Health", "euw"
 )
+CATEGORY_ID = "2b7f7a0e-3d56-4a52-9a3e-5b1f8a6c0d11"
+GROUP_ID = "b5a1c0de-90f4-4c1e-8a7d-1e2f3a4b5c6d"
+_TEAMS = Category("northwind-care", CATEGORY_ID, "Team", "teams")
+_FIRST_TEAM = Group("northwind-care", GROUP_ID, "First team", CATEGORY_ID, "first-team")
 
 
 def _profile() -> ProfileView:
@@ -442,6 +456,16 @@ _PUSHED = {
     "isPhotoVideoConsentGiven": True,
 }
 
+_GROUP_PROFILES = {
+    "tenantId": ORGANISATION_ID,
+    "groupId": GROUP_ID,
+    "profileIds": [PROFILE_ID],
+}
+_PROFILE_GROUPS = {
+    "tenantId": ORGANISATION_ID,
+    "profileId": PROFILE_ID,
+    "groupIds": [GROUP_ID],
+}
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "start_full_export": {
         "configurationId": "hr-full",
@@ -464,6 +488,18 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "create_and_build": {"code": "FULL_2026_11", "description": "All there is in November"},
     "rebuild_data_set": {"description": "All there is in December"},
     "start_build": {"inclusionDate": "2023-12-31", "exactVersionMatch": True},
+    "import_category": {"tenantId": ORGANISATION_ID, "syncId": "teams", "name": "Team"},
+    "import_group": {
+        "tenantId": ORGANISATION_ID,
+        "syncId": "first-team",
+        "name": "First team",
+        "categorySyncId": "teams",
+    },
+    "replace_group_profiles": _GROUP_PROFILES,
+    "remove_group_profiles": _GROUP_PROFILES,
+    "add_profile_groups": _PROFILE_GROUPS,
+    "replace_profile_groups": _PROFILE_GROUPS,
+    "remove_profile_groups": _PROFILE_GROUPS,
     "merge_profiles": {
         "tenantId": ORGANISATION_ID,
         "fromProfileId": "9b0d0a3e-3d0e-4f7e-8a39-52f5a1b7c0d4",
@@ -612,6 +648,16 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
         (_tenant(), TenantView.of(_HARBOUR_HEALTH, "https://euw.example.com/v1"))
     ),
     ("get_tenant", 200): _tenant,
+    ("list_categories", 200): lambda: CategoryList((CategoryView.of(_TEAMS),)),
+    ("import_category", 200): lambda: CategoryView.of(_TEAMS),
+    ("list_groups", 200): lambda: GroupList((GroupView.of(_FIRST_TEAM),)),
+    ("import_group", 200): lambda: GroupView.of(_FIRST_TEAM),
+    ("list_group_profiles", 200): lambda: GroupMembers(
+        GROUP_ID, (MemberView(PROFILE_ID, "athlete-1042"),), None
+    ),
+    ("replace_group_profiles", 200): lambda: GroupChange(GROUP_ID, 2, 1),
+    ("remove_group_profiles", 200): lambda: GroupChange(GROUP_ID, 0, 1),
+    ("remove_tenant_sync_ids", 200): lambda: RemovedLinks(3, 12, 480, 0),
     ("get_jwks", 200): lambda: {
         "keys": [
             {

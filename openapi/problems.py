@@ -124,6 +124,12 @@ DESCRIBED: tuple[Described, ...] = (
         "tenant or not.",
     ),
     Described(
+        errors.SomeGroupsOnly(
+            "You see the profiles of some groups only, so you cannot say what groups there are."
+        ),
+        "You see the profiles of some groups only, and the call is for who sees all of them.",
+    ),
+    Described(
         errors.WrongRegion(
             "The tenant is served in the region euw. Call https://euw.example.com/v1 for it.",
             region="euw",

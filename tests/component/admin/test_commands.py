@@ -65,6 +65,7 @@ TABLES = (
     "StatisticsTable",
     "UsersTable",
     "ConsentsTable",
+    "ProfilesTable",
 )
 
 STACK = {

@@ -9,6 +9,7 @@ import pytest
 
 from headrace.adapters.argon2id import Argon2idPasswords
 from headrace.kernel.errors import TooManyTries
+from headrace.profiles.model import Group
 from headrace_admin import people
 from headrace_admin.deployment import Deployment
 from tests.component.admin.test_commands import Run, run  # noqa: F401 - the fixture
@@ -46,6 +47,7 @@ def test_a_role_is_put_shown_changed_and_deleted(published: Run) -> None:
         "role": "clerk",
         "integrator": False,
         "permissions": ["manage services"],
+        "groups": None,
     }
     listed = published("role", "list", *TENANT).out
     assert "Integratör  yes         export templates through the API" in listed
@@ -54,6 +56,21 @@ def test_a_role_is_put_shown_changed_and_deleted(published: Run) -> None:
     assert published("role", "delete", "clerk", *TENANT).code == 3
     wrong = published("role", "put", "clerk", *TENANT, "--permission", "fly")
     assert (wrong.code, '"manage services"' in wrong.err) == (2, True)
+
+
+def test_a_role_sees_the_groups_that_it_is_given_until_it_is_opened_again(published: Run) -> None:
+    groups = Deployment.on_aws("headrace").groups()
+    for number, name in enumerate(("Juniors", "Seniors")):
+        groups.put_group(Group("northwind", f"group-{number}", name))
+    put = ("role", "put", "coach", *TENANT, "--permission", "read profiles")
+    assert published(*put, "--group", "juniors", "--json").json["groups"] == ["group-0"]
+    assert published(*put, "--group", "group-1", "--json").json["groups"] == ["group-1"]
+    assert published(*put, "--group", "nobody").code == 3
+    # To leave the groups out shows no more than before.
+    forgotten = published(*put)
+    assert (forgotten.code, "1 groups only" in forgotten.err) == (2, True)
+    assert "group-1" in published("role", "list", *TENANT).out
+    assert published(*put, "--every-group", "--json").json["groups"] is None
 
 
 def test_a_tenant_that_is_not_published_has_no_persons(published: Run) -> None:

@@ -31,6 +31,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── InsufficientScope
     │   ├── NetworkNotAllowed
     │   ├── OrganisationNotAllowed
+    │   ├── SomeGroupsOnly        the caller sees some groups' profiles, and asks for what needs all
     │   ├── TenantNotAllowed      none of the caller's tenants has this organisation id
     │   └── ConsentWithdrawn      somebody whose rows are in a file shares them no more
     ├── NotFound
@@ -311,6 +312,13 @@ class OrganisationNotAllowed(NotAuthorized):
 
     code = "organisation_not_allowed"
     title = "Not allowed on behalf of this organisation"
+
+
+class SomeGroupsOnly(NotAuthorized):
+    """The caller sees the profiles of some groups only, and this is for who sees all of them."""
+
+    code = "some_groups_only"
+    title = "Only for who sees all profiles"
 
 
 class TenantNotAllowed(NotAuthorized):

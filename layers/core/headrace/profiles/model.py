@@ -100,6 +100,11 @@ class Category:
     sync_id: str | None = None
     revision: int = 0
 
+    @property
+    def id(self) -> str:
+        """What the API calls it by."""
+        return self.category_id
+
 
 @dataclass(frozen=True)
 class Group:
@@ -114,6 +119,11 @@ class Group:
     category_id: str | None = None
     sync_id: str | None = None
     revision: int = 0
+
+    @property
+    def id(self) -> str:
+        """What the API calls it by."""
+        return self.group_id
 
 
 def group_named(groups: Iterable[Group], text: str) -> Group:

@@ -13,8 +13,14 @@ from headrace.adapters.dynamodb.tenant_keys import DynamoTenantKeys
 from headrace.adapters.kms.data_keys import KmsDataKeys
 from headrace.kernel.ids import RandomUuids
 from headrace.profiles.finding import GetProfile, ProfileExists, SearchProfiles
+from headrace.profiles.grouping import ImportGroups, RemoveSyncIds, SeeGroups
 from headrace.profiles.importing import ImportProfile, ImportProfiles
 from headrace.profiles.linking import DeleteSyncIds, MergeProfiles
+from headrace.profiles.membership import (
+    ChangeGroupProfiles,
+    ChangeProfileGroups,
+    Memberships,
+)
 from headrace.profiles.tenancy import FindTenant
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
@@ -94,3 +100,33 @@ def merge_profiles() -> MergeProfiles:
 def delete_sync_ids() -> DeleteSyncIds:
     """DELETE /profiles/syncids."""
     return DeleteSyncIds(find_tenant(), profiles(), sights(), clock(), _LONGEST)
+
+
+def see_groups() -> SeeGroups:
+    """GET /groups and GET /categories."""
+    return SeeGroups(find_tenant(), groups(), sights())
+
+
+def import_groups() -> ImportGroups:
+    """POST /groups/import and POST /categories/import."""
+    return ImportGroups(find_tenant(), groups(), sights(), clock(), RandomUuids())
+
+
+def memberships() -> Memberships:
+    """GET /groups/profiles."""
+    return Memberships(find_tenant(), groups(), profiles(), sights(), clock())
+
+
+def change_profile_groups() -> ChangeProfileGroups:
+    """POST, PUT and DELETE /profiles/groups."""
+    return ChangeProfileGroups(memberships())
+
+
+def change_group_profiles() -> ChangeGroupProfiles:
+    """PUT and DELETE /groups/profiles."""
+    return ChangeGroupProfiles(memberships())
+
+
+def remove_sync_ids() -> RemoveSyncIds:
+    """DELETE /tenants/{tenantId}/syncids."""
+    return RemoveSyncIds(find_tenant(), groups(), sights(), delete_sync_ids())

@@ -1,0 +1,183 @@
+"""Which profiles are in which groups: seen, and changed, within what the caller sees."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from headrace.kernel.caller import Caller
+from headrace.kernel.clock import Clock
+from headrace.kernel.errors import NotFound, ValidationFailed
+from headrace.profiles.grouping import Ref
+from headrace.profiles.model import MOST_GROUPS, Group, HubTenant, Profile, Sight
+from headrace.profiles.ports import Groups, Profiles, Sights
+from headrace.profiles.tenancy import FindTenant
+
+MOST_AT_ONCE = 500
+"""Memberships that one call changes, a write each, within API Gateway's 29 seconds."""
+NO_PROFILE = "The tenant has no such profile for you."
+NO_GROUP = "The tenant has no such group for you."
+
+
+class How(Enum):
+    """What is done with the groups that a call names."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A tenant as one caller sees it."""
+
+    tenant: HubTenant
+    sight: Sight
+    known: tuple[Group, ...]
+
+    def group(self, ref: Ref) -> Group:
+        """The group. Raises NotFound: there is none, or none that the caller knows."""
+        for one in self.known:
+            if one.group_id == ref.id or (ref.id is None and one.sync_id == ref.sync_id):
+                return one
+        raise NotFound(NO_GROUP)
+
+    @property
+    def known_ids(self) -> frozenset[str]:
+        """The ids of the groups that the caller knows."""
+        return frozenset(one.group_id for one in self.known)
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """Who is in which group."""
+
+    find_tenant: FindTenant
+    store: Groups
+    profiles: Profiles
+    sights: Sights
+    clock: Clock
+
+    def scene(self, caller: Caller, organisation_id: str) -> Scene:
+        """What the caller sees of the tenant. Raises TenantNotAllowed, WrongRegion."""
+        tenant = self.find_tenant(caller, organisation_id)
+        sight = self.sights.of(caller, tenant.tenant)
+        known = tuple(one for one in self.store.groups(tenant.tenant) if sight.knows(one))
+        return Scene(tenant, sight, known)
+
+    def of_group(self, scene: Scene, group: Group) -> Iterable[Profile]:
+        """The profiles in a group that the caller knows, by id."""
+        return self.profiles.of_group(scene.tenant.tenant, group.group_id)
+
+    def find(self, scene: Scene, ref: Ref) -> Profile:
+        """The profile. Raises NotFound: there is none, or none that the caller sees."""
+        tenant = scene.tenant.tenant
+        if ref.id is not None:
+            found = self.profiles.find(tenant, ref.id.lower())
+        else:
+            found = None if ref.sync_id is None else self.profiles.by_sync_id(tenant, ref.sync_id)
+        if found is None or not scene.sight.shows(found):
+            raise NotFound(NO_PROFILE)
+        return found
+
+    def change(self, scene: Scene, profile_id: str, named: frozenset[str], how: How) -> Profile:
+        """The profile as it then is. Groups that the caller does not know stay as they are.
+
+        Raises NotFound, ValidationFailed (it would be in too many groups), Unavailable.
+        """
+
+        def changed(now: Profile) -> Profile:
+            if not scene.sight.shows(now):
+                raise NotFound(NO_PROFILE)
+            groups = _after(how, now.groups, named, scene.known_ids)
+            if len(groups) > MOST_GROUPS:
+                raise ValidationFailed(
+                    f"A profile is in {MOST_GROUPS} groups at most.",
+                    [{"field": "groupIds", "message": f"lead to {len(groups)} groups"}],
+                )
+            return now.changed(self.clock.now(), groups=groups)
+
+        after = self.profiles.change(scene.tenant.tenant, profile_id, changed)
+        if after is None:
+            raise NotFound(NO_PROFILE)
+        return after
+
+
+def _after(
+    how: How, before: frozenset[str], named: frozenset[str], known: frozenset[str]
+) -> frozenset[str]:
+    if how is How.ADD:
+        return before | named
+    if how is How.REMOVE:
+        return before - named
+    return (before - known) | named
+
+
+@dataclass(frozen=True)
+class ChangeProfileGroups:
+    """Puts a profile into groups, or takes it out of some."""
+
+    memberships: Memberships
+
+    def __call__(
+        self,
+        caller: Caller,
+        organisation_id: str,
+        profile: Ref,
+        groups: Iterable[Ref],
+        how: How,
+    ) -> tuple[HubTenant, Profile]:
+        """The tenant and the profile. To do it again changes nothing.
+
+        Raises TenantNotAllowed, WrongRegion, NotFound, ValidationFailed, Unavailable.
+        """
+        scene = self.memberships.scene(caller, organisation_id)
+        named = frozenset(scene.group(one).group_id for one in groups)
+        found = self.memberships.find(scene, profile)
+        return scene.tenant, self.memberships.change(scene, found.profile_id, named, how)
+
+
+@dataclass(frozen=True)
+class ChangedGroup:
+    """A group, and the ids of the profiles that came into it and left it."""
+
+    group: Group
+    added: frozenset[str]
+    removed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ChangeGroupProfiles:
+    """Says which profiles are in a group, or takes some out of it."""
+
+    memberships: Memberships
+
+    def __call__(
+        self,
+        caller: Caller,
+        organisation_id: str,
+        group: Ref,
+        profiles: Iterable[Ref],
+        how: How,
+    ) -> tuple[HubTenant, ChangedGroup]:
+        """The tenant and what changed. A failure may leave part of it done: to do it again goes on.
+
+        Raises TenantNotAllowed, WrongRegion, NotFound, ValidationFailed, Unavailable.
+        """
+        scene = self.memberships.scene(caller, organisation_id)
+        found = scene.group(group)
+        named = frozenset(self.memberships.find(scene, one).profile_id for one in profiles)
+        there = frozenset(one.profile_id for one in self.memberships.of_group(scene, found))
+        added = frozenset() if how is How.REMOVE else named - there
+        removed = {How.ADD: frozenset(), How.REPLACE: there - named, How.REMOVE: there & named}[how]
+        if len(added) + len(removed) > MOST_AT_ONCE:
+            raise ValidationFailed(
+                f"{len(added) + len(removed)} memberships would change; a call changes "
+                f"{MOST_AT_ONCE} at most. Take profiles out of the group first, some at a time.",
+                [{"field": "profileIds", "message": "change too many memberships"}],
+            )
+        only = frozenset({found.group_id})
+        for profile_id in sorted(added):
+            self.memberships.change(scene, profile_id, only, How.ADD)
+        for profile_id in sorted(removed):
+            self.memberships.change(scene, profile_id, only, How.REMOVE)
+        return scene.tenant, ChangedGroup(found, added, removed)

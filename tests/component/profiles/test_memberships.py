@@ -1,0 +1,146 @@
+"""Who is in which group: changed by profile and by group, within what the caller sees."""
+
+import pytest
+
+from tests.component.profiles.hub import ACME, Hub
+
+
+def change(
+    hub: Hub, method: str, sync_id: str, *groups: str, who: str = "athletes"
+) -> tuple[int, str]:
+    body = {"TenantId": ACME, "SyncId": sync_id, "GroupIds": list(groups)}
+    reply = hub.call(method, "/profiles/groups", who, body=body)
+    return reply.status, reply.json["code"] if reply.body else ""
+
+
+def listed(
+    hub: Hub, group_id: str, who: str = "athletes", **query: str
+) -> tuple[list[str], str | None]:
+    asked = {"TenantId": ACME, "GroupId": group_id, **query}
+    reply = hub.call("GET", "/groups/profiles", who, query=asked)
+    assert reply.status == 200, reply.body
+    return [one["syncId"] for one in reply.json["profiles"]], reply.json["next"]
+
+
+def test_a_profile_is_put_into_groups_and_taken_out_again(hub: Hub) -> None:
+    a, b, c = (hub.group(name) for name in "abc")
+    hub.profile("p")
+    assert change(hub, "POST", "p", a, b) == (204, "")
+    assert change(hub, "POST", "p", b) == (204, "")
+    assert hub.groups_of("p") == {a, b}
+    assert change(hub, "PUT", "p", b, c) == (204, "")
+    assert hub.groups_of("p") == {b, c}
+    assert change(hub, "DELETE", "p", a, c) == (204, "")
+    assert hub.groups_of("p") == {b}
+    assert change(hub, "PUT", "p") == (204, "")
+    assert hub.groups_of("p") == frozenset()
+
+
+def test_profiles_and_groups_are_named_by_our_ids_or_by_theirs(hub: Hub) -> None:
+    seniors = hub.group("Seniors", SyncId="s")
+    profile_id = hub.profile("p")
+    body = {"tenantId": ACME, "profileId": profile_id.upper(), "groupSyncIds": ["s"]}
+    assert hub.call("POST", "/profiles/groups", body=body).status == 204
+    assert hub.groups_of("p") == {seniors}
+
+
+def test_what_is_not_there_is_not_found_and_nothing_changes(hub: Hub) -> None:
+    group = hub.group("Seniors")
+    hub.profile("p")
+    assert change(hub, "POST", "p", group, "unknown") == (404, "not_found")
+    assert change(hub, "POST", "unknown", group) == (404, "not_found")
+    assert hub.groups_of("p") == frozenset()
+
+
+def test_a_profile_is_named_in_one_way(hub: Hub) -> None:
+    for named in ({}, {"ProfileId": "x", "SyncId": "y"}):
+        reply = hub.call("POST", "/profiles/groups", body={"TenantId": ACME, **named})
+        assert (reply.status, reply.json["code"]) == (400, "fields_invalid")
+
+
+def test_a_profile_is_in_forty_groups_at_most(hub: Hub) -> None:
+    groups = [hub.group(f"g{number}") for number in range(41)]
+    hub.profile("p")
+    assert change(hub, "POST", "p", *groups[:40]) == (204, "")
+    assert change(hub, "POST", "p", groups[40]) == (400, "fields_invalid")
+    assert hub.groups_of("p") == set(groups[:40])
+
+
+def test_the_profiles_of_a_group_are_replaced_and_removed(hub: Hub) -> None:
+    seniors, others = hub.group("Seniors"), hub.group("Others")
+    a, b = hub.profile("a", seniors), hub.profile("b", seniors, others)
+    c = hub.profile("c")
+    body = {"TenantId": ACME, "GroupId": seniors, "ProfileIds": [b], "SyncIds": ["c"]}
+    reply = hub.call("PUT", "/groups/profiles", body=body)
+    assert (reply.status, reply.json) == (200, {"groupId": seniors, "added": 1, "removed": 1})
+    assert hub.members(seniors) == {b, c}
+    reply = hub.call("DELETE", "/groups/profiles", body=body | {"ProfileIds": [a, b]})
+    assert reply.json == {"groupId": seniors, "added": 0, "removed": 2}
+    assert hub.members(seniors) == set()
+    assert hub.groups_of("b") == {others}
+
+
+def test_a_group_is_read_page_by_page(hub: Hub) -> None:
+    seniors = hub.group("Seniors", SyncId="s")
+    for number in range(5):
+        hub.profile(f"p{number}", seniors)
+    first, cursor = listed(hub, seniors, PageSize="3")
+    assert cursor is not None
+    rest, end = listed(hub, seniors, PageSize="3", Cursor=cursor)
+    assert (sorted(first + rest), end) == ([f"p{number}" for number in range(5)], None)
+    reply = hub.call("GET", "/groups/profiles", query={"tenantId": ACME, "groupSyncId": "s"})
+    assert len(reply.json["profiles"]) == 5
+
+
+# --- who sees some groups only --------------------------------------------------------------------
+
+
+@pytest.fixture
+def juniors(hub: Hub) -> str:
+    return hub.group("Juniors")
+
+
+def test_who_sees_some_groups_finds_no_profile_that_is_in_none_of_them(
+    hub: Hub, juniors: str
+) -> None:
+    seniors = hub.group("Seniors")
+    hub.profile("senior", seniors)
+    hub.profile("nowhere")
+    ada = hub.person("ada@example.com", juniors)
+    for who in ("juniors", ada):
+        for sync_id in ("senior", "nowhere", "never-was"):
+            assert change(hub, "POST", sync_id, juniors, who=who) == (404, "not_found")
+    assert hub.members(juniors) == set()
+
+
+def test_who_sees_some_groups_does_not_know_others(hub: Hub, juniors: str) -> None:
+    seniors = hub.group("Seniors")
+    hub.profile("p", juniors)
+    foreign = hub.call(
+        "GET", "/groups/profiles", "juniors", query={"TenantId": ACME, "GroupId": seniors}
+    )
+    unknown = hub.call(
+        "GET", "/groups/profiles", "juniors", query={"TenantId": ACME, "GroupId": "never-was"}
+    )
+    assert (foreign.status, foreign.body) == (404, unknown.body)
+    assert change(hub, "POST", "p", seniors, who="juniors") == (404, "not_found")
+    assert listed(hub, juniors, "juniors") == (["p"], None)
+
+
+def test_groups_that_the_caller_does_not_know_stay_as_they_are(hub: Hub, juniors: str) -> None:
+    seniors = hub.group("Seniors")
+    hub.profile("p", juniors, seniors)
+    assert change(hub, "PUT", "p", who="juniors") == (204, "")
+    assert hub.groups_of("p") == {seniors}
+    # It is seen no more.
+    assert change(hub, "PUT", "p", juniors, who="juniors") == (404, "not_found")
+
+
+def test_a_role_counts_from_the_next_call_on(hub: Hub, juniors: str) -> None:
+    hub.profile("nowhere")
+    ada = hub.person("ada@example.com", juniors)
+    assert change(hub, "POST", "nowhere", juniors, who=ada)[0] == 404
+    hub.sees(ada)
+    assert change(hub, "POST", "nowhere", juniors, who=ada)[0] == 204
+    hub.sees(ada, "a group that is not there")
+    assert change(hub, "POST", "nowhere", juniors, who=ada)[0] == 404
