@@ -40,6 +40,7 @@ from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.services import CatalogServices
 from headrace.adapters.dynamodb.statistics import DynamoStatistics
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.dynamodb.templates import CatalogTemplates, DynamoActivations
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
 from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
 from headrace.adapters.kms.certificate_key import KmsCertificateKey
@@ -212,6 +213,14 @@ class Deployment:
     def accounts(self) -> DynamoAccounts:
         """The account holders."""
         return DynamoAccounts(self._table("ConsentsTableName"))
+
+    def templates(self) -> CatalogTemplates:
+        """The templates of the published catalog."""
+        return CatalogTemplates(self._table("CatalogTableName"))
+
+    def activations(self) -> DynamoActivations:
+        """For which tenants they are active."""
+        return DynamoActivations(self._table("TemplatesTableName"))
 
     def organisations(self) -> DynamoOrganisations:
         """The organisations."""

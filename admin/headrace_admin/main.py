@@ -42,6 +42,7 @@ from headrace_admin.people import role, team, user
 from headrace_admin.services import service
 from headrace_admin.sharing import account, consent, membership, organisation
 from headrace_admin.target import AWS, Target
+from headrace_admin.templates import template
 
 _EPILOGUE = "Exit codes:\n\n" + "\n".join(
     f"- {int(code)}: {said}" for code, said in EXIT_CODES.items()
@@ -78,6 +79,7 @@ app.command(operations)
 app.command(service)
 app.command(audit)
 app.command(schedule)
+app.command(template)
 app.command(source)
 
 

@@ -26,6 +26,8 @@ from headrace.identity.model import StoredSecret
 from headrace.identity.users import Role, Team, User
 from headrace.kernel.clock import rfc3339
 from headrace.kernel.view import as_json
+from headrace.templates.activating import Standing
+from headrace.templates.definitions import Template
 
 type Json = dict[str, Any]
 
@@ -89,6 +91,7 @@ def summary(catalog: Catalog) -> str:
         (len(catalog.configurations), "configuration"),
         (tables, "table"),
         *([(len(catalog.applications), "application")] if catalog.applications else []),
+        *([(len(catalog.templates), "template")] if catalog.templates else []),
     )
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
 
@@ -98,9 +101,17 @@ def print_catalog(out: Console, publication: Publication, catalog: Catalog) -> N
     _say(out, f"version {publication.version}, published {_when(publication.published_at)}")
     _print_grid(
         out,
-        ("tenant", "name", "time zone", "KMS key"),
+        ("tenant", "name", "time zone", "KMS key", "version", "organisation id", "region"),
         [
-            (tenant.tenant_id, tenant.name, tenant.time_zone, tenant.kms_key or "the stack's")
+            (
+                tenant.tenant_id,
+                tenant.name,
+                tenant.time_zone,
+                tenant.kms_key or "the stack's",
+                str(tenant.application_version or ""),
+                tenant.organisation_id or "",
+                tenant.region or "",
+            )
             for tenant in sorted(catalog.tenants, key=lambda t: t.tenant_id)
         ],
     )
@@ -148,6 +159,37 @@ def print_catalog(out: Console, publication: Publication, catalog: Catalog) -> N
     )
     if catalog.applications:
         _print_applications(out, catalog)
+    if catalog.templates:
+        _print_templates(out, catalog)
+    if catalog.regions:
+        _print_grid(
+            out,
+            ("region", "base URL"),
+            [
+                (region.region_id, region.base_url)
+                for region in sorted(catalog.regions, key=lambda r: r.region_id)
+            ],
+        )
+
+
+def _print_templates(out: Console, catalog: Catalog) -> None:
+    _print_grid(
+        out,
+        ("template", "for", "from version", "columns", "order", "read from"),
+        [
+            (
+                one.template.template_id,
+                "every tenant"
+                if one.template.tenants is None
+                else ", ".join(sorted(one.template.tenants)),
+                str(one.template.minimum_version or ""),
+                str(len(one.template.columns)),
+                ", ".join(one.table.primary_key),
+                f"{one.source}: {one.table.source or 'a query'}",
+            )
+            for one in sorted(catalog.templates, key=lambda one: one.template.template_id)
+        ],
+    )
 
 
 def _print_applications(out: Console, catalog: Catalog) -> None:
@@ -591,6 +633,59 @@ def print_statistics(out: Console, days: Sequence[Day], failings: Sequence[Faili
                 for one in failings
             ],
         )
+
+
+# --- templates ------------------------------------------------------------------------------
+
+
+def standing_json(standing: Standing) -> Json:
+    """How a template stands for a tenant."""
+    template = standing.template
+    return {
+        "template": standing.template_id,
+        "name": None if template is None else template.name,
+        "tenant": standing.tenant,
+        "kind": None if template is None else _kind(template),
+        "minimumVersion": None
+        if template is None or template.minimum_version is None
+        else str(template.minimum_version),
+        "exists": standing.exists,
+        "activeSince": None if standing.active_since is None else rfc3339(standing.active_since),
+        "readable": standing.is_readable,
+    }
+
+
+def print_standings(out: Console, standings: Sequence[Standing]) -> None:
+    """How templates stand for tenants, a line each."""
+    _print_grid(
+        out,
+        ("template", "tenant", "kind", "active since", "name"),
+        [
+            (
+                one.template_id,
+                one.tenant,
+                "" if one.template is None else _kind(one.template),
+                _active(one),
+                "" if one.template is None else one.template.name,
+            )
+            for one in standings
+        ],
+    )
+
+
+def _kind(template: Template) -> str:
+    return "standard" if template.is_standard else "custom"
+
+
+def _active(standing: Standing) -> str:
+    since = "no" if standing.active_since is None else _when(standing.active_since)
+    if standing.exists:
+        return since
+    if standing.template is None:
+        return f"{since} (not in the catalog)"
+    if standing.template.minimum_version is None:
+        return f"{since} (not for this tenant)"
+    return f"{since} (from version {standing.template.minimum_version} on)"
 
 
 # --- persons --------------------------------------------------------------------------------

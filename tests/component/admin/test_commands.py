@@ -66,6 +66,7 @@ TABLES = (
     "UsersTable",
     "ConsentsTable",
     "ProfilesTable",
+    "TemplatesTable",
 )
 
 STACK = {
