@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 from cryptography.exceptions import InvalidTag
 
 from headrace.adapters.kms.data_keys import DataKey, KmsDataKeys
-from headrace.kernel.errors import Fenced, SyncIdTaken
+from headrace.kernel.errors import Fenced, SyncIdTaken, Unavailable
 from headrace.profiles.model import Profile
 from headrace.profiles.ports import Profiles
 from tests.component.profiles.storing import NOON, Storage, a_person, a_profile, storage
@@ -229,6 +230,31 @@ def test_the_same_sync_id_is_marked_differently_for_each_tenant(stored: Storage)
 def test_another_process_reads_what_one_wrote(stored: Storage) -> None:
     one = put(stored.profiles(), a_profile(1))
     assert stored.profiles().by_sync_id("acme", "sync-1") == one
+
+
+def test_who_only_reads_makes_no_key(stored: Storage) -> None:
+    profiles = stored.profiles()
+    assert profiles.by_sync_id("acme", "sync-1") is None
+    assert ids(profiles.by_external_id("acme", "e")) == []
+    assert ids(profiles.modified_from("acme", None)) == []
+    assert stored.items() == []
+
+
+def test_a_key_that_was_disabled_opens_nothing_after_five_minutes(
+    stored: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiles = stored.profiles()
+    one = put(profiles, a_profile(1))
+
+    def refuse(*_: object) -> NoReturn:
+        raise Unavailable("The key of the tenant's data cannot be used now.")
+
+    monkeypatch.setattr(KmsDataKeys, "unwrap", refuse)
+    stored.clock.tick(minutes=4)
+    assert profiles.find("acme", one.profile_id) == one
+    stored.clock.tick(minutes=1)
+    with pytest.raises(Unavailable):
+        profiles.find("acme", one.profile_id)
 
 
 def test_a_tenant_s_key_is_wrapped_by_the_tenant_s_own(stored: Storage) -> None:

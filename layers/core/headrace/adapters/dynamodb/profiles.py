@@ -65,7 +65,10 @@ class DynamoProfiles:
 
     def by_sync_id(self, tenant: str, sync_id: str) -> Profile | None:
         """See the port."""
-        link = _link_key(tenant, self.keys.of(tenant), sync_id)
+        key = self.keys.find(tenant)
+        if key is None:  # nobody pushed to the tenant yet
+            return None
+        link = _link_key(tenant, key, sync_id)
         for _ in range(_TRIES):
             item = self.table.get(*link)
             if item is None:
@@ -80,7 +83,10 @@ class DynamoProfiles:
         self, tenant: str, external_id: str, after: str | None = None
     ) -> Iterator[Profile]:
         """See the port."""
-        mark = self.keys.of(tenant).mark("external", external_id)
+        key = self.keys.find(tenant)
+        if key is None:
+            return
+        mark = key.mark("external", external_id)
         for profile in self._listed(tenant, f"external#{tenant}#{mark}", after):
             if profile.person.external_id == external_id:
                 yield profile

@@ -34,12 +34,21 @@ class DynamoTenantKeys:
     KEPT_FOR = timedelta(minutes=5)
 
     def of(self, tenant: str) -> DataKey:
-        """The tenant's key. Raises Unavailable while KMS does not give it."""
-        now = self.clock.now()
+        """The tenant's key, made if there is none yet. Raises Unavailable while KMS does not give
+        it."""
+        return self.find(tenant) or self._keep(tenant, self._made(tenant))
+
+    def find(self, tenant: str) -> DataKey | None:
+        """The tenant's key, if there is one: who only reads may make none. Raises Unavailable."""
         known = self._known.get(tenant)
-        if known is None or now - known[1] >= self.KEPT_FOR:
-            known = self._known[tenant] = (self._read(tenant) or self._made(tenant), now)
-        return known[0]
+        if known is not None and self.clock.now() - known[1] < self.KEPT_FOR:
+            return known[0]
+        read = self._read(tenant)
+        return None if read is None else self._keep(tenant, read)
+
+    def _keep(self, tenant: str, key: DataKey) -> DataKey:
+        self._known[tenant] = (key, self.clock.now())
+        return key
 
     def _read(self, tenant: str) -> DataKey | None:
         item = self.table.get(_partition(tenant), _SK)
