@@ -16,6 +16,8 @@ export async function load() {
 export function tried(description) {
   const copy = structuredClone(description);
   copy.servers = [{ url: base }];
+  // A browser sends no body with a GET: there the parameters are in the query.
+  for (const item of Object.values(copy.paths)) delete item.get?.requestBody;
   for (const operation of operations(copy)) {
     const [scope] = Object.values(operation.security[0] ?? {}).flat();
     if (scope) operation.description += `\n\nNeeds the scope \`${scope}\`.`;
