@@ -94,6 +94,7 @@ from headrace.runtime.api import Scope
 from headrace.templates.model import Cursor
 from headrace.templates.views import TemplatePage, TemplateView, cursor_text
 from openapi.problems import OPERATION_ID
+from profiles.find_redirect_target import RedirectTarget
 from reference.document import EXAMPLE_SCOPE_PREFIX, EXAMPLE_URL
 from reference.get_root import Directory
 
@@ -658,6 +659,10 @@ REPLIES: Mapping[tuple[str, int], Callable[[], Any]] = {
     ("replace_group_profiles", 200): lambda: GroupChange(GROUP_ID, 2, 1),
     ("remove_group_profiles", 200): lambda: GroupChange(GROUP_ID, 0, 1),
     ("remove_tenant_sync_ids", 200): lambda: RemovedLinks(3, 12, 480, 0),
+    ("find_redirect_target", 200): lambda: RedirectTarget(
+        "b8f3b0a2-7f0e-4d57-9a2e-0f6f5a1f7c11",
+        "https://hub.northwind.example/profiles/b8f3b0a2-7f0e-4d57-9a2e-0f6f5a1f7c11",
+    ),
     ("get_jwks", 200): lambda: {
         "keys": [
             {

@@ -36,10 +36,12 @@ from headrace.adapters.dynamodb.handovers import DynamoHandovers
 from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
 from headrace.adapters.dynamodb.managers import DynamoManagers
 from headrace.adapters.dynamodb.operations import DynamoOperations
+from headrace.adapters.dynamodb.profiles import DynamoProfiles
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.services import CatalogServices
 from headrace.adapters.dynamodb.statistics import DynamoStatistics
 from headrace.adapters.dynamodb.table import Table
+from headrace.adapters.dynamodb.tenant_keys import DynamoTenantKeys
 from headrace.adapters.dynamodb.templates import CatalogTemplates, DynamoActivations
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
 from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
@@ -47,6 +49,7 @@ from headrace.adapters.kms.certificate_key import KmsCertificateKey
 from headrace.adapters.kms.data_keys import KmsDataKeys
 from headrace.adapters.kms.seal import KmsSeal
 from headrace.identity.user_administration import UserDirectory
+from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import HeadraceError, Unavailable
 
 DEFAULT_STACK = "headrace"
@@ -168,6 +171,14 @@ class Deployment:
         """Users, roles and teams."""
         table = self._table("UsersTableName")
         return UserDirectory(DynamoUsers(table), DynamoRoles(table), DynamoTeams(table))
+
+    def profiles(self) -> DynamoProfiles:
+        """The profiles of persons."""
+        table, keys = self._table("ProfilesTableName"), KmsDataKeys(self._client("kms"))
+        kms_key, stack_key = self.catalogs().kms_key, self._output("ProfilesKeyArn")
+        return DynamoProfiles(
+            table, DynamoTenantKeys(table, keys, kms_key, stack_key, SystemClock())
+        )
 
     def groups(self) -> DynamoGroups:
         """The groups of profiles."""

@@ -39,6 +39,7 @@ from headrace_admin.deployment import Deployment
 from headrace_admin.notices import notice
 from headrace_admin.outcome import EXIT_CODES, Exit, Printer, finished
 from headrace_admin.people import role, team, user
+from headrace_admin.persons import profile
 from headrace_admin.services import service
 from headrace_admin.sharing import account, consent, membership, organisation
 from headrace_admin.target import AWS, Target
@@ -69,6 +70,7 @@ app.command(ca)
 app.command(role)
 app.command(user)
 app.command(team)
+app.command(profile)
 app.command(account)
 app.command(organisation)
 app.command(consent)

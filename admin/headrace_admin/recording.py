@@ -11,13 +11,16 @@ from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
 
+COMMAND = "headrace-admin"
+"""The service that an event names where no client did it, nor is it about one."""
+
 
 def record(
     deployment: Deployment,
     action: Action,
     *,
     tenant: str,
-    service: str,
+    service: str = COMMAND,
     concerns: Mapping[str, str],
 ) -> None:
     """Writes it down, before the command says that it is done. Raises Unavailable."""

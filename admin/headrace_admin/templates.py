@@ -19,9 +19,6 @@ template = App(name="template", help="Let tenants' partners read a template, or 
 Named = Annotated[str, Parameter(help="The template's id in the catalog.")]
 ForTenant = Annotated[str, Parameter(help="The tenant whose partners are meant.")]
 
-_SERVICE = "headrace-admin"
-"""Events of the trail are some client's; activating is for all who may read templates."""
-
 
 @template.command(name="list")
 def list_templates(
@@ -110,4 +107,4 @@ def _known(deployment: Deployment, tenant: str) -> str:
 
 def _record(deployment: Deployment, action: Action, tenant: str, template_id: str) -> None:
     concerns = {"template": template_id}
-    record(deployment, action, tenant=tenant, service=_SERVICE, concerns=concerns)
+    record(deployment, action, tenant=tenant, concerns=concerns)

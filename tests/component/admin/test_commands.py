@@ -89,7 +89,7 @@ STACK = {
     }
     | {
         name: {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {}}}
-        for name in ("WebhookKey", "FilesKey")
+        for name in ("WebhookKey", "FilesKey", "ProfilesKey")
     },
     # moto's stacks make symmetric keys only.
     "Parameters": {"CertificateKeyArn": {"Type": "String", "Default": "none"}},
@@ -97,6 +97,7 @@ STACK = {
         **{f"{name}Name": {"Value": {"Ref": name}} for name in TABLES},
         "WebhookKeyArn": {"Value": {"Fn::GetAtt": ["WebhookKey", "Arn"]}},
         "FilesKeyArn": {"Value": {"Fn::GetAtt": ["FilesKey", "Arn"]}},
+        "ProfilesKeyArn": {"Value": {"Fn::GetAtt": ["ProfilesKey", "Arn"]}},
         "AuditDays": {"Value": "400"},
         "PublicUrl": {"Value": "https://api.example.com/v1"},
         "CertificateKeyArn": {"Value": {"Ref": "CertificateKeyArn"}},

@@ -46,6 +46,7 @@ def test_the_docs_show_every_command() -> None:
         "role",
         "user",
         "team",
+        "profile",
         "account",
         "organisation",
         "consent",

@@ -35,6 +35,7 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── TenantNotAllowed      none of the caller's tenants has this organisation id
     │   └── ConsentWithdrawn      somebody whose rows are in a file shares them no more
     ├── NotFound
+    │   ├── NoProfilePage         the catalog has no address that a tenant's profiles are shown at
     │   ├── UnknownDefinition     of data sets
     │   └── UnknownDataSet        the definition has no such data set
     ├── MethodNotAllowed
@@ -333,6 +334,13 @@ class NotFound(HeadraceError):
 
     code = "not_found"
     title = "Not found"
+
+
+class NoProfilePage(NotFound):
+    """The catalog has no address that the tenant's profiles are shown at."""
+
+    code = "no_profile_page"
+    title = "The tenant's profiles are shown nowhere"
 
 
 class UnknownDefinition(NotFound):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from headrace.kernel.clock import rfc3339
@@ -35,7 +35,7 @@ def documented[T: type[Any]](kind: T) -> T:
 
 
 def as_json(value: Any) -> Any:
-    """A view as plain JSON values, moments as RFC 3339."""
+    """A view as plain JSON values, moments and days as RFC 3339."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             camel(item.name): as_json(getattr(value, item.name))
@@ -47,4 +47,6 @@ def as_json(value: Any) -> Any:
         return [as_json(item) for item in value]
     if isinstance(value, datetime):
         return rfc3339(value)
+    if isinstance(value, date):
+        return value.isoformat()
     return value

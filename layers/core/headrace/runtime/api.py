@@ -230,6 +230,8 @@ class Route:
     """What each line of a body is (NDJSON), which the handler reads itself."""
     told_by_field: bool = False
     """Are wrong values answered with 400 and by their fields' names, as seed 004's API does it."""
+    only_named: bool = False
+    """Is a query refused that gives parameters which the route does not name."""
 
     def __call__(self, function: Callable[[Call], Reply]) -> "Endpoint":
         """Makes the function the handler of this route."""
@@ -341,6 +343,8 @@ class Endpoint:
     def _query(self, event: Mapping[str, Any]) -> dict[str, Any]:
         given = event.get("multiValueQueryStringParameters") or {}
         values: dict[str, Any] = {}
+        if self.route.only_named and given.keys() - {one.name for one in self.route.query}:
+            raise InvalidRequest("The query gives parameters that this route does not have.")
         for parameter in self.route.query:
             texts = self._given(given, parameter.name)
             if parameter.many:

@@ -21,6 +21,7 @@ from headrace.profiles.membership import (
     ChangeProfileGroups,
     Memberships,
 )
+from headrace.profiles.redirecting import FindTarget
 from headrace.profiles.tenancy import FindTenant
 from headrace.runtime.settings import settings
 from headrace.runtime.wiring import client, clock
@@ -130,3 +131,8 @@ def change_group_profiles() -> ChangeGroupProfiles:
 def remove_sync_ids() -> RemoveSyncIds:
     """DELETE /tenants/{tenantId}/syncids."""
     return RemoveSyncIds(find_tenant(), groups(), sights(), delete_sync_ids())
+
+
+def find_target() -> FindTarget:
+    """GET /redirect/target."""
+    return FindTarget(find_tenant(), profiles(), sights())
