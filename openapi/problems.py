@@ -149,9 +149,7 @@ DESCRIBED: tuple[Described, ...] = (
         "There is nothing of that name for you, whether it exists for others or not.",
     ),
     Described(
-        errors.NoProfilePage(
-            "The catalog has no address that the tenant's profiles are shown at."
-        ),
+        errors.NoProfilePage("The catalog has no address that the tenant's profiles are shown at."),
         "The tenant's hub has no page for profiles that the operator would know of.",
     ),
     Described(
