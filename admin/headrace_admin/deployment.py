@@ -41,8 +41,8 @@ from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.services import CatalogServices
 from headrace.adapters.dynamodb.statistics import DynamoStatistics
 from headrace.adapters.dynamodb.table import Table
-from headrace.adapters.dynamodb.tenant_keys import DynamoTenantKeys
 from headrace.adapters.dynamodb.templates import CatalogTemplates, DynamoActivations
+from headrace.adapters.dynamodb.tenant_keys import DynamoTenantKeys
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
 from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
 from headrace.adapters.kms.certificate_key import KmsCertificateKey
