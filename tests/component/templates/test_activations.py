@@ -11,6 +11,7 @@ from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.templates import CatalogTemplates, DynamoActivations
 from headrace.exports.model import ColumnType, RowFilter
+from headrace.kernel.errors import NotFound
 from headrace.templates.definitions import ApplicationVersion
 from tests.unit.catalog.builders import a_catalog, a_template
 from tests.world import create_tables
@@ -69,7 +70,14 @@ def test_the_version_of_a_tenants_application_is_what_was_published(
 def test_the_rows_of_a_template_are_the_tenants_own() -> None:
     [mine] = a_template().table_for("northwind").filters
     assert mine == RowFilter("tenant_id", ("northwind",), ColumnType.STRING)
-    assert a_template(tenant_column=None).table_for("northwind").filters == ()
+    alone = a_template(tenants=("northwind",), tenant_column=None)
+    assert alone.table_for("northwind").filters == ()
+
+
+def test_a_template_for_one_tenant_is_read_for_no_other_even_if_somebody_asked_for_it() -> None:
+    alone = a_template(tenants=("northwind",), tenant_column=None)
+    with pytest.raises(NotFound):
+        alone.table_for("harbour")
 
 
 def test_a_template_is_active_for_the_tenant_that_it_was_activated_for_until_it_is_no_more(

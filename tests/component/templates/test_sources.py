@@ -19,6 +19,7 @@ from headrace.exports.model import (
     Table,
 )
 from headrace.kernel.errors import SchemaChanged, SourceChanged
+from local.sample.warehouse import attached
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.places import ONLY
 
@@ -56,7 +57,16 @@ SESSIONS = Table(
 WAREHOUSE = WarehouseByKind()
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgresql"])
+def a_lake(folder: Path) -> Source:
+    (folder / "data").mkdir()
+    with attached(folder, read_only=False) as connection:
+        connection.execute("USE lake")
+        connection.execute(MADE.replace(" PRIMARY KEY", " NOT NULL"))
+    options = {"catalog": f"sqlite:{folder}/catalog.sqlite", "data_path": f"{folder}/data/"}
+    return Source("gym", "ducklake", options)
+
+
+@pytest.fixture(scope="module", params=["duckdb", "ducklake", "postgresql"])
 def gym(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgresql: Server
 ) -> Source:
@@ -64,6 +74,8 @@ def gym(
         database = postgresql.new_database()
         postgresql.run(MADE, database)
         return postgresql.source(database)
+    if request.param == "ducklake":
+        return a_lake(tmp_path_factory.mktemp("lake"))
     place: Path = tmp_path_factory.mktemp("gym") / "club.duckdb"
     with duckdb.connect(str(place)) as connection:
         connection.execute(MADE)
@@ -152,3 +164,18 @@ def test_only_unique_indexes_over_all_rows_and_plain_columns_count(postgresql: S
     source = postgresql.source(database)
     assert WAREHOUSE.unique_keys(source, "public.t") == (frozenset({"a", "b"}),)
     assert WAREHOUSE.unique_keys(source, "public.v") is None
+
+
+def test_a_query_shows_the_version_of_a_lake_that_is_read(tmp_path: Path) -> None:
+    lake = a_lake(tmp_path)
+    before, version = rows(lake, SESSIONS), WAREHOUSE.current_version(lake)
+    with attached(tmp_path, read_only=False) as connection:
+        connection.execute("DELETE FROM lake.gym.sessions WHERE id < 50")
+        connection.execute("UPDATE lake.gym.bookings SET session_id = 60")
+    with WAREHOUSE.stream(
+        lake, version, SESSIONS, None, FileFormat.NDJSON, Compression.NONE, ONLY
+    ) as stream:
+        assert b"".join(stream).decode().splitlines() == before
+    now = [json.loads(line) for line in rows(lake, SESSIONS)]
+    assert [row["bookings"] for row in now if row["id"] == 60] == [400]
+    assert len(now) == 26

@@ -13,7 +13,7 @@ from headrace.datasets.definitions import Application
 from headrace.exports.model import ColumnType, Configuration, RowFilter, Source, Table
 from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
-from headrace.kernel.errors import HeadraceError
+from headrace.kernel.errors import HeadraceError, NotFound
 from headrace.templates.definitions import ApplicationVersion, Template
 
 DEFAULT_DAILY_QUOTA = 3
@@ -123,7 +123,10 @@ class PublishedTemplate:
     """A boolean: true marks an anonymised person."""
 
     def table_for(self, tenant: str) -> Table:
-        """The table with the rows of this tenant alone."""
+        """The table with the rows of this tenant alone. Raises NotFound: it is not for it."""
+        tenants = self.template.tenants
+        if tenants is not None and tenant not in tenants:
+            raise NotFound("There is no such template.")
         column = self.tenant_column
         if column is None:
             return self.table
