@@ -86,6 +86,11 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "format": "uuid"},
         "example": examples.PROFILE_ID,
     },
+    "groupId": {
+        "description": "The group, by our id",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": examples.GROUP_ID,
+    },
     "tenantId": {
         "description": "The tenant, by its organisation id",
         "schema": {"type": "string", "format": "uuid"},

@@ -47,6 +47,7 @@ MODULES = {
     ("POST", "/categories/import"): "import_category",
     ("GET", "/groups"): "list_groups",
     ("POST", "/groups/import"): "import_group",
+    ("DELETE", "/groups/{groupId}"): "delete_group",
     ("GET", "/groups/profiles"): "list_group_profiles",
     ("PUT", "/groups/profiles"): "replace_group_profiles",
     ("DELETE", "/groups/profiles"): "remove_group_profiles",

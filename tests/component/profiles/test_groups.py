@@ -129,6 +129,34 @@ def test_who_sees_some_groups_cannot_say_what_groups_there_are(hub: Hub) -> None
     assert groups(hub) == ["Seniors"]
 
 
+def delete(hub: Hub, group_id: str, who: str = "athletes") -> tuple[int, str]:
+    reply = hub.call(
+        "DELETE",
+        "/groups/{groupId}",
+        who,
+        query={"TenantId": ACME},
+        parameters={"groupId": group_id},
+    )
+    return reply.status, reply.json["code"] if reply.body else ""
+
+
+def test_a_deleted_group_leaves_its_profiles_and_its_name_and_sync_id(hub: Hub) -> None:
+    men, women = hub.group("Men", SyncId="m"), hub.group("Women")
+    hub.profile("p", men, women)
+    assert delete(hub, men) == (204, "")
+    assert groups(hub) == ["Women"]
+    assert hub.groups_of("p") == {women}
+    assert delete(hub, men) == (404, "not_found")
+    assert hub.group("Men", SyncId="m") != men
+
+
+def test_who_sees_some_groups_deletes_none(hub: Hub) -> None:
+    juniors = hub.group("Juniors")
+    assert delete(hub, juniors, "juniors") == (403, "some_groups_only")
+    assert delete(hub, juniors, "reader") == (403, "insufficient_scope")
+    assert groups(hub) == ["Juniors"]
+
+
 # --- links ----------------------------------------------------------------------------------------
 
 

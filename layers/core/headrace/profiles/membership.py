@@ -7,7 +7,7 @@ from enum import Enum
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import NotFound, ValidationFailed
-from headrace.profiles.grouping import Ref
+from headrace.profiles.grouping import Ref, again, whole_tenant
 from headrace.profiles.model import MOST_GROUPS, Group, HubTenant, Profile, Sight
 from headrace.profiles.ports import Groups, Profiles, Sights
 from headrace.profiles.tenancy import FindTenant
@@ -169,15 +169,55 @@ class ChangeGroupProfiles:
         there = frozenset(one.profile_id for one in self.memberships.of_group(scene, found))
         added = frozenset() if how is How.REMOVE else named - there
         removed = {How.ADD: frozenset(), How.REPLACE: there - named, How.REMOVE: there & named}[how]
-        if len(added) + len(removed) > MOST_AT_ONCE:
-            raise ValidationFailed(
-                f"{len(added) + len(removed)} memberships would change; a call changes "
-                f"{MOST_AT_ONCE} at most. Take profiles out of the group first, some at a time.",
-                [{"field": "profileIds", "message": "change too many memberships"}],
-            )
+        _check_number(len(added) + len(removed))
         only = frozenset({found.group_id})
         for profile_id in sorted(added):
             self.memberships.change(scene, profile_id, only, How.ADD)
         for profile_id in sorted(removed):
             self.memberships.change(scene, profile_id, only, How.REMOVE)
         return scene.tenant, ChangedGroup(found, added, removed)
+
+
+@dataclass(frozen=True)
+class DeleteGroup:
+    """Deletes a group; the profiles that were in it stay."""
+
+    memberships: Memberships
+
+    def __call__(self, caller: Caller, organisation_id: str, group: Ref) -> tuple[HubTenant, Group]:
+        """The tenant, and what the group was. After a failure, the same call goes on.
+
+        Raises TenantNotAllowed, WrongRegion, SomeGroupsOnly, NotFound, ValidationFailed (more
+        profiles are in it than a call takes), Unavailable.
+        """
+        whole_tenant(self.memberships.find_tenant, self.memberships.sights, caller, organisation_id)
+        scene = self.memberships.scene(caller, organisation_id)
+        found = scene.group(group)
+        self._empty(scene, found)
+
+        def deleted() -> Group:
+            listed = self.memberships.store.groups(scene.tenant.tenant)
+            for now in listed:
+                if now.group_id == found.group_id:
+                    self.memberships.store.delete_group(now)
+            return found
+
+        again(deleted)
+        # Whoever came in meanwhile leaves too: nobody could take that one out any more.
+        self._empty(scene, found)
+        return scene.tenant, found
+
+    def _empty(self, scene: Scene, group: Group) -> None:
+        there = [one.profile_id for one in self.memberships.of_group(scene, group)]
+        _check_number(len(there))
+        for profile_id in there:
+            self.memberships.change(scene, profile_id, frozenset({group.group_id}), How.REMOVE)
+
+
+def _check_number(number: int) -> None:
+    if number > MOST_AT_ONCE:
+        raise ValidationFailed(
+            f"{number} memberships would change; a call changes {MOST_AT_ONCE} at most. Take "
+            "profiles out of the group first, some at a time.",
+            [{"field": "profileIds", "message": "change too many memberships"}],
+        )

@@ -19,6 +19,7 @@ from headrace.profiles.linking import DeleteSyncIds, MergeProfiles
 from headrace.profiles.membership import (
     ChangeGroupProfiles,
     ChangeProfileGroups,
+    DeleteGroup,
     Memberships,
 )
 from headrace.profiles.redirecting import FindTarget
@@ -126,6 +127,11 @@ def change_profile_groups() -> ChangeProfileGroups:
 def change_group_profiles() -> ChangeGroupProfiles:
     """PUT and DELETE /groups/profiles."""
     return ChangeGroupProfiles(memberships())
+
+
+def delete_group() -> DeleteGroup:
+    """DELETE /groups/{groupId}."""
+    return DeleteGroup(memberships())
 
 
 def remove_sync_ids() -> RemoveSyncIds:
