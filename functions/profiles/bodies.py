@@ -21,9 +21,13 @@ _SEXES = {str(sex).lower(): str(sex) for sex in Sex}
 def _born(value: Any) -> Any:
     """The day that the text begins with, whatever time and offset come behind it: who was born
     on a day was born on it everywhere."""
+    refused = ValueError("must be a date, as in 1970-03-31 or 1970-03-31T00:00:00Z")
     if not isinstance(value, str) or not value[:10].replace("-", "").isdigit():
-        raise ValueError("must be a date, as in 1970-03-31 or 1970-03-31T00:00:00Z")
-    return datetime.fromisoformat(value).date()
+        raise refused
+    try:
+        return datetime.fromisoformat(value).date()
+    except ValueError:  # which would tell the date again
+        raise refused from None
 
 
 def _sex(value: Any) -> Any:

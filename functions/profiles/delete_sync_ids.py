@@ -1,7 +1,7 @@
 """DELETE /profiles/syncids: no profile of the tenant is linked any more (seed 004)."""
 
 from headrace.audit.model import Action
-from headrace.kernel.errors import TenantNotAllowed, WrongRegion
+from headrace.kernel.errors import SomeGroupsOnly, TenantNotAllowed, WrongRegion
 from headrace.profiles.tenancy import acting_for
 from headrace.profiles.views import SyncIdsDeleted
 from headrace.runtime import profiles, wiring
@@ -17,7 +17,7 @@ route = Route(
     action=Action.DELETE,
     query=(QueryParameter("TenantId", "The tenant, by its organization id", maximum=64),),
     replies={200: SyncIdsDeleted},
-    errors=(TenantNotAllowed, WrongRegion),
+    errors=(TenantNotAllowed, SomeGroupsOnly, WrongRegion),
     names_in_any_case=True,
     told_by_field=True,
 )

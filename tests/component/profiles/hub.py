@@ -55,6 +55,12 @@ MODULES = {
     ("PUT", "/profiles/groups"): "replace_profile_groups",
     ("DELETE", "/profiles/groups"): "remove_profile_groups",
     ("POST", "/profiles/import"): "import_profile",
+    ("POST", "/profiles/import/batch"): "import_profiles",
+    ("GET", "/profiles"): "list_profiles",
+    ("GET", "/profiles/{profileId}"): "get_profile",
+    ("GET", "/profiles/exists"): "profile_exists",
+    ("POST", "/profiles/merge"): "merge_profiles",
+    ("DELETE", "/profiles/syncids"): "delete_sync_ids",
 }
 
 
@@ -91,12 +97,13 @@ class Hub:
         query: Mapping[str, str] | None = None,
         parameters: Mapping[str, str] | None = None,
     ) -> Response:
-        """The answer to a call of a client, or of a person, by the e-mail address."""
+        """The answer to a call of a client, or of a person, by the e-mail address. A body that is a
+        text is sent as it is."""
         event = event_of(method, path.format(**(parameters or {})), query=query)
         event["pathParameters"] = dict(parameters or {})
         authorization = f"Bearer {self.token(who)}"
         event["requestContext"]["authorizer"] = self.deployment.authorize(authorization)["context"]
-        event["body"] = None if body is None else json.dumps(body)
+        event["body"] = body if body is None or isinstance(body, str) else json.dumps(body)
         module = importlib.import_module(f"profiles.{MODULES[method, path]}")
         answer = module.handler(event, None)
         return Response(answer["statusCode"], answer["headers"], answer["body"])

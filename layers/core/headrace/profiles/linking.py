@@ -6,7 +6,13 @@ from enum import StrEnum
 
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock, until
-from headrace.kernel.errors import Conflict, Fenced, NotFound, ValidationFailed
+from headrace.kernel.errors import (
+    Conflict,
+    Fenced,
+    NotFound,
+    SomeGroupsOnly,
+    ValidationFailed,
+)
 from headrace.profiles.model import MOST_GROUPS, HubTenant, Profile
 from headrace.profiles.ports import Profiles, Sights
 from headrace.profiles.tenancy import FindTenant
@@ -16,7 +22,7 @@ _TRIES = 10
 
 @dataclass(frozen=True)
 class DeleteSyncIds:
-    """Takes every link away that the caller sees; the profiles stay.
+    """Takes every link of a tenant away; the profiles stay.
 
     It is what a system does before it is the first one to push to the tenant (seed 004).
     ``longest``: for how long a call works at it.
@@ -31,12 +37,15 @@ class DeleteSyncIds:
     def __call__(self, caller: Caller, organisation_id: str) -> tuple[HubTenant, int, int]:
         """The tenant, how many links were taken away, and how many are left for another call.
 
-        Raises TenantNotAllowed, WrongRegion.
+        Raises TenantNotAllowed, WrongRegion, SomeGroupsOnly.
         """
         goes_on = until(self.clock, self.longest)
         tenant = self.find_tenant(caller, organisation_id)
-        sight = self.sights.of(caller, tenant.tenant)
-        linked = [one for one in self.profiles.links(tenant.tenant) if sight.shows(one)]
+        if not self.sights.of(caller, tenant.tenant).is_whole:
+            raise SomeGroupsOnly(
+                "You see the profiles of some groups only, so you cannot take all links away."
+            )
+        linked = list(self.profiles.links(tenant.tenant))
         removed = self.profiles.unlink(linked, self.clock.now(), goes_on)
         return tenant, removed, len(linked) - removed
 
