@@ -55,6 +55,9 @@ demo: tools ## an export from token to verified file, live
 demo-datasets: tools ## data sets between two environments: build, dry run, import, undo
 	@$(PYTHON) -m local demo-datasets
 
+demo-templates: tools ## templates: log in, activate, read page by page while rows change
+	@$(PYTHON) -m local demo-templates
+
 sam-build: tools ## what a deployment to AWS would upload, in .aws-sam/build
 	@$(SAM) build --cached --parallel
 
@@ -104,4 +107,4 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets sam-build test explore check bench format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets demo-templates sam-build test explore check bench format openapi tools style types imports template described

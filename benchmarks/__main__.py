@@ -12,14 +12,27 @@ import argparse
 import signal
 import sys
 
-from benchmarks import capture, changes, cold_start, data_sets, engine, memory, product, report
+from benchmarks import (
+    capture,
+    changes,
+    cold_start,
+    data_sets,
+    engine,
+    memory,
+    product,
+    report,
+    template_pages,
+)
 from benchmarks.contestants import PARTS
 from benchmarks.data import Data, named
 from local.home import LocalFailure
 
 ROWS = 2_500_000
 
-ALL = ("data", *PARTS, *memory.PARTS, "product", "capture", "changes", "data_sets", "cold_start")
+ALL = (
+    *("data", *PARTS, *memory.PARTS, "product", "template_pages"),
+    *("capture", "changes", "data_sets", "cold_start"),
+)
 
 
 def main() -> None:
@@ -68,6 +81,8 @@ def _run(part: str, data: Data, told: argparse.Namespace) -> tuple[str, bool]:
             return capture.measure(data, told.n), True
         if part == "product":
             return product.measure(data, told.n), True
+        if part == "template_pages":
+            return template_pages.measure(data, told.n), True
         return engine.measure(part, data, told.n, told.only, anew=not told.go_on)
     finally:
         if started:

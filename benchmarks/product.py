@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,11 +172,8 @@ def _profiles(platform: Platform, small: Pulled, big: Pulled) -> str:
 def _profile(platform: Platform, pulled: Pulled) -> str:
     """What the client waited for, and how long functions ran meanwhile, as they report."""
     ran: dict[str, list[float]] = defaultdict(list)
-    for event in _reports(platform, pulled):
-        stream, report_line = event["logStreamName"], event["message"]
-        function, duration = _STREAM.search(stream), _DURATION.search(report_line)
-        if function and duration:
-            ran[function["function"]].append(float(duration["ms"]) / 1000)
+    for function, seconds in reported(platform, pulled.began, pulled.began + pulled.done):
+        ran[function].append(seconds)
     steps = [
         ["a token, and the start accepted", pulled.accepted],
         ["the operation, till the client saw its end", pulled.succeeded - pulled.accepted],
@@ -194,17 +191,20 @@ def _profile(platform: Platform, pulled: Pulled) -> str:
     return f"{waited}\n\n{functions}"
 
 
-def _reports(platform: Platform, pulled: Pulled) -> Sequence[dict[str, Any]]:
-    """The lines by which functions that ended during the pull reported."""
+def reported(platform: Platform, began: float, ended: float) -> Iterator[tuple[str, float]]:
+    """Each function that ended in that time, and its seconds, as it reported."""
     pages = (
         aws("logs", platform.port)
         .get_paginator("filter_log_events")
         .paginate(
             logGroupName="/headrace/headrace",
-            startTime=int(pulled.began * 1000),
-            endTime=int((pulled.began + pulled.done) * 1000) + 50,
+            startTime=int(began * 1000),
+            endTime=int(ended * 1000) + 50,
         )
     )
-    return [
-        event for page in pages for event in page["events"] if event["message"].startswith("REPORT")
-    ]
+    for event in (event for page in pages for event in page["events"]):
+        if event["message"].startswith("REPORT"):
+            function = _STREAM.search(event["logStreamName"])
+            duration = _DURATION.search(event["message"])
+            if function and duration:
+                yield function["function"], float(duration["ms"]) / 1000

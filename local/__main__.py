@@ -1,4 +1,4 @@
-"""`python -m local COMMAND`: the Makefile's up, down, logs, clean, demo, demo-datasets and test."""
+"""`python -m local COMMAND`: the Makefile's up, down, logs, clean, test and demonstrations."""
 
 import argparse
 import contextlib
@@ -106,7 +106,7 @@ def system_tests(arguments: list[str]) -> int:
 def main() -> int:
     """Run one command; 0, or 1 with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    commands = ["up", "down", "logs", "clean", "demo", "demo-datasets", "test"]
+    commands = ["up", "down", "logs", "clean", "demo", "demo-datasets", "demo-templates", "test"]
     parser.add_argument("command", choices=commands)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of test: what pytest is told")
     told = parser.parse_args()
@@ -132,6 +132,11 @@ def main() -> int:
             from local import demo_datasets  # noqa: PLC0415
 
             demo_datasets.run(home)
+        elif command == "demo-templates":
+            up(home)
+            from local import demo_templates  # noqa: PLC0415
+
+            demo_templates.run(home)
         else:
             up(home)
             from local.demo import run  # noqa: PLC0415

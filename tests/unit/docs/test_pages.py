@@ -124,3 +124,12 @@ def test_every_decision_is_in_the_list_under_its_own_title() -> None:
         assert re.match(rf"# {number}\. .+\n\n20\d\d-\d\d-\d\d\n", text), name
         for part in ("**Context.**", "**Decision.**", "**Consequences.**"):
             assert part in text, name
+
+
+def test_every_row_of_the_five_systems_is_shown_by_a_test_of_that_name() -> None:
+    page = (ROOT / "README.md").read_text("utf-8")
+    links = re.findall(r"\[([^]]+)\]\((tests/[^)]+\.py)\)", page)
+    assert len(links) > 30
+    for name, file in links:
+        defined = f"def test_{name.replace(' ', '_')}("
+        assert defined in (ROOT / file).read_text("utf-8"), f"{file} has no {defined}"
