@@ -1,7 +1,7 @@
 """POST /profiles/import: another system pushes a profile (seed 004)."""
 
 from headrace.audit.model import Action
-from headrace.kernel.errors import TenantNotAllowed, WrongRegion
+from headrace.kernel.errors import SomeGroupsOnly, TenantNotAllowed, WrongRegion
 from headrace.profiles.tenancy import acting_for
 from headrace.runtime import profiles, wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
@@ -17,7 +17,7 @@ route = Route(
     body=ImportedProfile,
     body_types=BODY_TYPES,
     replies={204: None},
-    errors=(TenantNotAllowed, WrongRegion),
+    errors=(TenantNotAllowed, WrongRegion, SomeGroupsOnly),
     told_by_field=True,
 )
 

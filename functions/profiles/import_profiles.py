@@ -3,7 +3,13 @@
 import json
 
 from headrace.audit.model import Action
-from headrace.kernel.errors import BodyTooLarge, TenantNotAllowed, ValidationFailed, WrongRegion
+from headrace.kernel.errors import (
+    BodyTooLarge,
+    SomeGroupsOnly,
+    TenantNotAllowed,
+    ValidationFailed,
+    WrongRegion,
+)
 from headrace.kernel.view import as_json
 from headrace.profiles.tenancy import acting_for
 from headrace.profiles.views import ImportedLine
@@ -22,7 +28,7 @@ route = Route(
     lines=ImportedProfile,
     replies={200: ImportedLine},
     content_types={200: "application/x-ndjson"},
-    errors=(BodyTooLarge, TenantNotAllowed, WrongRegion, ValidationFailed),
+    errors=(BodyTooLarge, TenantNotAllowed, WrongRegion, SomeGroupsOnly, ValidationFailed),
     most_bytes=4 * 1024 * 1024,
     too_large=f"A batch may have 4 MiB and {MOST_LINES:,} profiles at most; send several.",
     told_by_field=True,

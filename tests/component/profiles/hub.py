@@ -30,6 +30,12 @@ TENANTS = (
     Tenant("far", "Far", "UTC", organisation_id=FAR, region="euw"),
     Tenant("plain", "No organisation", "UTC"),
 )
+ADA = {
+    "TenantId": ACME,
+    "GivenName": "Ada",
+    "FamilyName": "Lovelace",
+    "DateOfBirth": "1990-12-10",
+}
 _BOTH = ("profiles:read", "profiles:write")
 CLIENTS = (
     Client("athletes", "Athletes", ("acme",), _BOTH),
@@ -155,13 +161,7 @@ class Hub:
 
     def profile(self, sync_id: str, *groups: str) -> str:
         """Imports a profile, puts it into these groups, and gives its id."""
-        body = {
-            "TenantId": ACME,
-            "SyncId": sync_id,
-            "GivenName": "Ada",
-            "FamilyName": "Lovelace",
-            "DateOfBirth": "1990-12-10",
-        }
+        body = {**ADA, "SyncId": sync_id}
         reply = self.call("POST", "/profiles/import", "clinics", body=body)
         assert reply.status == 204, reply.body
         named = {"TenantId": ACME, "SyncId": sync_id, "GroupIds": list(groups)}

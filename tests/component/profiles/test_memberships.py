@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.component.profiles.hub import ACME, Hub
+from headrace.runtime import profiles
+from tests.component.profiles.hub import ACME, ADA, Hub
 
 
 def change(
@@ -125,6 +126,23 @@ def test_who_sees_some_groups_does_not_know_others(hub: Hub, juniors: str) -> No
     assert (foreign.status, foreign.body) == (404, unknown.body)
     assert change(hub, "POST", "p", seniors, who="juniors") == (404, "not_found")
     assert listed(hub, juniors, "juniors") == (["p"], None)
+
+
+def test_who_sees_some_groups_overwrites_no_profile_and_learns_of_none(
+    hub: Hub, juniors: str
+) -> None:
+    senior = hub.profile("senior")
+    before = profiles.profiles().find("acme", senior)
+    ada = hub.person("ada@example.com", juniors)
+    for who in ("juniors", ada):
+        for path in ("/profiles/import", "/profiles/import/batch"):
+            answers = {
+                hub.call("POST", path, who, body={**ADA, "SyncId": one, "GivenName": "Eve"}).body
+                for one in ("senior", "never-was")
+            }
+            assert len(answers) == 1
+            assert '"code":"some_groups_only"' in answers.pop()
+    assert profiles.profiles().find("acme", senior) == before
 
 
 def test_groups_that_the_caller_does_not_know_stay_as_they_are(hub: Hub, juniors: str) -> None:

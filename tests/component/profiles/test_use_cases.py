@@ -58,7 +58,7 @@ class World:
     find_tenant: FindTenant = field(default_factory=lambda: FindTenant(FakeTenants(), None))
 
     def push(self, sync_id: str, *groups: str, tenant: str = ACME, **traits: object) -> Profile:
-        run = ImportProfile(self.find_tenant, self.profiles, self.clock, RandomUuids())
+        run = ImportProfile(self.find_tenant, self.profiles, self.sights, self.clock, RandomUuids())
         _, profile = run(CALLER, tenant, Pushed(sync_id, a_person(**traits)))
         if groups:
             self.profiles.change(
@@ -74,7 +74,9 @@ class World:
     def push_lines(self, *lines: Line, seconds: float = 0) -> list[tuple[int, str]]:
         """What came of the lines, where each change takes so many seconds."""
         profiles = SlowProfiles(self.profiles.kept, self.clock, seconds)
-        run = ImportProfiles(self.find_tenant, profiles, self.clock, RandomUuids(), SECONDS)
+        run = ImportProfiles(
+            self.find_tenant, profiles, self.sights, self.clock, RandomUuids(), SECONDS
+        )
         _, done = run(CALLER, lines)
         return [(one.line.number, str(one.outcome)) for one in done]
 

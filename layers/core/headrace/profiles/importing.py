@@ -7,10 +7,10 @@ from enum import StrEnum
 
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock, until
-from headrace.kernel.errors import ValidationFailed
+from headrace.kernel.errors import SomeGroupsOnly, ValidationFailed
 from headrace.kernel.ids import Ids
-from headrace.profiles.model import HubTenant, Person, Profile
-from headrace.profiles.ports import Profiles
+from headrace.profiles.model import HubTenant, Person, Profile, Sight
+from headrace.profiles.ports import Profiles, Sights
 from headrace.profiles.tenancy import FindTenant
 
 _OLDEST = date(1900, 1, 1)
@@ -47,12 +47,20 @@ class Pushed:
         return Profile(tenant, profile_id, self.person, moment, moment, self.sync_id)
 
 
+def check_whole(sight: Sight) -> None:
+    """Raises SomeGroupsOnly: whoever does not see a profile must not overwrite it, nor learn from
+    a refusal that its sync id is taken."""
+    if not sight.is_whole:
+        raise SomeGroupsOnly("You see the profiles of some groups only, so you cannot import any.")
+
+
 @dataclass(frozen=True)
 class ImportProfile:
     """Takes a profile: a sync id that the tenant knows changes its profile, another makes one."""
 
     find_tenant: FindTenant
     profiles: Profiles
+    sights: Sights
     clock: Clock
     ids: Ids
 
@@ -61,9 +69,10 @@ class ImportProfile:
     ) -> tuple[HubTenant, Profile]:
         """The tenant and the profile. To push the same again changes nothing.
 
-        Raises TenantNotAllowed, WrongRegion, ValidationFailed, Unavailable.
+        Raises TenantNotAllowed, WrongRegion, SomeGroupsOnly, ValidationFailed, Unavailable.
         """
         tenant, now = self.find_tenant(caller, organisation_id), self.clock.now()
+        check_whole(self.sights.of(caller, tenant.tenant))
         checked_birth(pushed.person.date_of_birth, now)
         profile_id = self.ids.new(now)
         profile = self.profiles.put_by_sync_id(
@@ -113,6 +122,7 @@ class ImportProfiles:
 
     find_tenant: FindTenant
     profiles: Profiles
+    sights: Sights
     clock: Clock
     ids: Ids
     longest: timedelta
@@ -121,7 +131,8 @@ class ImportProfiles:
         """The tenant, and what came of each line, in their order. What a batch says of one sync id
         twice is taken in the order of its lines.
 
-        Raises TenantNotAllowed, WrongRegion, ValidationFailed: no line names a tenant.
+        Raises TenantNotAllowed, WrongRegion, SomeGroupsOnly, ValidationFailed: no line names a
+        tenant.
         """
         goes_on, now = until(self.clock, self.longest), self.clock.now()
         named = next((one.organisation_id for one in lines if one.organisation_id), None)
@@ -131,6 +142,7 @@ class ImportProfiles:
                 [{"field": "tenantId", "message": "is needed"}],
             )
         tenant = self.find_tenant(caller, named)
+        check_whole(self.sights.of(caller, tenant.tenant))
         checked = [_checked(one, named, now) for one in lines]
         done: dict[int, Done] = {}
         for wave in _waves(one for one in checked if one.pushed is not None and not one.wrong):

@@ -71,12 +71,12 @@ def profiles() -> DynamoProfiles:
 
 def import_profile() -> ImportProfile:
     """POST /profiles/import."""
-    return ImportProfile(find_tenant(), profiles(), clock(), RandomUuids())
+    return ImportProfile(find_tenant(), profiles(), sights(), clock(), RandomUuids())
 
 
 def import_profiles() -> ImportProfiles:
     """POST /profiles/import/batch."""
-    return ImportProfiles(find_tenant(), profiles(), clock(), RandomUuids(), _LONGEST)
+    return ImportProfiles(find_tenant(), profiles(), sights(), clock(), RandomUuids(), _LONGEST)
 
 
 def search_profiles() -> SearchProfiles:
