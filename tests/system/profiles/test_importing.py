@@ -167,6 +167,30 @@ def test_a_batch_is_taken_line_by_line_and_again_changes_nothing(athletes: Integ
     assert len(found(athletes, ExternalId=batch)) == 499
 
 
+def test_ten_thousand_profiles_are_pushed_in_as_many_calls_as_it_takes(
+    athletes: Integrator,
+) -> None:
+    batch = secrets.token_hex(6)
+    left = [the_seeds(f"{batch}-{number}", ExternalId=batch) for number in range(10_000)]
+    while left:
+        content = "\n".join(json.dumps(line) for line in left)
+        reply = athletes.call("POST", "/profiles/import/batch", content=content, timeout=60)
+        assert reply.status_code == 200, reply.text
+        told = [json.loads(line) for line in reply.text.splitlines()]
+        assert {one["outcome"] for one in told} <= {"created", "unchanged", "unfinished"}
+        unfinished = [line for line, one in zip(left, told, strict=True) if not one["profileId"]]
+        assert len(unfinished) < len(left)
+        left = unfinished
+    query = {"TenantId": NORTHWIND_ID, "ExternalId": batch, "PageSize": 4000}
+    seen: set[str] = set()
+    cursor: str | None = ""
+    while cursor is not None:
+        page = athletes.get("/profiles", params={**query, "Cursor": cursor}).json()
+        seen |= {one["syncId"] for one in page["profiles"]}
+        cursor = page["next"]
+    assert seen == {f"{batch}-{number}" for number in range(10_000)}
+
+
 @pytest.mark.abuse(104)
 def test_nobody_reads_or_writes_while_the_tenant_s_key_is_disabled(
     own: Integrator, clients: Clients, platform: Platform
