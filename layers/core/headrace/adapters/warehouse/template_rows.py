@@ -55,7 +55,11 @@ class TemplateRows:
     def version(self, template_id: str, catalog_version: int) -> str | None:
         """See the port."""
         _, source = self._found(template_id, catalog_version)
-        return _reader(source, Limits()).current_version(source) if source.keeps_versions else None
+        return (
+            _reader(source, Limits(_LITTLE)).current_version(source)
+            if source.keeps_versions
+            else None
+        )
 
     @contextmanager
     def read(
