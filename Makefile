@@ -58,6 +58,9 @@ demo-datasets: tools ## data sets between two environments: build, dry run, impo
 demo-templates: tools ## templates: log in, activate, read page by page while rows change
 	@$(PYTHON) -m local demo-templates
 
+demo-profiles: tools ## profiles: a vendor asks for access, pushes athletes, leads a user to one
+	@$(PYTHON) -m local demo-profiles
+
 sam-build: tools ## what a deployment to AWS would upload, in .aws-sam/build
 	@$(SAM) build --cached --parallel
 
@@ -107,4 +110,4 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets demo-templates sam-build test explore check bench format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test explore check bench format openapi tools style types imports template described

@@ -106,7 +106,8 @@ def system_tests(arguments: list[str]) -> int:
 def main() -> int:
     """Run one command; 0, or 1 with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    commands = ["up", "down", "logs", "clean", "demo", "demo-datasets", "demo-templates", "test"]
+    demos = ("demo", "demo-datasets", "demo-templates", "demo-profiles")
+    commands = ["up", "down", "logs", "clean", *demos, "test"]
     parser.add_argument("command", choices=commands)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of test: what pytest is told")
     told = parser.parse_args()
@@ -137,6 +138,11 @@ def main() -> int:
             from local import demo_templates  # noqa: PLC0415
 
             demo_templates.run(home)
+        elif command == "demo-profiles":
+            up(home)
+            from local import demo_profiles  # noqa: PLC0415
+
+            demo_profiles.run(home)
         else:
             up(home)
             from local.demo import run  # noqa: PLC0415

@@ -41,6 +41,7 @@ from headrace_client.model import (
     OperationPage,
     SyncStanding,
 )
+from headrace_client.profiles.calls import Profiles
 from headrace_client.retrying import RetryPolicy, retry_after_seconds
 from headrace_client.storage import Storage
 from headrace_client.templates.calls import Templates
@@ -125,6 +126,8 @@ class HeadraceClient:
         """The calls of data sets."""
         self.templates = Templates(self._call, self.api_url, self.client_id)
         """The calls of templates."""
+        self.profiles = Profiles(self._call, self.api_url)
+        """The calls of profiles."""
         self._kinds: dict[str, str] = {}  # of the operations that were seen, as paths need it
 
     def __enter__(self) -> Self:
@@ -420,6 +423,7 @@ class HeadraceClient:
         json: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes]] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool = True,
     ) -> httpx.Response:
@@ -434,6 +438,7 @@ class HeadraceClient:
                 json=json,
                 form=None if form is None else lambda: form,
                 files=files,
+                content=content,
                 headers=headers,
                 token=token,
                 parameters=self._parameters,

@@ -112,14 +112,15 @@ class Transport:
         json: Mapping[str, Any] | None = None,
         form: Callable[[], Mapping[str, str]] | None = None,
         files: Mapping[str, tuple[str, bytes]] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
         parameters: str = "",
         repeat: bool = True,
     ) -> httpx.Response:
         """Send until an answer counts. `files`: by field, a name and what is in it, sent with the
-        `form` as multipart/form-data. `parameters` follow the token in its header. `repeat`: it
-        may be sent again though it may have been carried out."""
+        `form` as multipart/form-data; `content`: a body as it is. `parameters` follow the token in
+        its header. `repeat`: it may be sent again though it may have been carried out."""
         given = dict(headers or {})
         if token is not None:
             scheme = "Bearer" if self._proofs is None else "DPoP"
@@ -133,6 +134,7 @@ class Transport:
                 json=json,
                 data=None if form is None else form(),
                 files=files,
+                content=content,
                 headers=given,
             )
             if self._proofs is not None:

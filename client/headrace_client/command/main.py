@@ -31,6 +31,7 @@ from headrace_client.command.outcome import (
     moment,
     quota_sentence,
 )
+from headrace_client.command.profiles import app as profiles
 from headrace_client.command.progress import display
 from headrace_client.command.sync import sync
 from headrace_client.command.template import template
@@ -181,6 +182,7 @@ def changes(
 app.command(sync)
 app.command(dataset)
 app.command(template)
+app.command(profiles)
 
 
 def _pull(
