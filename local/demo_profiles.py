@@ -98,9 +98,9 @@ def _taken(deployment: Deployment, link: str) -> str:
 def _admin(home: Home, out: Console, *words: str) -> dict[str, Any]:
     """What the operator's command answers. Raises DemoFailed."""
     out.print(f"   $ headrace-admin {' '.join(words[:4])} …", markup=False, style="dim")
+    where = ("--local", "--home", str(home.root))
     done = subprocess.run(
-        [sys.executable, "-m", "headrace_admin", *words, "--json"]
-        + ["--local", "--home", str(home.root)],
+        [sys.executable, "-m", "headrace_admin", *words, "--json", *where],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,

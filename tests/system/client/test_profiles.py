@@ -97,6 +97,7 @@ def test_a_tenant_that_the_client_may_not_name_takes_nothing(
 def test_the_demonstration_lets_a_vendor_in_and_forgets_a_person(
     platform: Platform, pusher: Integrator
 ) -> None:
+    before = platform.deployment.client_secrets().of("athlete-system")
     environ = {**an_environment(pusher), "HEADRACE_HOME": str(platform.home.root)}
     script = "from local.home import Home; from local.demo_profiles import run; import os; "
     done = subprocess.run(
@@ -112,4 +113,4 @@ def test_the_demonstration_lets_a_vendor_in_and_forgets_a_person(
     assert "demo-3 unchanged" in done.stdout
     assert "which goes on to https://hub.northwind.example/profiles/" in done.stdout
     assert "the profile is gone" in done.stdout
-    assert platform.deployment.client_secrets().of("athlete-system") == ()
+    assert platform.deployment.client_secrets().of("athlete-system") == before
