@@ -14,6 +14,7 @@ import pytest
 from headrace_client.command.outcome import EXIT_CODES
 from tests.component.client.carrying import CarryingService
 from tests.component.client.changing import ChangingSource, people, visits
+from tests.component.client.pushing import PushedService
 from tests.component.client.service import CLIENT_ID, CLIENT_SECRET, Service, csv_rows
 from tests.component.client.test_command import an_environment, headrace
 from tests.component.client.walking import WalkingService, persons
@@ -21,6 +22,8 @@ from tests.component.client.walking import WalkingService, persons
 PAGE = Path(__file__).parents[3] / "docs" / "client.md"
 TABLES = {"absences": csv_rows(3), "employees": csv_rows(40)}
 ROWS = {"absences": 3, "employees": 40}
+
+ATHLETES = "syncId,givenName,familyName,dateOfBirth\nA-1042,Ada,Lovelace,1992-12-10\n"
 
 
 def blocks(language: str) -> list[str]:
@@ -44,9 +47,12 @@ def test_the_commands_of_a_block_run_one_after_the_other(
         if "headrace dataset" in block
         else WalkingService(persons(9))
         if "headrace template" in block
+        else PushedService()
+        if "headrace profiles" in block
         else Service(TABLES, source=source if increments else None)
     ) as service:
         service.rows = ROWS
+        (tmp_path / "athletes.csv").write_text(ATHLETES)
         if "retry" in block:
             service.looks_until_done = 3  # active at the status, done for the pull
         service.begin()
