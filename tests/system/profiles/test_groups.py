@@ -147,6 +147,12 @@ def test_a_group_is_filled_and_emptied_by_profile_and_by_group(
     removed = system.call("DELETE", "/groups/profiles", json=wanted).json()
     assert removed == {"groupId": group, "added": 0, "removed": 2}
     assert members(system, care, group) == []
+    put_profile(system, care, names[0], group)
+    for status in (204, 404):
+        reply = system.call("DELETE", f"/groups/{group}", params={"TenantId": care})
+        assert reply.status_code == status
+    found = system.get("/profiles", params={"TenantId": care, "SyncId": names[0]}).json()
+    assert found["profiles"][0]["groupIds"] == []
 
 
 def test_who_sees_some_groups_sees_and_changes_no_others(
@@ -179,7 +185,7 @@ def test_who_sees_some_groups_sees_and_changes_no_others(
 def test_a_role_says_which_profiles_its_users_see_from_the_next_call_on(
     system: Integrator, people: People, care: str, platform: Platform
 ) -> None:
-    coach = people.of(NORTHWIND, Permission.READ_PROFILES)
+    coach = people.of(NORTHWIND, Permission.READ_PROFILES, Permission.WRITE_PROFILES)
     group = put_group(system, care, f"Coached {secrets.token_hex(3)}")
     sync_id = f"athlete-{secrets.token_hex(4)}"
     put_profile(system, care, sync_id)
@@ -191,3 +197,7 @@ def test_a_role_says_which_profiles_its_users_see_from_the_next_call_on(
     assert by_person(coach, "GET", "/profiles", params=query) == 204
     put_profile(system, care, sync_id, group)
     assert by_person(coach, "GET", "/profiles", params=query) == 200
+    pushed = {**query, "GivenName": "A", "FamilyName": "B", "DateOfBirth": "1990-12-10"}
+    assert by_person(coach, "POST", "/profiles/import", json=pushed) == 403
+    directory.roles.put(role)
+    assert by_person(coach, "POST", "/profiles/import", json=pushed) == 204
