@@ -1,7 +1,7 @@
 """Profiles as they are kept: the same on a fake and in DynamoDB, and sealed there."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import NoReturn
@@ -188,6 +188,26 @@ def test_a_merge_of_what_was_changed_meanwhile_does_nothing(profiles: Profiles) 
         assert profiles.find("acme", merged.profile_id) is not None
 
 
+def test_many_are_put_and_unlinked_at_once(profiles: Profiles) -> None:
+    # All of them in one transaction: moto is no judge of several at a time.
+    wanted = {f"sync-{number}": a_profile(number) for number in range(1, 16)}
+
+    def onto(one: Profile) -> Callable[[Profile | None], Profile]:
+        return lambda before: before or one
+
+    changes = {name: onto(one) for name, one in wanted.items()}
+    done = profiles.put_many("acme", changes, lambda: True)
+    assert {name: one.profile_id for name, one in done.items()} == {
+        name: one.profile_id for name, one in wanted.items()
+    }
+    assert profiles.put_many("acme", changes, lambda: True) == done
+    assert profiles.put_many("acme", changes, lambda: False) == {}
+    linked = list(profiles.links("acme"))
+    assert profiles.unlink(linked, NOON, lambda: True) == 15
+    assert list(profiles.links("acme")) == []
+    assert len(ids(profiles.modified_from("acme", None))) == 15
+
+
 # --- what lies in the table -------------------------------------------------------------------
 
 
@@ -225,6 +245,34 @@ def test_the_same_sync_id_is_marked_differently_for_each_tenant(stored: Storage)
     put(profiles, a_profile(2, tenant="beta", sync_id="same"))
     marks = {item["sk"]["S"] for item in stored.items() if item["pk"]["S"].startswith("links#")}
     assert len(marks) == 2
+
+
+def test_one_that_somebody_else_changes_does_not_stop_those_that_are_written_with_it(
+    stored: Storage,
+) -> None:
+    profiles = stored.profiles()
+    raced: list[str] = []
+
+    def change(number: int) -> Callable[[Profile | None], Profile]:
+        def onto(before: Profile | None) -> Profile:
+            if number == 2 and not raced:  # somebody else is faster, between reading and writing
+                raced.append("sync-2")
+                put(stored.profiles(), a_profile(2, family_name="Fast"))
+            if before is None:
+                return a_profile(number + 100, sync_id=f"sync-{number}")
+            return before.changed(NOON, person=replace(before.person, email="late@example.org"))
+
+        return onto
+
+    done = profiles.put_many("acme", {f"sync-{n}": change(n) for n in (1, 2, 3)}, lambda: True)
+    assert {name: one.profile_id for name, one in done.items()} == {
+        "sync-1": a_profile(101).profile_id,
+        "sync-2": a_profile(2).profile_id,
+        "sync-3": a_profile(103).profile_id,
+    }
+    second = done["sync-2"].person
+    assert (second.family_name, second.email) == ("Fast", "late@example.org")
+    assert profiles.find("acme", a_profile(102).profile_id) is None
 
 
 def test_another_process_reads_what_one_wrote(stored: Storage) -> None:
