@@ -10,8 +10,9 @@
 `HeadraceClient` has the calls of the API; `Pull` is all of them in the order that ends with
 verified files in a directory, safe to be killed and run again; `Sync` keeps a copy of the tables
 up to date, in what `sync_destination` names. `client.data_sets` carries configuration from one
-environment to another, and `client.templates` reads what the operator activated. Errors are in
-`headrace_client.errors`, what happens during a pull in `headrace_client.events`.
+environment to another, `client.templates` reads what the operator activated, and `client.profiles`
+pushes persons into a tenant. Errors are in `headrace_client.errors`, what happens
+during a pull in `headrace_client.events`.
 """
 
 from headrace_client.client import HeadraceClient
@@ -95,6 +96,7 @@ from headrace_client.model import (
     SyncStanding,
     TableMetadata,
 )
+from headrace_client.profiles.calls import Profiles, Pushed
 from headrace_client.pull import Pull, Pulled, Wanted
 from headrace_client.refreshing import RefreshFile
 from headrace_client.retrying import RetryPolicy
@@ -160,9 +162,11 @@ __all__ = [
     "ProcessMessage",
     "ProcessTimeout",
     "ProcessUnsuccessful",
+    "Profiles",
     "ProtocolError",
     "Pull",
     "Pulled",
+    "Pushed",
     "Quota",
     "QuotaExhausted",
     "RefreshFile",
