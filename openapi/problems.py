@@ -378,8 +378,13 @@ DESCRIBED: tuple[Described, ...] = (
         "Somebody else changed the same at this moment. Look at it again, then repeat.",
     ),
     Described(
-        errors.Unavailable("The table is busy; try again.", retry_after=1),
-        "Something that we depend on does not answer. Wait as `Retry-After` says, and repeat.",
+        errors.Unavailable(
+            "The rows are still being read: 2000 are there. Ask for the same page again.",
+            retry_after=2,
+            rows=2000,
+        ),
+        "Something that we depend on does not answer, or rows of a template are still being read: "
+        "`rows` says how many are there. Wait as `Retry-After` says, and repeat.",
     ),
     Described(
         errors.SourceUnavailable("The source cannot be read now.", retry_after=30),
@@ -472,6 +477,11 @@ MEMBERS: Mapping[str, Schema] = {
         "description": "The media types that there are.",
     },
     "fits": {"type": "integer", "minimum": 1, "description": "How many rows a page can have."},
+    "rows": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "How many rows of a template can be read already.",
+    },
     "jobStatus": {**_OPERATION_STATUS, "description": "How the job stands."},
 }
 """The members that a problem may have beyond those of RFC 9457, and their schemas."""

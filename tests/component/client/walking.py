@@ -85,9 +85,7 @@ class WalkingService(Service):
         count = int(request.query.get("count", "500"))
         if self.ready:
             said = "The rows are read at this moment."
-            return problem(
-                503, "rows_not_ready", said, {"Retry-After": "0"}, rows=self.ready.pop(0)
-            )
+            return problem(503, "unavailable", said, {"Retry-After": "0"}, rows=self.ready.pop(0))
         if count > self.page_fits:
             said = f"So many rows are too large; {self.page_fits} fit."
             return problem(422, "page_too_large", said, fits=self.page_fits)

@@ -396,7 +396,23 @@ def test_rows_that_are_not_there_yet_are_waited_for_and_then_said_to_be_read(pla
     assert again.json["rows"] == people(2000)
     assert len(place.reader.begun) == 1, "who asks again goes on with what is being read"
     assert again.json["next"] is not None
-    assert "2000 are there" in place.follow(again.json["next"]).json["detail"]
+    read = place.follow(again.json["next"]).json
+    assert "2000 are there" in read["detail"]
+    assert read["rows"] == 2000
+
+
+def test_who_goes_on_with_a_walk_that_fails_is_told_to_begin_anew(place: Place) -> None:
+    place.reader.rows, place.reader.held_at = people(5000), 0
+    assert place.get().status == 503
+    [walk] = place.reader.begun
+    place.reader.go_on(walk, upto=2000)
+    url = place.get(count="2000").json["next"]
+    place.clock.moment += LEASE
+    place.reader.breaks = True
+    place.reader.go_on(walk)
+    refused = place.follow(url)
+    assert (refused.status, refused.json["code"]) == (410, "cursor_expired")
+    assert "begin anew" in refused.json["detail"]
     assert place.get(count="5", showTotal="true").status == 503
 
 

@@ -161,9 +161,14 @@ class ReadTemplate:
         return walk
 
     def _awaited(self, walk: Walk, offset: int, asked: Asked) -> Walk:
-        """The walk once the page can be cut. Raises Unavailable."""
+        """The walk once the page can be cut. Raises Unavailable, CursorExpired."""
         begun, pause = self.clock.now(), _LOOK_AFTER_S
         while not _is_there(walk, offset, asked):
+            if walk.state is WalkState.FAILED and asked.cursor is not None:
+                # Asking again would not help: nobody goes on with what has failed.
+                raise CursorExpired(
+                    "The rows could not be read to their end; begin anew with offset 0."
+                )
             if walk.state is WalkState.FAILED:
                 raise Unavailable(
                     "The rows could not be read to their end; begin anew with offset 0.",
@@ -175,6 +180,7 @@ class ReadTemplate:
                     f"The rows are still being read: {walk.rows} are there. Ask for the same page "
                     "again.",
                     retry_after=2,
+                    rows=walk.rows,
                 )
             if walk.is_left(now):
                 self.readings.start(walk)
