@@ -40,7 +40,7 @@ ASK_THE_SOURCE = {
 """Which versions or items a source holds, or how it stands, only the source can tell."""
 ENGINE = ("duckdb", "isal", "headrace.adapters.warehouse")
 WORK = ("headrace.exports.extraction",)
-PASSWORDS = ("headrace.adapters.argon2id", "cryptography.hazmat.primitives.kdf")
+PASSWORDS = ("headrace.adapters.argon2id", "cryptography.hazmat.primitives.kdf.argon2")
 """What logs persons in, and no call after that needs."""
 API = [
     path
@@ -73,6 +73,8 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
                 "TEMPLATES_BUCKET",
                 "TEMPLATE_READER",
                 "EXCHANGE_KEY",
+                "PROFILES_TABLE",
+                "PROFILES_KEY",
             ),
             "x",
         ),
