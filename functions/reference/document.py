@@ -11,7 +11,7 @@ EXAMPLE_URL = "https://example.execute-api.eu-west-1.amazonaws.com/v1"
 EXAMPLE_SCOPE_PREFIX = "youforce-data-api"
 """What its scopes begin with."""
 
-_METHODS = ("get", "put", "post", "patch", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @cache
