@@ -1,19 +1,11 @@
 """DELETE /groups/profiles: takes profiles out of a group."""
 
 from headrace.audit.model import Action
-from headrace.kernel.errors import (
-    BodyTooLarge,
-    InvalidRequest,
-    NotFound,
-    TenantNotAllowed,
-    ValidationFailed,
-    WrongRegion,
-)
 from headrace.profiles.group_views import GroupChange
 from headrace.profiles.membership import How
-from headrace.profiles.tenancy import acting_for
 from headrace.runtime import profiles, wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from profiles import memberships
 from profiles.group_bodies import GroupProfiles
 
 route = Route(
@@ -25,14 +17,7 @@ route = Route(
     action=Action.CONFIGURE,
     body=GroupProfiles,
     replies={200: GroupChange},
-    errors=(
-        InvalidRequest,
-        BodyTooLarge,
-        ValidationFailed,
-        TenantNotAllowed,
-        WrongRegion,
-        NotFound,
-    ),
+    errors=memberships.ERRORS,
     told_by_field=True,
 )
 
@@ -45,9 +30,4 @@ def handler(call: Call) -> Reply:
 
     Each profile is a write of its own: after a failure, the same call goes on.
     """
-    asked: GroupProfiles = call.body
-    caller, change = call.known_caller, profiles.change_group_profiles()
-    tenant, done = change(caller, asked.tenant_id, asked.group, asked.profiles, How.REMOVE)
-    view = GroupChange(done.group.group_id, len(done.added), len(done.removed))
-    concerns = {"groupId": done.group.group_id}
-    return Reply(200, view, caller=acting_for(caller, tenant), concerns=concerns)
+    return memberships.of_group(call, How.REMOVE)

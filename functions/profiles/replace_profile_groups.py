@@ -1,18 +1,10 @@
 """PUT /profiles/groups: says which groups a profile is in."""
 
 from headrace.audit.model import Action
-from headrace.kernel.errors import (
-    BodyTooLarge,
-    InvalidRequest,
-    NotFound,
-    TenantNotAllowed,
-    ValidationFailed,
-    WrongRegion,
-)
 from headrace.profiles.membership import How
-from headrace.profiles.tenancy import acting_for
 from headrace.runtime import profiles, wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from profiles import memberships
 from profiles.group_bodies import ProfileGroups
 
 route = Route(
@@ -24,14 +16,7 @@ route = Route(
     action=Action.CONFIGURE,
     body=ProfileGroups,
     replies={204: None},
-    errors=(
-        InvalidRequest,
-        BodyTooLarge,
-        ValidationFailed,
-        TenantNotAllowed,
-        WrongRegion,
-        NotFound,
-    ),
+    errors=memberships.ERRORS,
     told_by_field=True,
 )
 
@@ -44,8 +29,4 @@ def handler(call: Call) -> Reply:
 
     Again is harmless.
     """
-    asked: ProfileGroups = call.body
-    caller, change = call.known_caller, profiles.change_profile_groups()
-    tenant, found = change(caller, asked.tenant_id, asked.profile, asked.groups, How.REPLACE)
-    concerns = {"profileId": found.profile_id}
-    return Reply(204, caller=acting_for(caller, tenant), concerns=concerns)
+    return memberships.of_profile(call, How.REPLACE)
