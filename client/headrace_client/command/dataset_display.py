@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 
 from headrace_client.command.outcome import Common
 from headrace_client.command.progress import Phase, size_text
-from headrace_client.command.showing import LINE_EVERY, Display, Silence, Throttle, print_line
+from headrace_client.command.showing import (
+    LINE_EVERY,
+    Display,
+    LiveProgress,
+    Silence,
+    Throttle,
+    fitting,
+    print_line,
+)
 from headrace_client.datasets.model import Process
 from headrace_client.datasets.run import FileMoved, ProcessBegun, ProcessEvent, ProcessSeen
 from headrace_client.errors import printable
@@ -25,11 +32,7 @@ _BEGUN = {
 
 def process_display(common: Common, console: Console) -> Display[ProcessEvent]:
     """The display that fits the options and the terminal."""
-    if common.quiet:
-        return Silence()
-    if common.json:
-        return JsonLines()
-    return Live(console) if console.is_terminal else Lines(console)
+    return fitting(common, console, JsonLines, Lines, Live)
 
 
 class JsonLines(Silence):
@@ -94,30 +97,18 @@ class Lines(Silence):
                 return f"  {what}: {size_text(done)} of {size_text(total)}"
 
 
-class Live:
+class Live(LiveProgress):
     """A bar for the file, and one for the process."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        super().__init__(
+            console,
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             Phase(),
-            console=console,
         )
         self._file: TaskID | None = None
         self._process: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def __call__(self, event: ProcessEvent) -> None:
         match event:
@@ -140,9 +131,6 @@ class Live:
                     self._file = self._progress.add_task(printable(what), total=max(total, 1))
                 said = f"{size_text(done)} of {size_text(total)}"
                 self._progress.update(self._file, completed=done, said=said)
-
-    def _say(self, text: str) -> None:
-        self._progress.console.print(printable(text), markup=False)
 
 
 def _amount(process: Process) -> str:

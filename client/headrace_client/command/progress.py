@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn
 from rich.text import Text
 
 from headrace_client.command.outcome import Common
-from headrace_client.command.showing import LINE_EVERY, Display, Silence, Throttle, print_line
+from headrace_client.command.showing import (
+    LINE_EVERY,
+    Display,
+    LiveProgress,
+    Silence,
+    Throttle,
+    fitting,
+    print_line,
+)
 from headrace_client.errors import printable
 from headrace_client.events import (
     BytesArrived,
@@ -35,11 +42,7 @@ _CHOSEN = {
 
 def display(common: Common, console: Console) -> Display[Event]:
     """The display that fits the options and the terminal."""
-    if common.quiet:
-        return Silence()
-    if common.json:
-        return JsonLines()
-    return Live(console) if console.is_terminal else Lines(console)
+    return fitting(common, console, JsonLines, Lines, Live)
 
 
 class JsonLines(Silence):
@@ -168,34 +171,21 @@ class Phase(ProgressColumn):
         return Text(str(task.fields.get("said", "")), style="progress.download")
 
 
-class Live:
+class Live(LiveProgress):
     """A bar for each table on the terminal: first the service's work, then the download."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
+        super().__init__(
+            console,
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %", markup=False),
             Phase(),
-            console=console,
         )
         self._jobs: dict[str, TaskID] = {}
         self._files: dict[str, TaskID] = {}
         self._overall: TaskID | None = None
         self._got: dict[str, int] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -252,9 +242,6 @@ class Live:
             done = 100.0 if job.status is Status.SUCCEEDED else job.percent
             said = str(job.status) + _amount(job.rows, job.bytes, job.seconds_left)
             self._progress.update(self._jobs[job.job_id], completed=done, said=said)
-
-    def _say(self, text: str) -> None:
-        self._progress.console.print(printable(text), markup=False)
 
 
 def _amount(rows: int, size: int, seconds_left: int | None) -> str:

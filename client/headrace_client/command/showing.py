@@ -1,4 +1,4 @@
-"""What the displays of a pull and of a process have in common."""
+"""What the displays of a pull, of a process and of a template's rows have in common."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
+
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn
+
+from headrace_client.command.outcome import Common
+from headrace_client.errors import printable
 
 E_contra = TypeVar("E_contra", contravariant=True)
 
@@ -45,6 +51,43 @@ class Silence:
 
     def __call__(self, event: Any, /) -> None:
         return None
+
+
+class LiveProgress:
+    """On a terminal, a display that is drawn anew as long as it is entered."""
+
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
+        self._progress = Progress(*columns, console=console)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def _say(self, text: str) -> None:
+        self._progress.console.print(printable(text), markup=False)
+
+
+def fitting[E](
+    common: Common,
+    console: Console,
+    as_json: Callable[[], Display[E]],
+    lines: Callable[[Console], Display[E]],
+    live: Callable[[Console], Display[E]],
+) -> Display[E]:
+    """The display that fits the options and the terminal."""
+    if common.quiet:
+        return Silence()
+    if common.json:
+        return as_json()
+    return live(console) if console.is_terminal else lines(console)
 
 
 class Throttle:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from headrace_client.command.outcome import Common
 from headrace_client.command.progress import size_text
-from headrace_client.command.showing import LINE_EVERY, Display, Silence, Throttle, print_line
+from headrace_client.command.showing import (
+    LINE_EVERY,
+    Display,
+    LiveProgress,
+    Silence,
+    Throttle,
+    fitting,
+    print_line,
+)
 from headrace_client.errors import printable
 from headrace_client.events import Note
 from headrace_client.templates.receiving import FileEvent, RowsArrived
@@ -18,11 +25,7 @@ from headrace_client.templates.receiving import FileEvent, RowsArrived
 
 def rows_display(common: Common, console: Console) -> Display[FileEvent]:
     """The display that fits the options and the terminal."""
-    if common.quiet:
-        return Silence()
-    if common.json:
-        return JsonLines()
-    return Live(console) if console.is_terminal else Lines(console)
+    return fitting(common, console, JsonLines, Lines, Live)
 
 
 class JsonLines(Silence):
@@ -60,35 +63,27 @@ class Lines(Silence):
                     self._console.print(f"  {_amount(event)}", markup=False)
 
 
-class Live:
+class Live(LiveProgress):
     """One line that counts."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        super().__init__(
+            console,
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
-            console=console,
         )
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        super().__enter__()
         self._task = self._progress.add_task("waiting for the first rows", total=None)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def __call__(self, event: FileEvent) -> None:
         match event:
             case Note(text):
-                self._progress.console.print(printable(text), markup=False)
+                self._say(text)
             case RowsArrived() if self._task is not None:
                 self._progress.update(self._task, description=_amount(event))
 
