@@ -26,7 +26,7 @@ import httpx
 
 from headrace_admin.deployment import Deployment
 from local.deployment import client as aws_client
-from local.home import Home
+from local.home import CHECKOUT, Home
 from local.platform import process_of, save
 
 type Json = dict[str, Any]
@@ -101,6 +101,21 @@ class Platform:
             check=False,
         )
         assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def demonstrates(self, demonstration: str, *, within: float = 180) -> str:
+        """What a demonstration says, run as the Makefile does."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "local", demonstration],
+            cwd=CHECKOUT,
+            env={**kept, "HEADRACE_HOME": str(self.home.root), "COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+            timeout=within,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     # --- what lies in storage ---------------------------------------------------------------

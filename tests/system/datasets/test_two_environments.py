@@ -3,11 +3,8 @@
 The second one is a platform of these tests' own, which is gone afterwards.
 """
 
-import os
 import secrets
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +12,7 @@ import pytest
 
 from local import platform as platforms
 from local.demo_datasets import Environment, second_home, start_second
-from local.home import CHECKOUT, Home
+from local.home import Home
 from local.sample.comparing import TableComparison
 from local.sample.roster import Roster
 from tests.system.deployed import Platform
@@ -86,15 +83,5 @@ def test_what_is_set_up_in_test_is_carried_to_production_and_back_out_again(
 
 
 def test_the_demonstration_ends_as_it_began(platform: Platform, production: Home) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "local", "demo-datasets"],
-        cwd=CHECKOUT,
-        env={**kept, "HEADRACE_HOME": str(platform.home.root), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "PRODUCTION is as it was" in done.stdout
+    told = platform.demonstrates("demo-datasets", within=600)
+    assert "PRODUCTION is as it was" in told

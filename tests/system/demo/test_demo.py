@@ -6,12 +6,10 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from local.home import CHECKOUT
 from tests.system.deployed import Platform
 
 pytestmark = pytest.mark.system
@@ -20,18 +18,7 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def demonstrated(platform: Platform) -> str:
     """What the demonstration says, as the Makefile runs it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "local", "demo"],
-        cwd=CHECKOUT,
-        env={**kept, "HEADRACE_HOME": str(platform.home.root), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return platform.demonstrates("demo")
 
 
 def test_the_demonstration_ends_with_verified_files(platform: Platform, demonstrated: str) -> None:
