@@ -1,1 +1,1 @@
-"""Data sets: configuration that is carried between environments."""
+"""Templates that are read page by page (seed 003)."""

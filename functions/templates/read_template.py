@@ -17,7 +17,7 @@ from headrace.kernel.errors import (
     ValidationFailed,
 )
 from headrace.runtime import templates
-from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.api import MOST_INLINE_BYTES, Call, Reply, Route, Scope
 from headrace.runtime.negotiation import accepts_gzip, preferred
 from headrace.runtime.wiring import prepare
 from headrace.templates.usecases import Page
@@ -79,8 +79,8 @@ def handler(call: Call) -> Reply:
     content = written(page, media_type, next_url, with_total=asked.with_total)
     if accepts_gzip(call.headers.get("accept-encoding")):
         content, headers["Content-Encoding"] = gzip.compress(content, 1, mtime=0), "gzip"
-    if len(content) > templates.MOST_INLINE_BYTES:
-        fits = fitting(len(page.rows), len(content), templates.MOST_INLINE_BYTES)
+    if len(content) > MOST_INLINE_BYTES:
+        fits = fitting(len(page.rows), len(content), MOST_INLINE_BYTES)
         raise PageTooLarge(
             f"An answer cannot hold so many of these rows; ask for a count of {fits}.", fits=fits
         )

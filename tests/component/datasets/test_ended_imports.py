@@ -193,7 +193,7 @@ def test_a_difference_is_handed_out_as_lines_of_json(world: World) -> None:
 
 
 def test_a_large_difference_is_linked_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "MOST_INLINE_BYTES", len(LINES) - 1)
+    monkeypatch.setattr("headrace.runtime.api.MOST_INLINE_BYTES", len(LINES) - 1)
     world.imported()
 
     answer = world.difference()

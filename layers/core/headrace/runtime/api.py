@@ -44,6 +44,8 @@ from headrace.runtime.observability import logger
 from headrace.runtime.settings import settings
 
 MAX_BODY_BYTES = 1024 * 1024
+MOST_INLINE_BYTES = 4 * 1024 * 1024
+"""Of what is answered as bytes: Lambda allows 6 MiB, and base64 makes four of three."""
 
 STATUSES: Mapping[type[HeadraceError], int] = {
     BodyTooLarge: 413,

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from headrace.datasets.ending import EndProcess, NotifyEnd, SweepProcesses
     from headrace.datasets.ports import Items, PayloadWriter, SourceDatabase
 
-MOST_INLINE_BYTES = 4 * 1024 * 1024
-"""Of a payload in an answer: Lambda allows 6 MiB, and base64 makes four of three."""
-
 
 @cache
 def _catalog() -> Table:
@@ -139,6 +136,8 @@ def start_build() -> usecases.StartBuild:
 
 def get_payload() -> usecases.GetPayload:
     """GET …/export/datasetdefinition/{dataSetDefinitionCode}/dataset/{dataSetCode}."""
+    from headrace.runtime.api import MOST_INLINE_BYTES
+
     return usecases.GetPayload(exchange(), payloads(), MOST_INLINE_BYTES)
 
 

@@ -283,8 +283,9 @@ def get_difference() -> "GetDifference":
     """GET /generic/datasetprocesses/{dataSetProcessId}/difference."""
     from headrace.datasets.ended_imports import GetDifference
     from headrace.runtime import datasets
+    from headrace.runtime.api import MOST_INLINE_BYTES
 
-    return GetDifference(datasets.processes(), datasets.payloads(), datasets.MOST_INLINE_BYTES)
+    return GetDifference(datasets.processes(), datasets.payloads(), MOST_INLINE_BYTES)
 
 
 def start_undo() -> "StartUndo":

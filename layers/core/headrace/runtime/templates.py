@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from headrace.templates.reading import ReadTemplateRows
     from headrace.templates.usecases import ReadTemplate
 
-MOST_INLINE_BYTES = 4 * 1024 * 1024
-"""Of a page in an answer: Lambda allows 6 MiB, and base64 makes four of three."""
-
 
 @cache
 def table() -> Table:

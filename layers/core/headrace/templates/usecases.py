@@ -164,16 +164,12 @@ class ReadTemplate:
         """The walk once the page can be cut. Raises Unavailable, CursorExpired."""
         begun, pause = self.clock.now(), _LOOK_AFTER_S
         while not _is_there(walk, offset, asked):
-            if walk.state is WalkState.FAILED and asked.cursor is not None:
-                # Asking again would not help: nobody goes on with what has failed.
-                raise CursorExpired(
-                    "The rows could not be read to their end; begin anew with offset 0."
-                )
             if walk.state is WalkState.FAILED:
-                raise Unavailable(
-                    "The rows could not be read to their end; begin anew with offset 0.",
-                    retry_after=5,
-                )
+                said = "The rows could not be read to their end; begin anew with offset 0."
+                if asked.cursor is not None:
+                    # Asking again would not help: nobody goes on with what has failed.
+                    raise CursorExpired(said)
+                raise Unavailable(said, retry_after=5)
             now = self.clock.now()
             if (now - begun).total_seconds() >= LONGEST_WAIT_S:
                 raise Unavailable(

@@ -1,7 +1,5 @@
 """Pages of templates as callers get them: JSON, CSV or NDJSON, of rows that are JSON already."""
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator
@@ -10,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from headrace.kernel.clock import rfc3339
-from headrace.kernel.errors import InvalidCursor
+from headrace.kernel.errors import InvalidCursor, InvalidRequest
 from headrace.kernel.ids import OPERATION_ID
+from headrace.kernel.paging import cursor_behind, place_of
 from headrace.kernel.view import View
 from headrace.templates.model import Cursor
 from headrace.templates.usecases import Page
@@ -20,6 +19,8 @@ JSON, CSV, NDJSON = "application/json", "text/csv", "application/x-ndjson"
 FORMATS = (JSON, CSV, NDJSON)
 """What a page can be answered as; the first one unless the caller says otherwise."""
 
+_BOUND = "walk"
+"""Whose walk it is need not be bound: nobody else finds it."""
 _DECODER = json.JSONDecoder()
 _SPACE, _COLON, _COMMA = re.compile(r"\s*"), re.compile(r"\s*:\s*"), re.compile(r"\s*,?\s*")
 _TO_QUOTE = re.compile(r'[",\r\n]')
@@ -104,16 +105,14 @@ def _field(text: str) -> str:
 
 def cursor_text(cursor: Cursor) -> str:
     """The cursor as callers get it; what it means is our own."""
-    text = f"{cursor.walk_id}.{cursor.offset}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return cursor_behind(f"{cursor.walk_id}.{cursor.offset}", _BOUND)
 
 
 def cursor_of(text: str) -> Cursor:
     """The cursor of a text. Raises InvalidCursor."""
     try:
-        plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        walk_id, _, offset = plain.decode("ascii").partition(".")
-    except (binascii.Error, ValueError):
+        walk_id, _, offset = place_of(text, _BOUND).partition(".")
+    except InvalidRequest:
         walk_id, offset = "", ""
     if not OPERATION_ID.fullmatch(walk_id) or not re.fullmatch(r"[0-9]{1,12}", offset, re.ASCII):
         raise InvalidCursor("The cursor is none of ours; take it from a page's next link.")
