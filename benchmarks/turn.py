@@ -122,7 +122,7 @@ def _worker(
         UploadedPart,
         part_numbers,
     )
-    from headrace.runtime.wiring import client
+    from headrace.runtime.instance import client
 
     reader = WarehouseByKind()
     reader.reader(source)
@@ -164,7 +164,7 @@ def export(turn: Turn) -> Figures:
     from headrace.adapters.s3.files import S3Files
     from headrace.adapters.warehouse.by_kind import WarehouseByKind
     from headrace.exports.model import Column, Compression, ExportRequest, FileFormat, KeyRange
-    from headrace.runtime.wiring import client
+    from headrace.runtime.instance import client
 
     data = named(turn.rows)
     source = data.postgresql if turn.source == "postgresql" else data.ducklake

@@ -7,7 +7,7 @@ from headrace.audit.views import StatisticsView
 from headrace.kernel.errors import NotFound, ValidationFailed
 from headrace.runtime import auditing
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 

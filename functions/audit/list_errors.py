@@ -5,7 +5,7 @@ from headrace.audit.views import ErrorPage
 from headrace.kernel.errors import InvalidRequest, NotFound, ValidationFailed
 from headrace.runtime import auditing
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",

@@ -7,8 +7,9 @@ from headrace.consents.model import State
 from headrace.consents.usecases import Search
 from headrace.consents.views import ConsentPage, ConsentView
 from headrace.kernel.errors import InvalidRequest, NotFound, ValidationFailed
-from headrace.runtime import consents, wiring
+from headrace.runtime import consents, instance
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -30,7 +31,7 @@ route = Route(
     errors=(InvalidRequest, ValidationFailed, NotFound),
 )
 
-wiring.prepare(consents.search_consents)
+prepare(consents.search_consents)
 
 
 @route
@@ -45,7 +46,7 @@ def handler(call: Call) -> Reply:
     found, following = consents.search_consents()(
         call.known_caller, search, asked["pageSize"], asked["cursor"]
     )
-    now = wiring.clock().now()
+    now = instance.clock().now()
     return Reply(200, ConsentPage(tuple(ConsentView.of(one, now) for one in found), following))
 
 

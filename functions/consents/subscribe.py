@@ -16,8 +16,9 @@ from headrace.kernel.errors import (
     ValidationFailed,
 )
 from headrace.kernel.view import camel
-from headrace.runtime import consents, wiring
+from headrace.runtime import consents, instance
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 
 def _text(value: Any) -> Any:
@@ -58,7 +59,7 @@ route = Route(
     errors=(InvalidRequest, BodyTooLarge, NotFound, ValidationFailed, Conflict, ConsentFixed),
 )
 
-wiring.prepare(consents.subscribe)
+prepare(consents.subscribe)
 
 
 @route
@@ -71,5 +72,5 @@ def handler(call: Call) -> Reply:
     consent, is_new = consents.subscribe()(
         call.known_caller, call.path["serviceId"], asked.account, asked.from_, asked.to
     )
-    view = ConsentView.of(consent, wiring.clock().now())
+    view = ConsentView.of(consent, instance.clock().now())
     return Reply(201 if is_new else 200, view, concerns={"account": asked.account})

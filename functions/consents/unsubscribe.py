@@ -4,8 +4,9 @@ from urllib.parse import unquote
 
 from headrace.audit.model import Action
 from headrace.kernel.errors import Conflict, ConsentFixed, NotFound
-from headrace.runtime import consents, wiring
+from headrace.runtime import consents
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "DELETE",
@@ -18,7 +19,7 @@ route = Route(
     errors=(NotFound, Conflict, ConsentFixed),
 )
 
-wiring.prepare(consents.unsubscribe)
+prepare(consents.unsubscribe)
 
 
 @route

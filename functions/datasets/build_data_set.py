@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
+from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task
 
-wiring.prepare(datasets.build_data_set)
+prepare(datasets.build_data_set)
 
 
 @Task

@@ -6,7 +6,7 @@ from headrace.datasets.task_processing import action_named
 from headrace.kernel.errors import BodyTooLarge, NotFound, SourceUnavailable, ValidationFailed
 from headrace.runtime import environments
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 route = Route(
     "POST",

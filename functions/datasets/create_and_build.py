@@ -14,8 +14,9 @@ from headrace.kernel.errors import (
     UnknownDefinition,
     ValidationFailed,
 )
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "POST",
@@ -41,7 +42,7 @@ route = Route(
     ),
 )
 
-wiring.prepare(datasets.create_and_build)
+prepare(datasets.create_and_build)
 
 
 @route

@@ -11,8 +11,9 @@ from headrace.kernel.errors import (
     UnknownDefinition,
     ValidationFailed,
 )
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "PUT",
@@ -34,7 +35,7 @@ route = Route(
     ),
 )
 
-wiring.prepare(datasets.create_data_set)
+prepare(datasets.create_data_set)
 
 
 @route

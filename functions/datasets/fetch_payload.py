@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from headrace.runtime import datasets, environments, wiring
+from headrace.runtime import datasets, environments
+from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task
 
-wiring.prepare(environments.fetch_payload)
+prepare(environments.fetch_payload)
 
 
 @Task

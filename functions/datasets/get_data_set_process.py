@@ -2,8 +2,9 @@
 
 from headrace.datasets.views import DataSetProcessView
 from headrace.kernel.errors import NotFound
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -15,7 +16,7 @@ route = Route(
     errors=(NotFound,),
 )
 
-wiring.prepare(datasets.get_data_set_process)
+prepare(datasets.get_data_set_process)
 
 
 @route

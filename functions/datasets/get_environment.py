@@ -4,7 +4,7 @@ from headrace.datasets.environment_views import EnvironmentView
 from headrace.kernel.errors import NotFound
 from headrace.runtime import environments
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",

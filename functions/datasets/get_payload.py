@@ -2,8 +2,9 @@
 
 from headrace.audit.model import Action
 from headrace.kernel.errors import FileExpired, FileUnavailable, UnknownDataSet, UnknownDefinition
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -21,7 +22,7 @@ route = Route(
     errors=(UnknownDefinition, UnknownDataSet, FileUnavailable, FileExpired),
 )
 
-wiring.prepare(datasets.get_payload)
+prepare(datasets.get_payload)
 
 
 @route

@@ -16,8 +16,8 @@ from headrace.kernel.errors import (
 )
 from headrace.runtime import environments
 from headrace.runtime.api import Call, Reply, Route, Scope, checked
+from headrace.runtime.instance import prepare
 from headrace.runtime.multipart import MULTIPART, is_multipart, multipart_form
-from headrace.runtime.wiring import prepare
 
 route = Route(
     "POST",

@@ -2,8 +2,9 @@
 
 from headrace.datasets.views import DataSetMessagePage
 from headrace.kernel.errors import NotFound, ValidationFailed
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -19,7 +20,7 @@ route = Route(
     errors=(NotFound, ValidationFailed),
 )
 
-wiring.prepare(datasets.list_data_set_messages)
+prepare(datasets.list_data_set_messages)
 
 
 @route

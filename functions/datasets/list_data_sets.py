@@ -5,7 +5,7 @@ from headrace.datasets.environment_views import DataSetList
 from headrace.kernel.errors import OtherVersion, UnknownDefinition, ValidationFailed
 from headrace.runtime import environments
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",

@@ -3,11 +3,12 @@
 from typing import Any
 
 from headrace.kernel.clock import rfc3339
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
+from headrace.runtime.instance import prepare
 from headrace.runtime.observability import logger
 from headrace.runtime.task import Event, Task
 
-wiring.prepare(datasets.notify_data_set_process)
+prepare(datasets.notify_data_set_process)
 
 
 @Task

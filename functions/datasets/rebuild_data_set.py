@@ -12,8 +12,9 @@ from headrace.kernel.errors import (
     UnknownDefinition,
     ValidationFailed,
 )
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "PATCH",
@@ -37,7 +38,7 @@ route = Route(
     ),
 )
 
-wiring.prepare(datasets.rebuild_data_set)
+prepare(datasets.rebuild_data_set)
 
 
 @route

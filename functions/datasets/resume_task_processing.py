@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from headrace.runtime import environments, wiring
+from headrace.runtime import environments
+from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task
 
-wiring.prepare(environments.resume_task_processing)
+prepare(environments.resume_task_processing)
 
 
 @Task

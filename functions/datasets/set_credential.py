@@ -9,7 +9,7 @@ from headrace.datasets.environments import CREDENTIAL, Credential
 from headrace.kernel.errors import BodyTooLarge, InvalidRequest, NotFound, ValidationFailed
 from headrace.runtime import environments
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 
 class SetCredential(BaseModel):

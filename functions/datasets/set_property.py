@@ -10,7 +10,7 @@ from headrace.datasets.environments import MAX_VALUE
 from headrace.kernel.errors import BodyTooLarge, InvalidRequest, NotFound, ValidationFailed
 from headrace.runtime import environments
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 
 class SetProperty(BaseModel):

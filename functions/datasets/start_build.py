@@ -13,8 +13,9 @@ from headrace.kernel.errors import (
     UnknownDefinition,
     ValidationFailed,
 )
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "POST",
@@ -39,7 +40,7 @@ route = Route(
     ),
 )
 
-wiring.prepare(datasets.start_build)
+prepare(datasets.start_build)
 
 
 @route

@@ -15,7 +15,7 @@ from headrace.kernel.errors import (
 )
 from headrace.runtime import environments
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 route = Route(
     "POST",

@@ -3,10 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets
+from headrace.runtime.instance import prepare
 from headrace.runtime.observability import logger
 
-wiring.prepare(datasets.sweep_data_sets)
+prepare(datasets.sweep_data_sets)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:

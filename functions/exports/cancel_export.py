@@ -6,6 +6,7 @@ from headrace.exports.views import OperationView
 from headrace.kernel.errors import NotFound
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "POST",
@@ -18,7 +19,7 @@ route = Route(
     errors=(NotFound,),
 )
 
-wiring.prepare(wiring.cancel_export)
+prepare(wiring.cancel_export)
 
 
 @route

@@ -5,6 +5,7 @@ from headrace.exports.model import OperationKind
 from headrace.kernel.errors import NotFound, OperationRunning
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "DELETE",
@@ -17,7 +18,7 @@ route = Route(
     errors=(NotFound, OperationRunning),
 )
 
-wiring.prepare(wiring.delete_export)
+prepare(wiring.delete_export)
 
 
 @route

@@ -4,10 +4,11 @@ from typing import Any
 
 from headrace.kernel.clock import rfc3339
 from headrace.runtime import wiring
+from headrace.runtime.instance import prepare
 from headrace.runtime.observability import logger
 from headrace.runtime.task import Event, Task, attempt_of
 
-wiring.prepare(wiring.deliver_webhook)
+prepare(wiring.deliver_webhook)
 
 
 @Task

@@ -10,6 +10,7 @@ from headrace.kernel.errors import (
 )
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -22,7 +23,7 @@ route = Route(
     errors=(NotFound, JobUnfinished, FileExpired, FileUnavailable, ConsentWithdrawn),
 )
 
-wiring.prepare(wiring.download_job)
+prepare(wiring.download_job)
 
 
 @route

@@ -4,9 +4,10 @@ from typing import Any
 
 from headrace.exports.model import Status
 from headrace.runtime import auditing, wiring
+from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task, attempt_of, failure_of
 
-wiring.prepare(wiring.end_export)
+prepare(wiring.end_export)
 
 
 @Task

@@ -3,9 +3,10 @@
 from typing import Any
 
 from headrace.runtime import wiring
+from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, TimedTask, TimeLeft, attempt_of
 
-wiring.prepare(wiring.export_range)
+prepare(wiring.export_range)
 
 
 @TimedTask

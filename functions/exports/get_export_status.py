@@ -5,6 +5,7 @@ from headrace.exports.views import OperationView
 from headrace.kernel.errors import NotFound
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -17,7 +18,7 @@ route = Route(
     errors=(NotFound,),
 )
 
-wiring.prepare(wiring.get_export)
+prepare(wiring.get_export)
 
 
 @route

@@ -5,6 +5,7 @@ from headrace.exports.views import ManifestView
 from headrace.kernel.errors import ConsentWithdrawn, FileExpired, NotFound, OperationUnfinished
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -16,7 +17,7 @@ route = Route(
     errors=(NotFound, OperationUnfinished, FileExpired, ConsentWithdrawn),
 )
 
-wiring.prepare(wiring.get_manifest)
+prepare(wiring.get_manifest)
 
 
 @route

@@ -5,6 +5,7 @@ from headrace.kernel.errors import NotFound, ValidationFailed
 from headrace.kernel.paging import Page
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -26,7 +27,7 @@ route = Route(
     errors=(NotFound, ValidationFailed),
 )
 
-wiring.prepare(wiring.describe_tables)
+prepare(wiring.describe_tables)
 
 
 @route

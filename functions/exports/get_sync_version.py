@@ -4,6 +4,7 @@ from headrace.exports.views import SyncVersionView
 from headrace.kernel.errors import IncrementsUnavailable, NotFound, SourceUnavailable
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -23,7 +24,7 @@ route = Route(
     errors=(NotFound, IncrementsUnavailable, SourceUnavailable),
 )
 
-wiring.prepare(wiring.get_sync_version)
+prepare(wiring.get_sync_version)
 
 
 @route

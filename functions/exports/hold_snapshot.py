@@ -3,10 +3,11 @@
 from typing import Any
 
 from headrace.runtime import wiring
+from headrace.runtime.instance import prepare
 from headrace.runtime.observability import logger
 from headrace.runtime.task import Event, Task, attempt_of
 
-wiring.prepare(wiring.hold_snapshot)
+prepare(wiring.hold_snapshot)
 
 
 @Task

@@ -5,6 +5,7 @@ from headrace.kernel.errors import InvalidRequest, ValidationFailed
 from headrace.kernel.ids import OPERATION_ID
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -19,7 +20,7 @@ route = Route(
     errors=(InvalidRequest, ValidationFailed),
 )
 
-wiring.prepare(wiring.list_exports)
+prepare(wiring.list_exports)
 
 
 @route

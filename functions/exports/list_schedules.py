@@ -3,6 +3,7 @@
 from headrace.exports.schedule_views import ScheduleList
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -12,7 +13,7 @@ route = Route(
     replies={200: ScheduleList},
 )
 
-wiring.prepare(wiring.list_schedules)
+prepare(wiring.list_schedules)
 
 
 @route

@@ -3,9 +3,10 @@
 from typing import Any
 
 from headrace.runtime import wiring
+from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task, attempt_of
 
-wiring.prepare(wiring.plan_export)
+prepare(wiring.plan_export)
 
 
 @Task

@@ -8,9 +8,10 @@ from typing import Any
 
 from headrace.exports.ports import Unload
 from headrace.runtime import wiring
+from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task, attempt_of
 
-wiring.prepare(wiring.plan_job)
+prepare(wiring.plan_job)
 
 
 @Task

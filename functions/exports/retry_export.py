@@ -6,6 +6,7 @@ from headrace.exports.views import OperationView, status_url
 from headrace.kernel.errors import NotFound, OperationActive, OperationNotRetryable
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "PUT",
@@ -19,7 +20,7 @@ route = Route(
     errors=(NotFound, OperationNotRetryable, OperationActive),
 )
 
-wiring.prepare(wiring.retry_export)
+prepare(wiring.retry_export)
 
 
 @route

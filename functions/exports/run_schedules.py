@@ -4,9 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from headrace.runtime import wiring
+from headrace.runtime.instance import prepare
 from headrace.runtime.observability import logger
 
-wiring.prepare(wiring.run_schedules)
+prepare(wiring.run_schedules)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:

@@ -19,6 +19,7 @@ from headrace.kernel.errors import (
 from headrace.kernel.view import camel
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -68,7 +69,7 @@ route = Route(
     ),
 )
 
-wiring.prepare(wiring.start_export)
+prepare(wiring.start_export)
 
 
 @route

@@ -24,6 +24,7 @@ from headrace.kernel.errors import (
 from headrace.kernel.view import camel
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -85,7 +86,7 @@ route = Route(
     ),
 )
 
-wiring.prepare(wiring.start_increment)
+prepare(wiring.start_increment)
 
 
 @route

@@ -2,7 +2,7 @@
 
 from headrace.runtime import identity
 from headrace.runtime.authorizer import Authorizer
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 prepare(identity.clients)
 prepare(identity.signing_keys)

@@ -16,7 +16,7 @@ from headrace.kernel.errors import (
 )
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 
 class CreateApiKey(BaseModel):

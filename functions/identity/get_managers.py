@@ -4,7 +4,7 @@ from headrace.identity.key_views import ManagersView
 from headrace.kernel.errors import NotFound
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",

@@ -9,9 +9,9 @@ from headrace.identity.oauth import TokenRefused
 from headrace.kernel.errors import Unavailable
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
+from headrace.runtime.instance import prepare
 from headrace.runtime.oauth import answered, sent_request
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import prepare
 
 route = Route(
     "POST",

@@ -20,8 +20,8 @@ from headrace.kernel.errors import (
 )
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
+from headrace.runtime.instance import prepare
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import prepare
 
 
 class LoginRequest(BaseModel):

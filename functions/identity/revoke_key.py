@@ -4,7 +4,7 @@ from headrace.audit.model import Action
 from headrace.kernel.errors import Conflict, NotFound
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 route = Route(
     "DELETE",

@@ -15,7 +15,7 @@ from headrace.kernel.errors import (
 )
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route, Scope
-from headrace.runtime.wiring import prepare
+from headrace.runtime.instance import prepare
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 

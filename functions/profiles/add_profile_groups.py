@@ -2,8 +2,9 @@
 
 from headrace.audit.model import Action
 from headrace.profiles.membership import How
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles import memberships
 from profiles.group_bodies import ProfileGroups
 
@@ -20,7 +21,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.change_profile_groups)
+prepare(profiles.change_profile_groups)
 
 
 @route

@@ -11,8 +11,9 @@ from headrace.kernel.errors import (
 )
 from headrace.profiles.grouping import Ref
 from headrace.profiles.tenancy import acting_for
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.searches import tenant_of
 
 route = Route(
@@ -36,7 +37,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.delete_group)
+prepare(profiles.delete_group)
 
 
 @route

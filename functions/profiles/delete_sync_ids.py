@@ -4,8 +4,9 @@ from headrace.audit.model import Action
 from headrace.kernel.errors import SomeGroupsOnly, TenantNotAllowed, WrongRegion
 from headrace.profiles.tenancy import acting_for
 from headrace.profiles.views import SyncIdsDeleted
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.searches import tenant_of
 
 route = Route(
@@ -22,7 +23,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.delete_sync_ids)
+prepare(profiles.delete_sync_ids)
 
 
 @route

@@ -6,8 +6,9 @@ from headrace.audit.model import Action
 from headrace.kernel.errors import NoProfilePage, NotFound, TenantNotAllowed, WrongRegion
 from headrace.kernel.view import View
 from headrace.profiles.tenancy import acting_for
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ route = Route(
     errors=(NotFound, NoProfilePage, TenantNotAllowed, WrongRegion),
 )
 
-wiring.prepare(profiles.find_target)
+prepare(profiles.find_target)
 
 
 @route

@@ -2,8 +2,9 @@
 
 from headrace.kernel.errors import TenantNotAllowed, WrongRegion
 from headrace.profiles.tenant_views import TenantView
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -15,7 +16,7 @@ route = Route(
     errors=(TenantNotAllowed, WrongRegion),
 )
 
-wiring.prepare(profiles.find_tenant)
+prepare(profiles.find_tenant)
 
 
 @route

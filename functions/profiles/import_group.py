@@ -13,8 +13,9 @@ from headrace.kernel.errors import (
 )
 from headrace.profiles.group_views import GroupView
 from headrace.profiles.tenancy import acting_for
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.group_bodies import ImportedGroup
 
 route = Route(
@@ -39,7 +40,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.import_groups)
+prepare(profiles.import_groups)
 
 
 @route

@@ -13,8 +13,9 @@ from headrace.kernel.errors import (
 from headrace.kernel.view import as_json
 from headrace.profiles.tenancy import acting_for
 from headrace.profiles.views import ImportedLine
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.batches import MOST_LINES, lines_of
 from profiles.bodies import ImportedProfile
 
@@ -34,7 +35,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.import_profiles)
+prepare(profiles.import_profiles)
 
 
 @route

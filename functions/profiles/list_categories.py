@@ -2,8 +2,9 @@
 
 from headrace.kernel.errors import InvalidRequest, TenantNotAllowed, ValidationFailed, WrongRegion
 from headrace.profiles.group_views import CategoryList, CategoryView
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.searches import tenant_of
 
 route = Route(
@@ -19,7 +20,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.see_groups)
+prepare(profiles.see_groups)
 
 
 @route

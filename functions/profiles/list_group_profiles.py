@@ -12,8 +12,9 @@ from headrace.kernel.errors import (
 from headrace.profiles.group_views import GroupMembers, MemberView
 from headrace.profiles.grouping import Ref
 from headrace.profiles.model import MOST_CHARACTERS
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.searches import tenant_of
 
 route = Route(
@@ -35,7 +36,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.memberships)
+prepare(profiles.memberships)
 
 
 @route

@@ -5,8 +5,9 @@ from headrace.kernel.errors import InvalidRequest, TenantNotAllowed, ValidationF
 from headrace.profiles.finding import MOST_IDS, MOST_LISTED
 from headrace.profiles.tenancy import acting_for
 from headrace.profiles.views import ProfileList
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.searches import search_of, tenant_of
 
 route = Route(
@@ -34,7 +35,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.search_profiles)
+prepare(profiles.search_profiles)
 
 
 @route

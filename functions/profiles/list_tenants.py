@@ -1,8 +1,9 @@
 """GET /tenants: the tenants that the caller may name."""
 
 from headrace.profiles.tenant_views import TenantList, TenantView
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "GET",
@@ -13,7 +14,7 @@ route = Route(
     replies={200: TenantList},
 )
 
-wiring.prepare(profiles.find_tenant)
+prepare(profiles.find_tenant)
 
 
 @route

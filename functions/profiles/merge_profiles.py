@@ -3,8 +3,9 @@
 from headrace.audit.model import Action
 from headrace.kernel.errors import Conflict, Fenced, NotFound, TenantNotAllowed, WrongRegion
 from headrace.profiles.tenancy import acting_for
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.bodies import BODY_TYPES, MergedProfiles
 
 route = Route(
@@ -21,7 +22,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.merge_profiles)
+prepare(profiles.merge_profiles)
 
 
 @route

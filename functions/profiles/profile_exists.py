@@ -3,8 +3,9 @@
 from headrace.kernel.errors import TenantNotAllowed, WrongRegion
 from headrace.profiles.tenancy import acting_for
 from headrace.profiles.views import ProfileExistsView
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles.searches import needed, tenant_of
 
 route = Route(
@@ -23,7 +24,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.profile_exists)
+prepare(profiles.profile_exists)
 
 
 @route

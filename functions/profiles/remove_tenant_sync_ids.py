@@ -4,8 +4,9 @@ from headrace.audit.model import Action
 from headrace.kernel.errors import SomeGroupsOnly, TenantNotAllowed, WrongRegion
 from headrace.profiles.group_views import RemovedLinks
 from headrace.profiles.tenancy import acting_for
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 
 route = Route(
     "DELETE",
@@ -19,7 +20,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.remove_sync_ids)
+prepare(profiles.remove_sync_ids)
 
 
 @route

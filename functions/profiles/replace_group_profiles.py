@@ -3,8 +3,9 @@
 from headrace.audit.model import Action
 from headrace.profiles.group_views import GroupChange
 from headrace.profiles.membership import How
-from headrace.runtime import profiles, wiring
+from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from profiles import memberships
 from profiles.group_bodies import GroupProfiles
 
@@ -21,7 +22,7 @@ route = Route(
     told_by_field=True,
 )
 
-wiring.prepare(profiles.change_group_profiles)
+prepare(profiles.change_group_profiles)
 
 
 @route

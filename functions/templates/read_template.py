@@ -18,8 +18,8 @@ from headrace.kernel.errors import (
 )
 from headrace.runtime import templates
 from headrace.runtime.api import MOST_INLINE_BYTES, Call, Reply, Route, Scope
+from headrace.runtime.instance import prepare
 from headrace.runtime.negotiation import accepts_gzip, preferred
-from headrace.runtime.wiring import prepare
 from headrace.templates.usecases import Page
 from headrace.templates.views import FORMATS, TemplatePage, cursor_text, fitting, written
 from templates.parameters import QUERY, ReadTemplate, asked_of

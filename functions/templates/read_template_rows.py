@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from headrace.runtime import templates, wiring
+from headrace.runtime import templates
+from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, TimedTask, TimeLeft
 from headrace.templates.model import Reader
 
-wiring.prepare(templates.read_template_rows)
+prepare(templates.read_template_rows)
 
 
 @TimedTask

@@ -10,7 +10,7 @@ import pytest
 from headrace.datasets.importing import difference_key, undo_key
 from headrace.datasets.model import Process, ProcessKind, Result
 from headrace.datasets.running import LEASE
-from headrace.runtime import datasets, wiring
+from headrace.runtime import datasets, instance
 from tests.component.datasets.environment import (
     BASE,
     OTHER,
@@ -53,7 +53,7 @@ class World:
         difference: bytes | None = LINES,
     ) -> Process:
         """Records a process, with what it left."""
-        now = wiring.clock().now()
+        now = instance.clock().now()
         process = Process(TENANT, ID, kind, "CLAIMS", "BRANDS", now, "carrier", {})
         assert datasets.processes().begin(process, LEASE) is not None
         outcome: dict[str, Any] = {"counts": {"added": 1}}

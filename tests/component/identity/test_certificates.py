@@ -14,8 +14,8 @@ from headrace.identity.ports import Certificates
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import Conflict
 from headrace.runtime import identity
+from headrace.runtime.instance import client
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client
 from tests.component.identity.deployment import Deployment
 from tests.fakes import FakeCertificates
 from tests.unit.identity.certificates_made import a_request

@@ -17,7 +17,7 @@ from moto import mock_aws
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.exports.model import MIN_PART_BYTES, UploadedPart
 from headrace.kernel.errors import Fenced, FileUnavailable, SourceChanged, Stopped
-from headrace.runtime.wiring import client
+from headrace.runtime.instance import client
 
 MIB = 1024 * 1024
 BUCKET, KEY = "files", "tenant/client/operation/job/1/t.csv"

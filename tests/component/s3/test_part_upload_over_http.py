@@ -14,7 +14,7 @@ from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.exports.model import UploadedPart
 from headrace.kernel.errors import FileUnavailable
-from headrace.runtime import wiring
+from headrace.runtime import instance
 from tests.builders import a_request
 from tests.component.s3.faulty_storage import Fault, FaultyStorage, a_faulty_storage
 
@@ -34,7 +34,7 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStorage]:
 
 def a_workers_client() -> Any:
     """The client that the functions have, of this test only."""
-    return wiring.client.__wrapped__("s3")
+    return instance.client.__wrapped__("s3")
 
 
 def a_hasty_client() -> Any:

@@ -12,9 +12,9 @@ from headrace.audit.model import Action, Event, Failing
 from headrace.audit.usecases import NoteFailing, ReadStatistics, RecordEvent
 from headrace.exports.model import Failure, Operation
 from headrace.kernel.caller import Caller
+from headrace.runtime.instance import client, clock
 from headrace.runtime.observability import logger
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client, clock
 
 FAILINGS_KEPT = timedelta(days=90)
 

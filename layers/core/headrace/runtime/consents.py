@@ -10,8 +10,8 @@ from headrace.adapters.dynamodb.consents import (
 from headrace.adapters.dynamodb.services import CatalogServices
 from headrace.adapters.dynamodb.table import Table
 from headrace.consents.usecases import SearchConsents, Subscribe, Unsubscribe
+from headrace.runtime.instance import client, clock
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client, clock
 
 
 @cache

@@ -21,8 +21,9 @@ from headrace.datasets.model import Result
 from headrace.datasets.running import Ran
 from headrace.kernel.ids import RandomIds
 from headrace.runtime.environments import applications, know_environment, properties
+from headrace.runtime.instance import client, clock
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client, clock, webhook_policy
+from headrace.runtime.wiring import webhook_policy
 
 if TYPE_CHECKING:
     from headrace.adapters.s3.data_sets import S3Payloads

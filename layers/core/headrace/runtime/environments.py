@@ -22,8 +22,8 @@ from headrace.datasets.exchanging import (
     SetProperty,
 )
 from headrace.kernel.ids import RandomIds
+from headrace.runtime.instance import client, clock
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client, clock
 
 if TYPE_CHECKING:
     from headrace.adapters.http.environments import HttpEnvironments

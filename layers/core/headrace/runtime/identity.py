@@ -52,8 +52,8 @@ from headrace.identity.tokens import Verifier
 from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.ids import RandomIds
 from headrace.kernel.urls import secure_url
+from headrace.runtime.instance import client, clock
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client, clock
 
 if TYPE_CHECKING:
     from headrace.adapters.argon2id import Argon2idPasswords

@@ -24,8 +24,8 @@ from headrace.profiles.membership import (
 )
 from headrace.profiles.redirecting import FindTarget
 from headrace.profiles.tenancy import FindTenant
+from headrace.runtime.instance import client, clock
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client, clock
 
 _LONGEST = timedelta(seconds=24)
 """How long a call works at many profiles: API Gateway waits 29 s for its answer."""

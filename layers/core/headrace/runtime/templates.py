@@ -10,8 +10,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from headrace.adapters.dynamodb.table import Table
+from headrace.runtime.instance import client, clock
 from headrace.runtime.settings import settings
-from headrace.runtime.wiring import client, clock, slots
+from headrace.runtime.wiring import slots
 
 if TYPE_CHECKING:
     from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
