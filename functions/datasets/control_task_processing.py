@@ -4,7 +4,7 @@ from headrace.audit.model import Action
 from headrace.datasets.environment_views import TaskProcessingView
 from headrace.datasets.task_processing import action_named
 from headrace.kernel.errors import BodyTooLarge, NotFound, SourceUnavailable, ValidationFailed
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.api import Call, QueryParameter, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 
@@ -20,13 +20,13 @@ route = Route(
     errors=(BodyTooLarge, NotFound, SourceUnavailable, ValidationFailed),
 )
 
-prepare(environments.control_task_processing)
+prepare(imports.control_task_processing)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Does it, and answers how it stands then. Tasks that were begun go on to their end."""
     action = action_named(call.query["action"])
-    standing = environments.control_task_processing()(call.known_caller, action)
+    standing = imports.control_task_processing()(call.known_caller, action)
     view = TaskProcessingView.of(standing, f"{call.base_url}{route.path}")
     return Reply(200, view, concerns={"taskProcessing": action})

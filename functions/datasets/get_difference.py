@@ -2,7 +2,7 @@
 
 from headrace.audit.model import Action
 from headrace.kernel.errors import FileExpired, FileUnavailable, NotFound
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 
@@ -21,7 +21,7 @@ route = Route(
     errors=(NotFound, FileUnavailable, FileExpired),
 )
 
-prepare(environments.get_difference)
+prepare(imports.get_difference)
 
 
 @route
@@ -30,7 +30,7 @@ def handler(call: Call) -> Reply:
 
     204 where there is none: the process still runs, is no import, or was refused as a whole.
     """
-    told = environments.get_difference()(call.known_caller, call.path["dataSetProcessId"])
+    told = imports.get_difference()(call.known_caller, call.path["dataSetProcessId"])
     if told is None:
         return Reply(204)
     if isinstance(told, str):

@@ -2,7 +2,7 @@
 
 from headrace.datasets.environment_views import TaskProcessingView
 from headrace.kernel.errors import NotFound, SourceUnavailable
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 
@@ -16,11 +16,11 @@ route = Route(
     errors=(NotFound, SourceUnavailable),
 )
 
-prepare(environments.control_task_processing)
+prepare(imports.control_task_processing)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Answers its status, and what can be done to it."""
-    standing = environments.control_task_processing()(call.known_caller)
+    standing = imports.control_task_processing()(call.known_caller)
     return Reply(200, TaskProcessingView.of(standing, f"{call.base_url}{route.path}"))

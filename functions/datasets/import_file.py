@@ -14,7 +14,7 @@ from headrace.kernel.errors import (
     UnknownDefinition,
     ValidationFailed,
 )
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.api import Call, Reply, Route, Scope, checked
 from headrace.runtime.instance import prepare
 from headrace.runtime.multipart import MULTIPART, is_multipart, multipart_form
@@ -48,7 +48,7 @@ route = Route(
     ),
 )
 
-prepare(environments.import_file)
+prepare(imports.import_file)
 
 
 @route
@@ -63,12 +63,12 @@ def handler(call: Call) -> Reply:
         file = form.files.get("file")
         asked = checked(ImportForm, form.fields if file is None else {**form.fields, "file": ""})
         name, content = (file.name, file.content) if file else ("", b"")
-        process = environments.import_file()(
+        process = imports.import_file()(
             call.known_caller, definition, name, content, asked.options, key
         )
     else:
         upload: ImportUpload = call.body
-        process = environments.import_upload()(
+        process = imports.import_upload()(
             call.known_caller, definition, upload.upload_id, upload.options, key
         )
     return started(call, process)

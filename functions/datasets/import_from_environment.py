@@ -12,7 +12,7 @@ from headrace.kernel.errors import (
     UnknownDefinition,
     ValidationFailed,
 )
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 
@@ -37,14 +37,14 @@ route = Route(
     ),
 )
 
-prepare(environments.import_from_environment)
+prepare(imports.import_from_environment)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Starts fetching it, and then the import; says where both can be watched."""
     asked: ImportFromEnvironment = call.body
-    process = environments.import_from_environment()(
+    process = imports.import_from_environment()(
         call.known_caller,
         call.path["dataSetDefinitionCode"],
         call.path["dataSetCode"],

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, TimedTask, TimeLeft
 
-prepare(environments.pause_task_processing)
+prepare(imports.pause_task_processing)
 
 
 @TimedTask
 def handler(event: Event, time_left: TimeLeft) -> dict[str, Any]:
     """Whether the import can begin, is to wait, or has failed."""
-    ran = environments.pause_task_processing()(event["tenant"], event["process_id"], time_left)
-    return environments.paused_answer(ran)
+    ran = imports.pause_task_processing()(event["tenant"], event["process_id"], time_left)
+    return imports.paused_answer(ran)

@@ -13,7 +13,7 @@ from headrace.kernel.errors import (
     ValidationFailed,
 )
 from headrace.kernel.view import camel
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 
@@ -42,7 +42,7 @@ route = Route(
     errors=(InvalidRequest, BodyTooLarge, NotAZip, NotFound, ValidationFailed),
 )
 
-prepare(environments.prepare_upload)
+prepare(imports.prepare_upload)
 
 
 @route
@@ -52,5 +52,5 @@ def handler(call: Call) -> Reply:
     An import names it by its `uploadId`, as often as it is needed.
     """
     asked: PrepareUpload = call.body
-    upload = environments.prepare_upload()(call.known_caller, asked.file_name, asked.size)
+    upload = imports.prepare_upload()(call.known_caller, asked.file_name, asked.size)
     return Reply(201, UploadView.of(upload))

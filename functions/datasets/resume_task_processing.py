@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task
 
-prepare(environments.resume_task_processing)
+prepare(imports.resume_task_processing)
 
 
 @Task
 def handler(event: Event) -> dict[str, Any]:
     """Nothing but that it is done."""
-    environments.resume_task_processing()(event["tenant"], event["process_id"])
+    imports.resume_task_processing()(event["tenant"], event["process_id"])
     return {}

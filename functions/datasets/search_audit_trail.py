@@ -14,7 +14,7 @@ from headrace.kernel.errors import (
     ValidationFailed,
 )
 from headrace.kernel.view import camel
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 
@@ -65,7 +65,7 @@ route = Route(
     errors=(InvalidRequest, BodyTooLarge, NotFound, ValidationFailed, FileUnavailable),
 )
 
-prepare(environments.search_audit_trail)
+prepare(imports.search_audit_trail)
 
 
 @route
@@ -73,5 +73,5 @@ def handler(call: Call) -> Reply:
     """Answers who started what, when, with which outcome, and what it did to which records."""
     asked: SearchedResource = call.body.resource
     search = Search.read(asked.q)
-    found = environments.search_audit_trail()(call.known_caller, search, asked.offset, asked.limit)
+    found = imports.search_audit_trail()(call.known_caller, search, asked.offset, asked.limit)
     return Reply(200, AuditTrailPage.of(found, asked.offset, asked.limit))

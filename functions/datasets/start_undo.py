@@ -13,7 +13,7 @@ from headrace.kernel.errors import (
     NotUndoable,
     ValidationFailed,
 )
-from headrace.runtime import environments
+from headrace.runtime import imports
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 
@@ -40,14 +40,14 @@ route = Route(
     ),
 )
 
-prepare(environments.start_undo)
+prepare(imports.start_undo)
 
 
 @route
 def handler(call: Call) -> Reply:
     """Starts to put back what the import changed, and says where that can be watched."""
     asked: StartUndo = call.body
-    process = environments.start_undo()(
+    process = imports.start_undo()(
         call.known_caller,
         call.path["dataSetProcessId"],
         call.idempotency_key,

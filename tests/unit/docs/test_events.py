@@ -21,7 +21,7 @@ from headrace.exports.webhooks import Delivery
 from headrace.identity.authorizing import Allowed, Presented
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import JOB_ID, OPERATION_ID
-from headrace.runtime import datasets, environments, templates, wiring
+from headrace.runtime import datasets, imports, templates, wiring
 from headrace.runtime.api import Call, Endpoint
 from headrace.runtime.authorizer import Authorizer
 from headrace.runtime.task import Task, TimedTask
@@ -174,7 +174,7 @@ def test_a_task_of_data_sets_hands_its_event_to_its_use_case(
         told.extend((*values, *options.values()))
         return answers[snake_case(name)]
 
-    root = datasets if hasattr(datasets, snake_case(name)) else environments
+    root = datasets if hasattr(datasets, snake_case(name)) else imports
     monkeypatch.setattr(root, snake_case(name), lambda: use_case)
     assert handler_of(name)(event, Mock())["outcome"] == "done"
     assert told[:2] == [event["tenant"], event["process_id"]]
