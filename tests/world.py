@@ -302,8 +302,8 @@ class World:
 
     def sweep(self) -> extraction.Swept:
         """The scheduled sweep."""
-        due = DynamoDueOperations(self.clients["dynamodb"], "OperationsTable")
-        due_deliveries = DynamoDueDeliveries(self.clients["dynamodb"], "OperationsTable")
+        due = DynamoDueOperations(Table(self.clients["dynamodb"], "OperationsTable"))
+        due_deliveries = DynamoDueDeliveries(Table(self.clients["dynamodb"], "OperationsTable"))
         sweep_deliveries = SweepDeliveries(self.deliveries, self.runs, due_deliveries)
         return extraction.Sweep(self.extraction, self.workflows, due, sweep_deliveries)()
 

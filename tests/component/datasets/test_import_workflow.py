@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from headrace.runtime import environments
+from headrace.runtime import imports
 from tests.component.datasets.building import SourceSide, a_source_side
 from tests.component.datasets.environment import BUCKET, TENANT, Answered, Deployed, deployed
 from tests.component.datasets.registry import SOURCE, Registry, a_registry
@@ -88,7 +88,7 @@ def side(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Side]:
         made = a_registry(postgresql, SOURCE, FUNCTIONS)
         registry = _WithTasks(made.server, made.database)
         built = a_source_side(here, registry, monkeypatch)
-        monkeypatch.setattr(environments, "clock", lambda: built.clock)
+        monkeypatch.setattr(imports, "clock", lambda: built.clock)
         assert built.create().status == 201
         assert built.built()["result"] == "S"
         [payload] = [body for key, body in built.stored().items() if "/payloads/" in key]

@@ -205,7 +205,7 @@ def sweep_data_sets() -> "SweepProcesses":
     from headrace.adapters.dynamodb.data_set_processes import DynamoDueProcesses
     from headrace.datasets.ending import SweepProcesses
 
-    due = DynamoDueProcesses(client("dynamodb"), settings().datasets_table)
+    due = DynamoDueProcesses(table())
     return SweepProcesses(processes(), processes(), DynamoNotices(table()), due, runs(), clock())
 
 

@@ -1,4 +1,4 @@
-"""The one composition root: use cases with their ports answered by real parts.
+"""The composition root of exports: use cases with their ports answered by real parts.
 
 Each factory imports what it needs when it is first called, so a function loads no more than its
 own work takes: those of the API neither DuckDB nor the workers' code.
@@ -349,13 +349,13 @@ def sweep() -> "extraction.Sweep":
     """The scheduled sweep."""
     from headrace.adapters.dynamodb.deliveries import DynamoDueDeliveries
     from headrace.adapters.dynamodb.operations import DynamoDueOperations
+    from headrace.adapters.dynamodb.table import Table
     from headrace.exports.extraction import Sweep
     from headrace.exports.outbox import SweepDeliveries
 
-    due = DynamoDueOperations(client("dynamodb"), settings().operations_table)
-    due_deliveries = DynamoDueDeliveries(client("dynamodb"), settings().operations_table)
-    sweep_deliveries = SweepDeliveries(deliveries(), delivery_runs(), due_deliveries)
-    return Sweep(_extraction(), workflows(), due, sweep_deliveries)
+    table = Table(client("dynamodb"), settings().operations_table)
+    sweep_deliveries = SweepDeliveries(deliveries(), delivery_runs(), DynamoDueDeliveries(table))
+    return Sweep(_extraction(), workflows(), DynamoDueOperations(table), sweep_deliveries)
 
 
 def _schedule_runs() -> "DynamoScheduleRuns":

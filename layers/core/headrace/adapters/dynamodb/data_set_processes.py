@@ -24,7 +24,8 @@ from itertools import batched, count, islice
 from typing import Any
 
 from headrace.adapters.dynamodb.data_sets import to_add, to_change
-from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table, marshal, unmarshal
+from headrace.adapters.dynamodb.pending import put_while_pending
+from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
 from headrace.datasets.messages import TECHNICAL_FAILURE, Message, Severity
 from headrace.datasets.model import DataSet, Process, ProcessKind, Progress, Result
 from headrace.datasets.notices import Notice
@@ -314,16 +315,7 @@ class DynamoNotices:
 
     def save(self, before: Notice, after: Notice) -> Notice:
         """See the port."""
-        try:
-            self.table.put(
-                notice_item(after, self.grace),
-                "#state = :pending AND run = :run AND tries = :tries",
-                pending=str(DeliveryState.PENDING),
-                run=before.run,
-                tries=before.tries,
-            )
-        except ConditionFailed:
-            raise Fenced("The notice has moved on.") from None
+        put_while_pending(self.table, notice_item(after, self.grace), before)
         return after
 
 
@@ -331,8 +323,7 @@ class DynamoNotices:
 class DynamoDueProcesses:
     """The ``DueProcesses`` port, over the index ``due``."""
 
-    client: Any
-    table_name: str
+    table: Table
 
     def processes(self, moment: datetime) -> Iterator[Due]:
         """See the port."""
@@ -343,15 +334,8 @@ class DynamoDueProcesses:
         return self._due(_NOTICES, moment)
 
     def _due(self, shard: str, moment: datetime) -> Iterator[Due]:
-        pages = self.client.get_paginator("query").paginate(
-            TableName=self.table_name,
-            IndexName="due",
-            KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-            ExpressionAttributeValues=marshal({":shard": shard, ":now": rfc3339(moment)}),
-        )
-        for page in pages:
-            for item in map(unmarshal, page["Items"]):
-                yield Due(item["pk"], item["sk"].partition("#")[2])
+        for item in self.table.due(shard, rfc3339(moment)):
+            yield Due(item["pk"], item["sk"].partition("#")[2])
 
 
 # --- items and values -----------------------------------------------------------------------

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table, marshal, unmarshal
+from headrace.adapters.dynamodb.pending import put_while_pending
+from headrace.adapters.dynamodb.table import Item, Table
 from headrace.exports.ports import DueDelivery
 from headrace.exports.webhooks import Completion, Delivery
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.deliveries import Answer, DeliveryState
-from headrace.kernel.errors import Fenced, NotFound
+from headrace.kernel.errors import NotFound
 
 _HISTORY = timedelta(days=120)
 """Longer than the operation's: no operation is left without its deliveries."""
@@ -43,16 +44,7 @@ class DynamoDeliveries:
     def save(self, before: Delivery, after: Delivery) -> Delivery:
         """Writes ``after`` if it stands as ``before`` says. Raises Fenced."""
         item = {"pk": f"{after.tenant}#{after.client_id}", **delivery_item(after, self.lease)}
-        try:
-            self.table.put(
-                item,
-                "#state = :pending AND run = :run AND tries = :tries",
-                pending=str(DeliveryState.PENDING),
-                run=before.run,
-                tries=before.tries,
-            )
-        except ConditionFailed:
-            raise Fenced("The delivery has moved on.") from None
+        put_while_pending(self.table, item, before)
         return after
 
 
@@ -60,25 +52,15 @@ class DynamoDeliveries:
 class DynamoDueDeliveries:
     """What the sweeper should look at, over the index ``due``; the one view across tenants."""
 
-    client: Any
-    table_name: str
+    table: Table
 
     def __call__(self, moment: datetime) -> Iterator[DueDelivery]:
         """Deliveries whose time to be looked at has come, oldest first within a shard."""
         for shard in range(_DUE_SHARDS):
-            pages = self.client.get_paginator("query").paginate(
-                TableName=self.table_name,
-                IndexName="due",
-                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-                ExpressionAttributeValues=marshal(
-                    {":shard": f"delivery#{shard}", ":now": rfc3339(moment)}
-                ),
-            )
-            for page in pages:
-                for item in map(unmarshal, page["Items"]):
-                    tenant, client_id = item["pk"].split("#", 1)
-                    _, operation_id, attempt = item["sk"].split("#")
-                    yield DueDelivery(tenant, client_id, operation_id, int(attempt))
+            for item in self.table.due(f"delivery#{shard}", rfc3339(moment)):
+                tenant, client_id = item["pk"].split("#", 1)
+                _, operation_id, attempt = item["sk"].split("#")
+                yield DueDelivery(tenant, client_id, operation_id, int(attempt))
 
 
 def delivery_prefix(operation_id: str) -> str:

@@ -29,7 +29,7 @@ from typing import Any
 
 from headrace.adapters.dynamodb.baselines import baseline_items
 from headrace.adapters.dynamodb.deliveries import delivery_item, delivery_of, delivery_prefix
-from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table, marshal, unmarshal
+from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
 from headrace.exports.model import (
     Baseline,
     Compression,
@@ -577,24 +577,14 @@ class DynamoOperations:
 class DynamoDueOperations:
     """The ``DueOperations`` port, over the index ``due``."""
 
-    client: Any
-    table_name: str
+    table: Table
 
     def due(self, moment: datetime) -> Iterator[DueOperation]:
         """Operations whose time to be looked at has come, oldest first within a shard."""
         for shard in range(_DUE_SHARDS):
-            pages = self.client.get_paginator("query").paginate(
-                TableName=self.table_name,
-                IndexName="due",
-                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-                ExpressionAttributeValues=marshal(
-                    {":shard": f"due#{shard}", ":now": rfc3339(moment)}
-                ),
-            )
-            for page in pages:
-                for item in map(unmarshal, page["Items"]):
-                    tenant, client_id = item["pk"].split("#", 1)
-                    yield DueOperation(tenant, client_id, item["sk"].removeprefix("operation#"))
+            for item in self.table.due(f"due#{shard}", rfc3339(moment)):
+                tenant, client_id = item["pk"].split("#", 1)
+                yield DueOperation(tenant, client_id, item["sk"].removeprefix("operation#"))
 
 
 # --- items and values -----------------------------------------------------------------------

@@ -131,15 +131,35 @@ class Table:
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
         }
-        if limit is not None:
-            request["Limit"] = limit
+        if limit is None:
+            yield from self._pages(request)
+            return
+        with answer_of(_SERVICE):
+            reply = self.client.query(**request, Limit=limit)
+        yield from (unmarshal(item) for item in reply["Items"])
+
+    def due(self, shard: str, moment: str) -> Iterator[Item]:
+        """What the index ``due`` has of the shard up to the moment, in its order; page by page.
+
+        An index lags a little: what it shows may have moved on.
+        """
+        return self._pages(
+            {
+                "TableName": self.name,
+                "IndexName": "due",
+                "KeyConditionExpression": "due_shard = :shard AND due_at <= :now",
+                "ExpressionAttributeValues": marshal({":shard": shard, ":now": moment}),
+            }
+        )
+
+    def _pages(self, request: Item) -> Iterator[Item]:
         while True:
             with answer_of(_SERVICE):
                 reply = self.client.query(**request)
             yield from (unmarshal(item) for item in reply["Items"])
-            if "LastEvaluatedKey" not in reply or limit is not None:
+            if "LastEvaluatedKey" not in reply:
                 return
-            request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+            request = request | {"ExclusiveStartKey": reply["LastEvaluatedKey"]}
 
     def put(self, item: Item, condition: str | None = None, **values: Any) -> None:
         """Writes the item. Raises ConditionFailed."""
