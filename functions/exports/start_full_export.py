@@ -1,12 +1,7 @@
 """POST /data/v1/fulldata: starts a full export."""
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
-
+from exports.started import REPLIES, REPLY_HEADERS, REQUEST_HEADERS, Wanted, started
 from headrace.audit.model import Action
-from headrace.exports.model import Compression, FileFormat
-from headrace.exports.views import OperationView, status_url
 from headrace.kernel.errors import (
     BodyTooLarge,
     IdempotencyKeyReused,
@@ -16,34 +11,13 @@ from headrace.kernel.errors import (
     QuotaExhausted,
     ValidationFailed,
 )
-from headrace.kernel.view import camel
 from headrace.runtime import wiring
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 
-Name = Annotated[str, Field(min_length=1, max_length=128)]
 
-
-class StartFullExport(BaseModel):
+class StartFullExport(Wanted):
     """What to export, and how. All of it may be left out."""
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, alias_generator=camel, title="StartFullExport"
-    )
-
-    configuration_id: Name | None = Field(
-        None, description="The configuration; your default one if left out"
-    )
-    file_format: Annotated[FileFormat, Field(strict=False)] = Field(
-        FileFormat.CSV, description="The format of every document"
-    )
-    compression: Annotated[Compression, Field(strict=False)] = Field(
-        Compression.NONE, description="The compression; of Parquet, the codec of its pages"
-    )
-    entity: Name | None = Field(None, description="One table; all of them if left out")
-    webhook: Name | None = Field(
-        None, description="Your webhook that is told of the end; your default one if left out"
-    )
 
 
 route = Route(
@@ -53,11 +27,9 @@ route = Route(
     scope=Scope.JOBS_MANAGE,
     action=Action.EXPORT,
     body=StartFullExport,
-    request_headers={
-        "Idempotency-Key": "A key of your own: the same key and body start one operation only"
-    },
-    replies={202: OperationView},
-    reply_headers={202: {"Location": "The operation's status", "Retry-After": "When to ask there"}},
+    request_headers=REQUEST_HEADERS,
+    replies=REPLIES,
+    reply_headers=REPLY_HEADERS,
     errors=(
         InvalidRequest,
         BodyTooLarge,
@@ -86,11 +58,4 @@ def handler(call: Call) -> Reply:
         asked.webhook,
         call.base_url,
     )
-    view = OperationView.shown(standing.operation, standing.quota, call.base_url)
-    location = status_url(standing.operation, call.base_url)
-    return Reply(
-        202,
-        view,
-        {"Location": location, "Retry-After": "1"},
-        concerns={"operationId": standing.operation.operation_id},
-    )
+    return started(call, standing)
