@@ -30,14 +30,8 @@ from headrace.adapters.postgresql.change_log import CapturedTable
 from headrace.adapters.postgresql.changes import PostgresqlChanges
 from headrace.adapters.postgresql.connection import connection_parameters
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
-from headrace.exports.model import (
-    Column,
-    Compression,
-    FileFormat,
-    PartPosition,
-    Source,
-    Table,
-)
+from headrace.exports.model import Compression, FileFormat, PartPosition
+from headrace.exports.sources import Column, Source, Table
 from local.home import LocalFailure
 
 ONE_BY_ONE = 500

@@ -25,7 +25,7 @@ from benchmarks.turn import TABLES
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.model import Catalog, Client, Tenant
-from headrace.exports.model import Column, Configuration
+from headrace.exports.sources import Column, Configuration
 from headrace.runtime import wiring
 from tests.builders import SteppingClock
 from tests.component.identity.deployment import Deployment, deployed, event_of, forget

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headrace.adapters.postgresql.connection import connection_parameters
 from headrace.adapters.warehouse import engine
-from headrace.exports.model import Column, ColumnType, RowFilter, Source, Table
+from headrace.exports.sources import Column, ColumnType, RowFilter, Source, Table
 from local.home import Home
 from local.postgresql import Server
 from local.sample.warehouse import ROW_GROUP, attached

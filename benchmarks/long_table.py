@@ -24,7 +24,7 @@ import duckdb
 
 from benchmarks.publishing import TENANT, exported_columns, published
 from headrace.adapters.warehouse import engine
-from headrace.exports.model import Source, Table
+from headrace.exports.sources import Source, Table
 from headrace_admin.deployment import Deployment
 from headrace_client import Compression, FileFormat, HeadraceClient, Pull, Wanted
 from local.deployment import client as aws

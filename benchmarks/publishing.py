@@ -6,7 +6,7 @@ from dataclasses import replace
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.model import Client
 from headrace.catalog.usecases import PublishCatalog
-from headrace.exports.model import Column, Configuration, Source, Table
+from headrace.exports.sources import Column, Configuration, Source, Table
 from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds

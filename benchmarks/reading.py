@@ -7,7 +7,7 @@ from headrace.adapters.postgresql.session import session
 from headrace.adapters.warehouse import duckdb_warehouse as duckdb
 from headrace.adapters.warehouse.engine import Limits, identifier
 from headrace.adapters.warehouse.sources import opened
-from headrace.exports.model import Source, Table
+from headrace.exports.sources import Source, Table
 
 
 def count_values(source: Source, version: str, table: Table) -> int:

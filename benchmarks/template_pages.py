@@ -28,7 +28,7 @@ from benchmarks.publishing import TENANT as READER
 from benchmarks.publishing import exported_columns, published
 from headrace.catalog.model import PublishedTemplate
 from headrace.catalog.usecases import PublishCatalog
-from headrace.exports.model import Table
+from headrace.exports.sources import Table
 from headrace.kernel.clock import SystemClock
 from headrace.templates.definitions import Template
 from headrace_admin.deployment import Deployment

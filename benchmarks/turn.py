@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from benchmarks.data import named, table
 
 if TYPE_CHECKING:
-    from headrace.exports.model import Source, Table, TableRange
+    from headrace.exports.model import TableRange
+    from headrace.exports.sources import Source, Table
 
 TABLES = {"postgresql": "public.employments", "ducklake": "hr.employments"}
 
@@ -163,7 +164,8 @@ def export(turn: Turn) -> Figures:
     from benchmarks.data import EXPORTED
     from headrace.adapters.s3.files import S3Files
     from headrace.adapters.warehouse.by_kind import WarehouseByKind
-    from headrace.exports.model import Column, Compression, ExportRequest, FileFormat, KeyRange
+    from headrace.exports.model import Compression, ExportRequest, FileFormat, KeyRange
+    from headrace.exports.sources import Column
     from headrace.runtime.instance import client
 
     data = named(turn.rows)

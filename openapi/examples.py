@@ -30,11 +30,7 @@ from headrace.datasets.views import DataSetMessagePage, DataSetProcessView, Data
 from headrace.exports import views
 from headrace.exports.model import (
     Baseline,
-    ChangeWindow,
-    Column,
-    ColumnType,
     Compression,
-    Configuration,
     DocumentRecord,
     ExportRequest,
     FileFormat,
@@ -47,13 +43,13 @@ from headrace.exports.model import (
     SliceResult,
     Status,
     SyncStanding,
-    Table,
     UploadedPart,
     new_operation,
 )
 from headrace.exports.schedule_views import ScheduleList
 from headrace.exports.schedules import Reason, Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
+from headrace.exports.sources import ChangeWindow, Column, ColumnType, Configuration, Table
 from headrace.exports.webhooks import Notice
 from headrace.identity.api_keys import ApiKey, KeyKind
 from headrace.identity.certificate_views import CertificateView

@@ -7,19 +7,15 @@ from typing import Any
 from headrace.datasets.model import DataSet, Options, Process, ProcessKind, Result
 from headrace.datasets.notices import Notice
 from headrace.exports.model import (
-    Column,
-    ColumnType,
     Compression,
-    Configuration,
     ExportRequest,
     FileFormat,
     Operation,
     QuotaRule,
-    Source,
-    Table,
     new_operation,
 )
 from headrace.exports.schedules import Schedule
+from headrace.exports.sources import Column, ColumnType, Configuration, Source, Table
 from headrace.exports.webhooks import Completion
 from headrace.kernel.caller import Caller
 from headrace.kernel.ids import RandomIds

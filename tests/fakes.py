@@ -8,21 +8,23 @@ from datetime import datetime
 from itertools import pairwise
 
 from headrace.exports.model import (
-    ChangeWindow,
     Compression,
-    Configuration,
     FileFormat,
     Operation,
     PartPosition,
     QuotaRule,
     RowRange,
+    TableRange,
+)
+from headrace.exports.ports import HeldSnapshot, SourceColumn
+from headrace.exports.sources import (
+    ChangeWindow,
+    Configuration,
     SharedAccounts,
     Source,
     Table,
-    TableRange,
     VersionPlace,
 )
-from headrace.exports.ports import HeldSnapshot, SourceColumn
 from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.identity.model import BoundCertificate, IssuedCertificate
 from headrace.kernel.clock import Clock

@@ -21,7 +21,7 @@ from headrace.adapters.kms.seal import KmsSeal
 from headrace.adapters.s3.account_lists import S3AccountLists
 from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
-from headrace.exports import extraction, usecases
+from headrace.exports import extraction, sweeping, usecases
 from headrace.exports.delivering import DeliverWebhook, IssueWebhookSecret
 from headrace.exports.increments import GetSyncVersion, Increments, StartIncrement
 from headrace.exports.model import (
@@ -300,12 +300,12 @@ class World:
         self.workflows.executions[operation.execution_name] = False
         return self.status(operation)
 
-    def sweep(self) -> extraction.Swept:
+    def sweep(self) -> sweeping.Swept:
         """The scheduled sweep."""
         due = DynamoDueOperations(Table(self.clients["dynamodb"], "OperationsTable"))
         due_deliveries = DynamoDueDeliveries(Table(self.clients["dynamodb"], "OperationsTable"))
         sweep_deliveries = SweepDeliveries(self.deliveries, self.runs, due_deliveries)
-        return extraction.Sweep(self.extraction, self.workflows, due, sweep_deliveries)()
+        return sweeping.Sweep(self.extraction, self.workflows, due, sweep_deliveries)()
 
     # --- what the workflow of deliveries does -----------------------------------------------
 

@@ -23,9 +23,10 @@ from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.model import Catalog
 from headrace.catalog.usecases import PublishCatalog, ShowCatalog
 from headrace.exports.delivering import IssueWebhookSecret
-from headrace.exports.model import Operation, Source, Status
+from headrace.exports.model import Operation, Status
 from headrace.exports.schedules import RunState
 from headrace.exports.scheduling import ListSchedules, ScheduleStanding
+from headrace.exports.sources import Source
 from headrace.identity.handing_over import HandOver
 from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.clock import SystemClock, rfc3339

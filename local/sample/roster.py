@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from headrace.adapters.postgresql.capturing import installation, owner_connection, run
 from headrace.adapters.postgresql.change_log import DEFAULT_RETENTION_DAYS, wanted
-from headrace.exports.model import Configuration, Source
+from headrace.exports.sources import Configuration, Source
 from local.postgresql import Server, ServerFailed
 from local.sample.applications import APPLICATIONS
 

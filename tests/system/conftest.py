@@ -21,8 +21,8 @@ from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.catalog.model import Catalog, Client, Publication, Tenant
 from headrace.catalog.usecases import PublishCatalog
-from headrace.exports.model import Configuration, Source
 from headrace.exports.schedules import Schedule
+from headrace.exports.sources import Configuration, Source
 from headrace.identity.usecases import CreateClientSecret
 from headrace.identity.user_administration import CreateUser, PutRole
 from headrace.identity.users import Permission

@@ -28,7 +28,8 @@ from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.exports import extraction
-from headrace.exports.model import ColumnType, Limits, Operation, Source, Table
+from headrace.exports.model import Limits, Operation
+from headrace.exports.sources import ColumnType, Source, Table
 from headrace.runtime import wiring
 from tests.builders import a_configuration, a_table
 from tests.fakes import FakeConfigurations

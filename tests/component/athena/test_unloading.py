@@ -8,8 +8,10 @@ from datetime import timedelta
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.exports.extraction import PlanUnload, Swept
-from headrace.exports.model import ColumnType, Compression, FileFormat, Limits, RowFilter, Status
+from headrace.exports.extraction import PlanUnload
+from headrace.exports.model import Compression, FileFormat, Limits, Status
+from headrace.exports.sources import ColumnType, RowFilter
+from headrace.exports.sweeping import Swept
 from headrace.kernel.errors import Fenced
 from tests.component.athena.stand_in import Deployment, deployed, published, recorded
 from tests.component.warehouse.places import rows_of

@@ -17,7 +17,8 @@ from headrace.adapters.dynamodb.table import Table
 from headrace.catalog import document
 from headrace.catalog.model import Catalog, CatalogRefused, Publication
 from headrace.catalog.usecases import PublishCatalog
-from headrace.exports.model import Column, ColumnType, Configuration, QuotaRule
+from headrace.exports.model import QuotaRule
+from headrace.exports.sources import Column, ColumnType, Configuration
 from headrace.identity.model import Networks
 from headrace.kernel.errors import CatalogChanged, NotFound
 from tests.builders import SteppingClock, a_schedule

@@ -18,7 +18,8 @@ from headrace.adapters.warehouse.by_kind import ChangesByKind, WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText, read_folder
 from headrace.catalog.model import Catalog, CatalogRefused
-from headrace.exports.model import ColumnType, Compression, FileFormat, VersionPlace
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import ColumnType, VersionPlace
 from local.sample.applications import APPLICATIONS
 from local.sample.roster import ROLE, Roster
 from local.sample.warehouse import build

@@ -19,7 +19,7 @@ from headrace.adapters.postgresql.application_schemas import PostgresqlApplicati
 from headrace.catalog.application_compiling import ApplicationCompiler
 from headrace.catalog.declarations import CatalogText, read_declarations
 from headrace.datasets.definitions import Application, Definition
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from local.sample.applications import PROCEDURES, TARIFFS, SampleApplication
 from tests.component.postgresql.server import Server
 

@@ -15,17 +15,9 @@ from headrace.audit.model import Failing
 from headrace.audit.usecases import NoteFailing
 from headrace.exports import extraction
 from headrace.exports.holding import Ending, HoldSnapshot
-from headrace.exports.model import (
-    Compression,
-    FileFormat,
-    Limits,
-    Operation,
-    Snapshot,
-    SnapshotScope,
-    Source,
-    Status,
-)
+from headrace.exports.model import Compression, FileFormat, Limits, Operation, Snapshot, Status
 from headrace.exports.snapshots import Snapshots
+from headrace.exports.sources import SnapshotScope, Source
 from headrace.kernel.errors import (
     Fenced,
     SnapshotLost,

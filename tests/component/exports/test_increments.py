@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from headrace.exports.model import (
-    Content,
-    OperationKind,
-    Resync,
-    RowFilter,
-    Status,
-)
+from headrace.exports.model import Content, OperationKind, Status
+from headrace.exports.sources import Resync, RowFilter
 from headrace.kernel.errors import (
     HeadraceError,
     IncrementsUnavailable,

@@ -19,15 +19,8 @@ from hypothesis import strategies as st
 
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.exports import usecases
-from headrace.exports.model import (
-    AccountColumn,
-    ColumnType,
-    Configuration,
-    DocumentRecord,
-    Operation,
-    RowFilter,
-    Source,
-)
+from headrace.exports.model import DocumentRecord, Operation
+from headrace.exports.sources import AccountColumn, ColumnType, Configuration, RowFilter, Source
 from headrace.kernel.caller import Caller
 from headrace.kernel.errors import Fenced, HeadraceError, Stopped
 from headrace.kernel.ids import RandomIds

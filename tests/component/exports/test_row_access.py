@@ -11,18 +11,8 @@ import pytest
 
 from headrace.adapters.warehouse.by_kind import ChangesByKind, WarehouseByKind
 from headrace.exports import usecases
-from headrace.exports.model import (
-    AccountColumn,
-    ColumnType,
-    Configuration,
-    FileFormat,
-    Job,
-    Operation,
-    OperationKind,
-    Status,
-    mark_of,
-    unmarked,
-)
+from headrace.exports.model import FileFormat, Job, Operation, OperationKind, Status
+from headrace.exports.sources import AccountColumn, ColumnType, Configuration, mark_of, unmarked
 from headrace.kernel.errors import (
     ConsentWithdrawn,
     InvalidRequest,

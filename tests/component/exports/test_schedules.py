@@ -9,9 +9,10 @@ import pytest
 from headrace.adapters.dynamodb.schedules import DynamoScheduleRuns
 from headrace.adapters.dynamodb.table import Table
 from headrace.exports.increments import StartIncrement
-from headrace.exports.model import ChangeWindow, Occasion, Operation, OperationKind, Status
+from headrace.exports.model import Occasion, Operation, OperationKind, Status
 from headrace.exports.schedules import Cursor, Reason, RunState, Schedule, ScheduledRun
 from headrace.exports.scheduling import ListSchedules, Looked, RunSchedules
+from headrace.exports.sources import ChangeWindow
 from headrace.exports.usecases import StartExport
 from headrace.exports.views import OperationSummary
 from headrace.exports.webhooks import Endpoint

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import SourceBusy
 from headrace.runtime.task import failure_of
 from tests.world import World

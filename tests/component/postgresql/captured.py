@@ -15,15 +15,8 @@ from headrace.adapters.postgresql.changes import PostgresqlChanges
 from headrace.adapters.postgresql.connection import connection_parameters
 from headrace.adapters.postgresql.session import connect
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
-from headrace.exports.model import (
-    ColumnType,
-    Compression,
-    Configuration,
-    FileFormat,
-    RowFilter,
-    Source,
-    Table,
-)
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import ColumnType, Configuration, RowFilter, Source, Table
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.places import ONLY, a_table_of, rows_of
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 
 _TLS_ASKED_FOR = struct.pack(">ii", 8, 80877103)
 """PostgreSQL's SSLRequest, which a client sends before all else."""

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import local.postgresql
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 
 _ACCESS = """
 local all +with_password scram-sha-256

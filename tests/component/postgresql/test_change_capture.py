@@ -7,7 +7,8 @@ import pytest
 
 from headrace.adapters.postgresql.capturing import CaptureRefused, installation
 from headrace.adapters.postgresql.session import connect
-from headrace.exports.model import Compression, FileFormat, Table
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import Table
 from headrace.kernel.errors import IncrementsUnavailable, ResyncRequired
 from tests.component.postgresql.captured import (
     CHANGES,

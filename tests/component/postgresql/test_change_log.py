@@ -8,7 +8,7 @@ import pytest
 
 from headrace.adapters.postgresql import capturing
 from headrace.adapters.postgresql.session import connect
-from headrace.exports.model import Table
+from headrace.exports.sources import Table
 from headrace.kernel.errors import SourceUnavailable
 from tests.component.postgresql.captured import (
     CHANGES,

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from headrace.exports.model import Compression, FileFormat, Table, VersionPlace
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import Table, VersionPlace
 from headrace.kernel.errors import IncrementsUnavailable, ResyncRequired, SyncVersionExpired
 from tests.component.postgresql.captured import (
     CHANGES,

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from headrace.adapters.postgresql import connection
 from headrace.adapters.postgresql.connection import connection_parameters, secret_was_renewed
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import SourceUnavailable
 
 CANARY = "canary-5f1d"

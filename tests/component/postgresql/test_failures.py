@@ -10,14 +10,8 @@ import psycopg
 import pytest
 
 from headrace.adapters.postgresql.connection import connection_parameters
-from headrace.exports.model import (
-    ColumnType,
-    Compression,
-    FileFormat,
-    RowFilter,
-    Source,
-    Table,
-)
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import ColumnType, RowFilter, Source, Table
 from headrace.kernel.errors import SchemaChanged, SnapshotLost, SourceUnavailable
 from tests.component.postgresql.proxy import a_proxy
 from tests.component.postgresql.server import Server

@@ -4,7 +4,8 @@ import hashlib
 
 import pytest
 
-from headrace.exports.model import Compression, FileFormat, Source, Table
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import Source, Table
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.places import ONLY, WAREHOUSE, a_table_of
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.exports.model import FileFormat, Source, Table
+from headrace.exports.model import FileFormat
+from headrace.exports.sources import Source, Table
 from headrace.kernel.errors import SourceUnavailable
 from tests.component.postgresql.certificates import Authority, an_authority
 from tests.component.postgresql.proxy import a_proxy

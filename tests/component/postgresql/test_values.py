@@ -8,15 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.exports.model import (
-    ColumnType,
-    Compression,
-    FileFormat,
-    KeyRange,
-    RowFilter,
-    Source,
-    Table,
-)
+from headrace.exports.model import Compression, FileFormat, KeyRange
+from headrace.exports.sources import ColumnType, RowFilter, Source, Table
 from headrace.kernel.errors import ValueNotExportable
 from tests.component.postgresql.cases import (
     CASES,

@@ -15,8 +15,8 @@ from headrace.adapters.dynamodb.walks import DynamoWalks
 from headrace.adapters.s3.template_chunks import S3Chunks
 from headrace.adapters.warehouse.template_rows import TemplateRows
 from headrace.catalog.model import ChoosingColumn, PublishedTemplate
-from headrace.exports.model import ColumnType, Source, Table
 from headrace.exports.slots import Slots
+from headrace.exports.sources import ColumnType, Source, Table
 from headrace.kernel.errors import NotFound
 from headrace.templates.definitions import Template
 from headrace.templates.model import CHUNK_ROWS, Walk

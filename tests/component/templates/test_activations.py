@@ -10,7 +10,7 @@ import pytest
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.templates import CatalogTemplates, DynamoActivations
-from headrace.exports.model import ColumnType, RowFilter
+from headrace.exports.sources import ColumnType, RowFilter
 from headrace.kernel.errors import NotFound
 from headrace.templates.definitions import ApplicationVersion
 from tests.unit.catalog.builders import a_catalog, a_template

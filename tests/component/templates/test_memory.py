@@ -11,7 +11,7 @@ import pytest
 
 from headrace.adapters.warehouse import template_rows
 from headrace.adapters.warehouse.engine import Limits, memory_here
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from tests.component.templates.reading import a_reading, persons
 from tests.component.warehouse.places import a_lake
 from tests.world import ROOT
@@ -23,7 +23,7 @@ import json, sys, tempfile
 from pathlib import Path
 from unittest.mock import Mock
 from headrace.adapters.warehouse.template_rows import TemplateRows
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.templates.model import Parameters
 from tests.component.templates.reading import FakePublished, persons
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.catalog.model import PublishedTemplate
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import Fenced
 from headrace.templates.model import CHUNK_ROWS, LEASE, MAX_TAKES, Parameters, Reader, WalkState
 from tests.component.postgresql.server import Server

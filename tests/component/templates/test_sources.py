@@ -9,15 +9,8 @@ import pytest
 
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.model import QueryRefused
-from headrace.exports.model import (
-    Column,
-    ColumnType,
-    Compression,
-    FileFormat,
-    RowFilter,
-    Source,
-    Table,
-)
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import Column, ColumnType, RowFilter, Source, Table
 from headrace.kernel.errors import SchemaChanged, SourceChanged
 from local.sample.warehouse import attached
 from tests.component.postgresql.server import Server

@@ -18,16 +18,8 @@ from backports import zstd
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import literal, load_extension
-from headrace.exports.model import (
-    Column,
-    Compression,
-    FileFormat,
-    PartPosition,
-    RowFilter,
-    Source,
-    Table,
-    TableRange,
-)
+from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
+from headrace.exports.sources import Column, RowFilter, Source, Table
 
 WAREHOUSE = WarehouseByKind()
 SPLITTING = DuckdbWarehouse(least_range_bytes=1)

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from headrace.adapters.warehouse.engine import literal, load_extension
-from headrace.exports.model import Source, VersionPlace
+from headrace.exports.sources import Source, VersionPlace
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.copies import CHANGES, Copy, content_of, latest
 from tests.component.warehouse.places import a_table_of

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headrace.adapters.warehouse.changes import DuckLakeChanges
-from headrace.exports.model import ColumnType, FileFormat, RowFilter
+from headrace.exports.model import FileFormat
+from headrace.exports.sources import ColumnType, RowFilter
 from headrace.kernel.errors import SyncVersionExpired
 from tests.component.warehouse.copies import Copy, changes_between, latest, lists_of
 from tests.component.warehouse.places import Document, a_table_of, lake_source, loader

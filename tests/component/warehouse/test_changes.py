@@ -8,16 +8,8 @@ from pathlib import Path
 import pytest
 
 from headrace.adapters.warehouse.changes import DuckLakeChanges, _Span
-from headrace.exports.model import (
-    Column,
-    ColumnType,
-    Compression,
-    FileFormat,
-    RowFilter,
-    Source,
-    Table,
-    VersionPlace,
-)
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import Column, ColumnType, RowFilter, Source, Table, VersionPlace
 from headrace.kernel.errors import (
     IncrementsUnavailable,
     ResyncRequired,

@@ -18,7 +18,8 @@ from headrace.adapters.warehouse import sources
 from headrace.adapters.warehouse.deletion_vectors import DamagedVector, deleted_rows
 from headrace.adapters.warehouse.engine import Limits, literal
 from headrace.adapters.warehouse.sources import opened
-from headrace.exports.model import ColumnType, FileFormat, RowFilter, Source
+from headrace.exports.model import FileFormat
+from headrace.exports.sources import ColumnType, RowFilter, Source
 from headrace.kernel.errors import SchemaChanged, SourceChanged, SourceUnavailable
 from tests.component.warehouse.delta_logs import (
     HandWritten,

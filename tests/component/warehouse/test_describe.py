@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from headrace.adapters.warehouse.engine import load_extension
-from headrace.exports.model import ColumnType
+from headrace.exports.sources import ColumnType
 from headrace.kernel.errors import SourceUnavailable
 from tests.builders import a_source
 from tests.component.warehouse.places import (

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.exports.model import FileFormat, Source
+from headrace.exports.model import FileFormat
+from headrace.exports.sources import Source
 from tests.component.warehouse.places import a_duckdb_file, a_table_of, document, rows_of
 
 TEXTS = ["=1+1", "+1", "-1", "@sum", "\tx", "\rx", "\nx", "plain", "a=b", "'quoted", "", None]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from tests.component.warehouse.places import WAREHOUSE, a_lake
 
 WORKER = """
 import json, sys
 from pathlib import Path
-from headrace.exports.model import Compression, FileFormat, PartPosition, Source
+from headrace.exports.model import Compression, FileFormat, PartPosition
+from headrace.exports.sources import Source
 from tests.component.warehouse.places import WAREHOUSE, a_table_of
 options, table, file_format, compression = json.loads(sys.argv[1])
 source = Source("lake", "ducklake", options)
@@ -74,7 +75,8 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 from headrace.adapters.warehouse.changes import DuckLakeChanges
-from headrace.exports.model import Compression, FileFormat, Source
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import Source
 from tests.component.warehouse.places import a_table_of
 options, since, version, file_format = json.loads(sys.argv[1])
 source = Source("lake", "ducklake", options)

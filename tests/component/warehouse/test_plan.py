@@ -9,15 +9,8 @@ import pytest
 
 from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.sources import LAST_POSITION, opened
-from headrace.exports.model import (
-    ColumnType,
-    Compression,
-    FileFormat,
-    PartPosition,
-    RowFilter,
-    RowRange,
-    Source,
-)
+from headrace.exports.model import Compression, FileFormat, PartPosition, RowRange
+from headrace.exports.sources import ColumnType, RowFilter, Source
 from headrace.kernel.errors import HeadraceError, SourceChanged
 from tests.component.warehouse.places import (
     PLAIN,

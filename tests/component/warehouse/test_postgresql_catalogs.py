@@ -18,7 +18,8 @@ from headrace.adapters.warehouse.engine import Limits, literal, load_extension
 from headrace.adapters.warehouse.sources import opened
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText
-from headrace.exports.model import FileFormat, Source
+from headrace.exports.model import FileFormat
+from headrace.exports.sources import Source
 from headrace.kernel.errors import SourceUnavailable
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.places import (

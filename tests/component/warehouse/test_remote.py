@@ -10,7 +10,8 @@ import pytest
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.engine import Limits, load_extension
 from headrace.adapters.warehouse.sources import opened
-from headrace.exports.model import FileFormat, Source
+from headrace.exports.model import FileFormat
+from headrace.exports.sources import Source
 from headrace.kernel.errors import SourceChanged, SourceUnavailable
 from tests.component.warehouse.copies import Copy, content_of
 from tests.component.warehouse.places import (

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from headrace.exports.model import ColumnType, Compression, FileFormat, RowFilter, Source, Table
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import ColumnType, RowFilter, Source, Table
 from local.sample.warehouse import attached, build
 from tests.component.warehouse.places import Number, a_table_of, document, parsed, rows_of
 

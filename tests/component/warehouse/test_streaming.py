@@ -16,7 +16,8 @@ from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.sources import opened
 from headrace.adapters.warehouse.streaming import CHUNK, CopyStream, Pipe
-from headrace.exports.model import Compression, FileFormat, Source
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import Source
 from headrace.kernel.errors import SourceUnavailable, ValueNotExportable
 from tests.component.warehouse.places import (
     ONLY,

@@ -12,7 +12,8 @@ import pytest
 
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import Limits
-from headrace.exports.model import ColumnType, Compression, FileFormat, RowFilter
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.sources import ColumnType, RowFilter
 from headrace.kernel.errors import SchemaChanged, SourceChanged, SourceUnavailable
 from tests.component.warehouse.places import (
     ONLY,

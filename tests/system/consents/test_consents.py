@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from headrace.catalog.model import SCOPES, Service
-from headrace.exports.model import AccountColumn, ColumnType, Configuration, Table
+from headrace.exports.sources import AccountColumn, ColumnType, Configuration, Table
 from headrace.kernel.clock import SystemClock
 from tests.component.consents.tables import Tables
 from tests.system.conftest import HARBOUR, NORTHWIND, Clients

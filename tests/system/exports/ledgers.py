@@ -17,7 +17,7 @@ import psycopg
 
 from headrace.adapters.postgresql.capturing import installation, run
 from headrace.adapters.postgresql.change_log import CapturedTable
-from headrace.exports.model import Column, ColumnType, RowFilter, Source, Table
+from headrace.exports.sources import Column, ColumnType, RowFilter, Source, Table
 from local.sample.roster import ROLE
 from local.sample.warehouse import attached
 from tests.system.conftest import HARBOUR, NORTHWIND

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headrace.exports.model import Column, ColumnType, SnapshotScope, Table
+from headrace.exports.sources import Column, ColumnType, SnapshotScope, Table
 from local.sample.roster import ROLE, Roster
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Json, Platform, eventually

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.exports.model import Configuration, Resync, SnapshotScope
+from headrace.exports.sources import Configuration, Resync, SnapshotScope
 from local.sample.roster import Roster
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Platform

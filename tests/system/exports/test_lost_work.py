@@ -4,13 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from headrace.exports.model import (
-    Compression,
-    ExportRequest,
-    FileFormat,
-    QuotaRule,
-    new_operation,
-)
+from headrace.exports.model import Compression, ExportRequest, FileFormat, QuotaRule, new_operation
 from headrace.kernel.ids import RandomIds
 from tests.system.conftest import NORTHWIND
 from tests.system.deployed import Integrator, Platform, eventually

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.exports.model import Column, ColumnType, Table
+from headrace.exports.sources import Column, ColumnType, Table
 from local.sample.roster import ROLE, Roster
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import ACTIVE, Json, Platform, eventually

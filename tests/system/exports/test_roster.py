@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.exports.model import Configuration
+from headrace.exports.sources import Configuration
 from local.sample.roster import Roster
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Json, Platform

@@ -16,7 +16,7 @@ import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.exports.model import Column, ColumnType, Source, Table
+from headrace.exports.sources import Column, ColumnType, Source, Table
 from local.home import Home
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Json, Platform

@@ -17,7 +17,7 @@ from headrace.consents.usecases import (
     SetConsents,
     Term,
 )
-from headrace.exports.model import AccountColumn, ColumnType, Configuration
+from headrace.exports.sources import AccountColumn, ColumnType, Configuration
 from headrace.kernel.clock import SystemClock
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Json, Platform

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.exports.model import Column, ColumnType, SnapshotScope, Source, Table
+from headrace.exports.sources import Column, ColumnType, SnapshotScope, Source, Table
 from local.sample.roster import ROLE, Roster
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Platform

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.exports.model import Configuration
+from headrace.exports.sources import Configuration
 from local.sample.warehouse import Load, load_more
 from tests.builders import number_of
 from tests.system.conftest import NORTHWIND, Clients

@@ -15,7 +15,7 @@ from headrace.adapters.dynamodb.walks import DynamoWalks
 from headrace.adapters.lambdas.readings import LambdaReadings
 from headrace.adapters.s3.template_chunks import S3Chunks
 from headrace.catalog.model import ChoosingColumn, PublishedTemplate
-from headrace.exports.model import ColumnType
+from headrace.exports.sources import ColumnType
 from headrace.templates.definitions import Template
 from headrace.templates.model import CHUNK_ROWS, LEASE, Parameters, Reader, Walk, WalkState
 from local.sample.warehouse import attached

@@ -12,7 +12,7 @@ from headrace.catalog.model import (
     Tenant,
 )
 from headrace.catalog.ports import ApplicationDatabase
-from headrace.exports.model import Column, ColumnType, Configuration, RowFilter, Source, Table
+from headrace.exports.sources import Column, ColumnType, Configuration, RowFilter, Source, Table
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import SourceUnavailable
 from headrace.templates.definitions import ApplicationVersion, Template

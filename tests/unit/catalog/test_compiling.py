@@ -11,20 +11,18 @@ from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText
 from headrace.catalog.model import CatalogRefused, Client, QueryRefused, Tenant
 from headrace.catalog.schema import SourceEntry
-from headrace.exports.model import (
+from headrace.exports.model import Compression, FileFormat, OperationKind
+from headrace.exports.ports import SourceColumn
+from headrace.exports.schedules import Schedule
+from headrace.exports.sources import (
     Column,
     ColumnType,
-    Compression,
     Configuration,
-    FileFormat,
-    OperationKind,
     Resync,
     RowFilter,
     Source,
     Table,
 )
-from headrace.exports.ports import SourceColumn
-from headrace.exports.schedules import Schedule
 from headrace.kernel.errors import SourceUnavailable
 from tests.unit.catalog.builders import FakeDatabases, a_catalog, a_configuration
 

@@ -8,7 +8,7 @@ from headrace.catalog import document
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText
 from headrace.catalog.model import CatalogRefused
-from headrace.exports.model import AccountColumn, ColumnType, Configuration, RowFilter, SharedRows
+from headrace.exports.sources import AccountColumn, ColumnType, Configuration, RowFilter, SharedRows
 from tests.unit.catalog.builders import FakeDatabases
 from tests.unit.catalog.test_compiling import FakeSchemas
 

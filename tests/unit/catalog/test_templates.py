@@ -7,7 +7,7 @@ import pytest
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText
 from headrace.catalog.model import CatalogRefused, ChoosingColumn, PublishedTemplate
-from headrace.exports.model import Column, ColumnType, Table
+from headrace.exports.sources import Column, ColumnType, Table
 from headrace.templates.definitions import ApplicationVersion, Template
 from tests.unit.catalog.builders import FakeDatabases
 from tests.unit.catalog.test_compiling import EMPLOYEES, FakeSchemas, a_column

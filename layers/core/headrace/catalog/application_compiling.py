@@ -17,7 +17,7 @@ from headrace.datasets.definitions import (
     Reference,
     Table,
 )
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import HeadraceError
 
 

@@ -35,21 +35,19 @@ from headrace.catalog.schema import (
 from headrace.catalog.source_tables import Opened, SourceTables, fits
 from headrace.catalog.suggestions import did_you_mean, some_of
 from headrace.catalog.template_compiling import TemplateCompiler
-from headrace.exports.model import (
+from headrace.exports.model import Compression, FileFormat, OperationKind
+from headrace.exports.ports import SourceColumn
+from headrace.exports.schedules import Schedule
+from headrace.exports.sources import (
     AccountColumn,
     Column,
     ColumnType,
-    Compression,
     Configuration,
-    FileFormat,
-    OperationKind,
     Resync,
     RowFilter,
     SnapshotScope,
     Table,
 )
-from headrace.exports.ports import SourceColumn
-from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
 from headrace.templates.definitions import ApplicationVersion
 

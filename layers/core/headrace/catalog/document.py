@@ -25,21 +25,19 @@ from headrace.datasets.definitions import (
     Reference,
 )
 from headrace.datasets.definitions import Table as ApplicationTable
-from headrace.exports.model import (
+from headrace.exports.model import Compression, FileFormat, OperationKind
+from headrace.exports.schedules import Schedule
+from headrace.exports.sources import (
     AccountColumn,
     Column,
     ColumnType,
-    Compression,
     Configuration,
-    FileFormat,
-    OperationKind,
     Resync,
     RowFilter,
     SnapshotScope,
     Source,
     Table,
 )
-from headrace.exports.schedules import Schedule
 from headrace.exports.webhooks import Endpoint
 from headrace.templates.definitions import ApplicationVersion, Template
 

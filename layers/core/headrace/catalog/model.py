@@ -1,6 +1,6 @@
 """What a published catalog holds, and what can be wrong with one.
 
-Configurations, tables and sources are those of ``headrace.exports.model``: the catalog is where
+Configurations, tables and sources are those of ``headrace.exports.sources``: the catalog is where
 they come from. Tenants and clients here are what the operator declares; identity and exports each
 read from them what they need.
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from headrace.datasets.definitions import Application
-from headrace.exports.model import ColumnType, Configuration, RowFilter, Source, Table
 from headrace.exports.schedules import Schedule
+from headrace.exports.sources import ColumnType, Configuration, RowFilter, Source, Table
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.errors import HeadraceError, NotFound
 from headrace.templates.definitions import ApplicationVersion, Template

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from headrace.catalog import document
 from headrace.catalog.model import Catalog, Publication
 from headrace.catalog.ports import Catalogs
-from headrace.exports.model import Table
+from headrace.exports.sources import Table
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import NotFound
 

@@ -8,21 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from headrace.exports.model import (
-    Baseline,
+from headrace.exports.model import Baseline, Compression, ExportRequest, FileFormat, SyncStanding
+from headrace.exports.ports import Baselines, Changes
+from headrace.exports.sources import (
     ChangeWindow,
-    Compression,
     Configuration,
-    ExportRequest,
-    FileFormat,
     Resync,
-    SyncStanding,
     Table,
     VersionPlace,
     mark_of,
     marked,
 )
-from headrace.exports.ports import Baselines, Changes
 from headrace.exports.usecases import Export, Standing, Starter, chosen
 from headrace.kernel.caller import Caller
 from headrace.kernel.errors import (

@@ -9,10 +9,7 @@ from typing import Protocol
 
 from headrace.exports.model import (
     Baseline,
-    ChangeWindow,
-    ColumnType,
     Compression,
-    Configuration,
     ExportRequest,
     Failure,
     FileFormat,
@@ -22,17 +19,22 @@ from headrace.exports.model import (
     Progress,
     Quota,
     QuotaRule,
-    SharedAccounts,
     SharingSnapshot,
     SliceResult,
     Snapshot,
-    Source,
     Status,
-    Table,
     TableRange,
     UploadedPart,
 )
 from headrace.exports.schedules import Cursor, Schedule, ScheduledRun
+from headrace.exports.sources import (
+    ChangeWindow,
+    ColumnType,
+    Configuration,
+    SharedAccounts,
+    Source,
+    Table,
+)
 from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.kernel.idempotency import IdempotencyKey
 

@@ -8,17 +8,9 @@ that has rows of somebody who shares no more is handed out no more.
 
 from dataclasses import dataclass, replace
 
-from headrace.exports.model import (
-    Configuration,
-    Content,
-    Operation,
-    SharedAccounts,
-    SharedRows,
-    SharingSnapshot,
-    Table,
-    unmarked,
-)
+from headrace.exports.model import Content, Operation, SharingSnapshot
 from headrace.exports.ports import AccountLists, Sharing
+from headrace.exports.sources import Configuration, SharedAccounts, SharedRows, Table, unmarked
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import ConsentWithdrawn, ResyncRequired
 

@@ -13,12 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from headrace.exports.cron import Cron
-from headrace.exports.model import (
-    Compression,
-    FileFormat,
-    Occasion,
-    OperationKind,
-)
+from headrace.exports.model import Compression, FileFormat, Occasion, OperationKind
 
 MOST_RECORDED = 25
 """So many missed runs are recorded one by one after an outage; how many more there were, the

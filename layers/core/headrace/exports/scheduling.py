@@ -6,12 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from headrace.exports.increments import StartIncrement
-from headrace.exports.model import (
-    Baseline,
-    Operation,
-    OperationKind,
-    Status,
-)
+from headrace.exports.model import Baseline, Operation, OperationKind, Status
 from headrace.exports.ports import Baselines, PublishedSchedules, ScheduleRuns
 from headrace.exports.schedules import (
     WITHDRAWN,

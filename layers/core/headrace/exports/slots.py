@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from headrace.exports.model import Source
 from headrace.exports.ports import SourceSlots
+from headrace.exports.sources import Source
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import SourceBusy, Unavailable
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from headrace.exports.model import (
     Compression,
-    Configuration,
     DocumentRecord,
     ExportRequest,
     FileFormat,
@@ -17,7 +16,6 @@ from headrace.exports.model import (
     OperationKind,
     Quota,
     Status,
-    Table,
     new_operation,
 )
 from headrace.exports.outbox import begin_delivery
@@ -29,6 +27,7 @@ from headrace.exports.ports import (
     Workflows,
 )
 from headrace.exports.row_access import RowAccess
+from headrace.exports.sources import Configuration, Table
 from headrace.exports.views import QuotaView
 from headrace.exports.webhooks import Notice
 from headrace.kernel.caller import Caller

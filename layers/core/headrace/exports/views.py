@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from headrace.exports.model import (
-    Column,
-    ColumnType,
     Compression,
-    Configuration,
     Content,
     DocumentRecord,
     Failure,
@@ -20,8 +17,8 @@ from headrace.exports.model import (
     SliceResult,
     Status,
     SyncStanding,
-    Table,
 )
+from headrace.exports.sources import Column, ColumnType, Configuration, Table
 from headrace.exports.webhooks import Delivery
 from headrace.kernel.deliveries import DeliveryState
 from headrace.kernel.paging import Page

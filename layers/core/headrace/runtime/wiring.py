@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StepFunctionsDeliveries,
         StepFunctionsWorkflows,
     )
-    from headrace.exports import delivering, extraction, holding, increments, scheduling
+    from headrace.exports import delivering, extraction, holding, increments, scheduling, sweeping
     from headrace.exports.ports import (
         AccountLists,
         Baselines,
@@ -345,13 +345,13 @@ def end_export() -> "extraction.EndExport":
     return EndExport(_extraction(), delivery_runs())
 
 
-def sweep() -> "extraction.Sweep":
+def sweep() -> "sweeping.Sweep":
     """The scheduled sweep."""
     from headrace.adapters.dynamodb.deliveries import DynamoDueDeliveries
     from headrace.adapters.dynamodb.operations import DynamoDueOperations
     from headrace.adapters.dynamodb.table import Table
-    from headrace.exports.extraction import Sweep
     from headrace.exports.outbox import SweepDeliveries
+    from headrace.exports.sweeping import Sweep
 
     table = Table(client("dynamodb"), settings().operations_table)
     sweep_deliveries = SweepDeliveries(deliveries(), delivery_runs(), DynamoDueDeliveries(table))

@@ -22,17 +22,9 @@ from headrace.adapters.published import as_published
 from headrace.adapters.warehouse.engine import identifier, literal
 from headrace.adapters.warehouse.values import classify
 from headrace.catalog.model import QueryRefused
-from headrace.exports.model import (
-    ColumnType,
-    Compression,
-    FileFormat,
-    PartPosition,
-    RowFilter,
-    Source,
-    Table,
-    TableRange,
-)
+from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
 from headrace.exports.ports import HeldSnapshot, RowStream, SourceColumn, Staging, Unload
+from headrace.exports.sources import ColumnType, RowFilter, Source, Table
 from headrace.kernel.clock import Clock, SystemClock, from_rfc3339, rfc3339
 from headrace.kernel.errors import HeadraceError, SourceChanged, SourceUnavailable
 

@@ -41,8 +41,9 @@ from headrace.catalog.model import (
     Tenant,
 )
 from headrace.datasets.definitions import Application
-from headrace.exports.model import Configuration, QuotaRule, Source
+from headrace.exports.model import QuotaRule
 from headrace.exports.schedules import Schedule
+from headrace.exports.sources import Configuration, Source
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import CatalogChanged, NotFound

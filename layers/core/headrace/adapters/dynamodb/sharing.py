@@ -20,7 +20,7 @@ from headrace.adapters.dynamodb.consents import (
 from headrace.adapters.dynamodb.services import CatalogServices
 from headrace.adapters.dynamodb.table import Table
 from headrace.consents.model import Audience, AudienceKind, Consent
-from headrace.exports.model import SharedAccounts
+from headrace.exports.sources import SharedAccounts
 from headrace.kernel.clock import Clock, from_rfc3339, rfc3339
 
 _READINGS = 3

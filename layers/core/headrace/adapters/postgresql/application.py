@@ -25,7 +25,7 @@ from headrace.adapters.postgresql.session import Connection, session
 from headrace.datasets.definitions import Application, Definition, Table
 from headrace.datasets.model import Item, Options, Selection
 from headrace.datasets.ports import Gathered
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import ValidationFailed, ValueNotExportable
 
 _LINES = "FORMAT csv, QUOTE E'\\x01', ESCAPE E'\\x01', DELIMITER E'\\x02'"

@@ -12,7 +12,7 @@ from headrace.catalog.ports import (
     Kind,
     UniqueIndex,
 )
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import SourceUnavailable
 
 _TABLES = """

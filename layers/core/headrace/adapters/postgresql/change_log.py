@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.adapters.warehouse.engine import identifier, literal
-from headrace.exports.model import Configuration
+from headrace.exports.sources import Configuration
 
 SCHEMA = "headrace"
 DEFAULT_RETENTION_DAYS = 14

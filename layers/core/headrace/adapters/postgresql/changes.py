@@ -58,15 +58,9 @@ from headrace.adapters.warehouse.streaming import (
     copy_options,
     row_counter,
 )
-from headrace.exports.model import (
-    ChangeWindow,
-    Compression,
-    FileFormat,
-    Source,
-    Table,
-    VersionPlace,
-)
+from headrace.exports.model import Compression, FileFormat
 from headrace.exports.ports import RowStream
+from headrace.exports.sources import ChangeWindow, Source, Table, VersionPlace
 from headrace.kernel.errors import (
     HeadraceError,
     IncrementsUnavailable,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import SourceUnavailable
 
 APPLICATION_NAME = "headrace"

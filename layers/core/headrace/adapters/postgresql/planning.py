@@ -16,7 +16,8 @@ from headrace.adapters.postgresql.relations import Relation, conditions, where
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.types import PgColumn
 from headrace.adapters.warehouse.engine import identifier, literal
-from headrace.exports.model import KeyRange, Table
+from headrace.exports.model import KeyRange
+from headrace.exports.sources import Table
 
 SAMPLED_BLOCKS = 800
 """About 6 MiB of the table are read for a sample: some 40,000 rows of 150 bytes."""

@@ -16,7 +16,7 @@ from headrace.adapters.postgresql.session import CANCELLED, session, settings_sq
 from headrace.adapters.warehouse import engine, sources
 from headrace.adapters.warehouse.engine import Limits, literal
 from headrace.adapters.warehouse.streaming import CopyStream
-from headrace.exports.model import Source, Table
+from headrace.exports.sources import Source, Table
 from headrace.kernel.errors import SnapshotLost, SourceChanged, SourceUnavailable
 
 

@@ -11,7 +11,7 @@ from headrace.adapters.published import as_published
 from headrace.adapters.warehouse.choosing import chosen
 from headrace.adapters.warehouse.engine import identifier, literal
 from headrace.adapters.warehouse.sources import split_name
-from headrace.exports.model import RowFilter, Table
+from headrace.exports.sources import RowFilter, Table
 
 _TABLES = ("r", "p")
 """``relkind`` of tables and partitioned tables: they can promise that a column is never NULL, and

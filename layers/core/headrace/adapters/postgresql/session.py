@@ -15,7 +15,7 @@ from headrace.adapters.postgresql.connection import (
     secret_was_renewed,
 )
 from headrace.adapters.warehouse.engine import literal
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import (
     HeadraceError,
     SnapshotLost,

@@ -55,16 +55,14 @@ from headrace.adapters.warehouse.values import Field, select_list
 from headrace.catalog.model import QueryRefused
 from headrace.exports.model import (
     MIN_PART_BYTES,
-    Column,
     Compression,
     FileFormat,
     KeyRange,
     PartPosition,
-    Source,
-    Table,
     TableRange,
 )
 from headrace.exports.ports import RowStream, SourceColumn
+from headrace.exports.sources import Column, Source, Table
 from headrace.kernel.errors import (
     HeadraceError,
     SnapshotLost,

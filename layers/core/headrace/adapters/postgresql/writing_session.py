@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 
 from headrace.adapters.postgresql.session import Connection, connect, errors_translated
 from headrace.datasets.definitions import Application
-from headrace.exports.model import Source
+from headrace.exports.sources import Source
 from headrace.kernel.errors import SourceUnavailable
 
 OLDEST_SERVER = 160000

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from headrace.adapters.answers import answer_of, error_code
-from headrace.exports.model import mark_of
+from headrace.exports.sources import mark_of
 from headrace.kernel.errors import FileUnavailable, SyncVersionExpired
 
 _REMEMBERED = 4

@@ -9,7 +9,7 @@ value: 100,000 texts in a list take the engine 15 s, and one text that it splits
 from collections.abc import Sequence
 
 from headrace.adapters.warehouse.engine import Connection, identifier
-from headrace.exports.model import Table
+from headrace.exports.sources import Table
 from headrace.kernel.errors import HeadraceError
 
 SHARED = "shared_accounts"

@@ -6,16 +6,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.catalog.ports import SourceSchemas
-from headrace.exports.model import (
-    ChangeWindow,
-    Compression,
-    FileFormat,
-    PartPosition,
-    Source,
-    Table,
-    TableRange,
-)
+from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
 from headrace.exports.ports import Changes, HeldSnapshot, RowStream, SourceColumn, Warehouse
+from headrace.exports.sources import ChangeWindow, Source, Table
 from headrace.kernel.errors import IncrementsUnavailable
 
 

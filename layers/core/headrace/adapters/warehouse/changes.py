@@ -84,16 +84,9 @@ from headrace.adapters.warehouse.streaming import (
     run,
 )
 from headrace.adapters.warehouse.values import fingerprint
-from headrace.exports.model import (
-    ChangeWindow,
-    Compression,
-    FileFormat,
-    SharedRows,
-    Source,
-    Table,
-    VersionPlace,
-)
+from headrace.exports.model import Compression, FileFormat
 from headrace.exports.ports import SourceColumn
+from headrace.exports.sources import ChangeWindow, SharedRows, Source, Table, VersionPlace
 from headrace.kernel.errors import (
     IncrementsUnavailable,
     ResyncRequired,

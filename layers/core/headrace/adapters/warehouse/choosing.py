@@ -1,7 +1,7 @@
 """SQL of the rows that a reader asked for, the same for DuckDB and for PostgreSQL."""
 
 from headrace.adapters.warehouse.engine import identifier, literal
-from headrace.exports.model import RowChoice
+from headrace.exports.sources import RowChoice
 
 
 def chosen(choice: RowChoice | None) -> list[str]:

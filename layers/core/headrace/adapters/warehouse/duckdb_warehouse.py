@@ -35,13 +35,11 @@ from headrace.exports.model import (
     Compression,
     FileFormat,
     PartPosition,
-    RowFilter,
     RowRange,
-    Source,
-    Table,
     TableRange,
 )
 from headrace.exports.ports import HeldSnapshot, SourceColumn
+from headrace.exports.sources import RowFilter, Source, Table
 from headrace.kernel.errors import HeadraceError, SourceChanged
 
 WHOLE = PartPosition(first=True, last=True)

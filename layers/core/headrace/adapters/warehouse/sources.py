@@ -43,8 +43,9 @@ from headrace.adapters.warehouse.engine import Connection, Limits, identifier, l
 from headrace.adapters.warehouse.storage import Storage, storage_of
 from headrace.adapters.warehouse.table_files import VIRTUAL, TableColumn, TableFiles, relation
 from headrace.adapters.warehouse.values import REFUSAL, classify
-from headrace.exports.model import ColumnType, RowRange, Source
+from headrace.exports.model import RowRange
 from headrace.exports.ports import SourceColumn
+from headrace.exports.sources import ColumnType, Source
 from headrace.kernel.errors import (
     HeadraceError,
     SourceChanged,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from duckdb.sqltypes import DuckDBPyType
 
 from headrace.adapters.warehouse.engine import identifier, literal
-from headrace.exports.model import ColumnType, FileFormat
+from headrace.exports.model import FileFormat
 from headrace.exports.ports import SourceColumn
+from headrace.exports.sources import ColumnType
 
 REFUSAL = "headrace: "
 """What the text of an ``error()`` of ours begins with."""
