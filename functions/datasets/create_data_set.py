@@ -6,6 +6,7 @@ from headrace.datasets.views import DataSetView
 from headrace.kernel.errors import (
     BodyTooLarge,
     DataSetExists,
+    IdempotencyKeyReused,
     InvalidRequest,
     SourceUnavailable,
     UnknownDefinition,
@@ -23,6 +24,9 @@ route = Route(
     tag="datasets",
     action=Action.DATA_SET,
     body=CreateDataSet,
+    request_headers={
+        "Idempotency-Key": "A key of your own: the same key and body create one data set only"
+    },
     replies={201: DataSetView},
     reply_headers={201: {"Location": "Where its payload is, once it is built"}},
     errors=(
@@ -31,6 +35,7 @@ route = Route(
         ValidationFailed,
         UnknownDefinition,
         DataSetExists,
+        IdempotencyKeyReused,
         SourceUnavailable,
     ),
 )
@@ -43,7 +48,10 @@ def handler(call: Call) -> Reply:
     """Finds the items that there are now, and keeps which they are."""
     asked: CreateDataSet = call.body
     data_set = datasets.create_data_set()(
-        call.known_caller, call.path["dataSetDefinitionCode"], asked.wanted
+        call.known_caller,
+        call.path["dataSetDefinitionCode"],
+        asked.wanted,
+        call.idempotency_key,
     )
     location = (
         f"{call.base_url}/dataexchange/export/datasetdefinition/{data_set.definition}"

@@ -73,8 +73,8 @@ class Call(Protocol):
 class DataSets:
     """The data sets of one environment, as `HeadraceClient.data_sets` has them.
 
-    What starts a process always carries an Idempotency-Key (a fresh one unless given), so it is
-    safely repeated: the same key and values give the same process.
+    What creates a data set or starts a process always carries an Idempotency-Key (a fresh one
+    unless given), so it is safely repeated: the same key and values give the same again.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class DataSets:
         global_includes: Sequence[int] = (),
         exact_version_match: bool = False,
         disable_delete_by_omission: bool = False,
+        idempotency_key: str | None = None,
     ) -> DataSet:
         """Create a data set of these items. Conflict (`data_set_exists`): there is one already."""
         wanted = _created(
@@ -124,7 +125,10 @@ class DataSets:
             for one in selections
         ]
         path = f"/dataexchange/datasetdefinition/{path_segment(definition)}/dataset"
-        return DataSet.from_json(json_object(self._call("PUT", path, expected=(201,), json=wanted)))
+        response = self._call(
+            "PUT", path, expected=(201,), json=wanted, headers=_repeatable(idempotency_key)
+        )
+        return DataSet.from_json(json_object(response))
 
     def create_and_build(
         self,
@@ -399,7 +403,7 @@ class DataSets:
             json=wanted,
             form=form,
             files=files,
-            headers={"Idempotency-Key": key or str(uuid.uuid4())},
+            headers=_repeatable(key),
         )
         return _process(response)
 
@@ -436,6 +440,10 @@ def _created(
     if global_includes:
         wanted["globalIncludeOptions"] = [{"tableId": one} for one in global_includes]
     return wanted
+
+
+def _repeatable(key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": key or str(uuid.uuid4())}
 
 
 def _export_path(definition: str, code: str) -> str:

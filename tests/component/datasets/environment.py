@@ -110,6 +110,7 @@ class Deployed:
         *,
         tenant: str = TENANT,
         scopes: tuple[str, ...] = ("dataexchange",),
+        client: str = "carrier",
         **changes: Any,
     ) -> Answered:
         """The answer of a function."""
@@ -118,7 +119,7 @@ class Deployed:
         event["body"] = None if body is None else json.dumps(body)
         event["requestContext"]["authorizer"] = {
             "tenant": tenant,
-            "client_id": "carrier",
+            "client_id": client,
             "scopes": " ".join(f"{PREFIX}:{scope}" for scope in scopes),
         }
         event |= changes

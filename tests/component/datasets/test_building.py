@@ -12,7 +12,7 @@ import pytest
 from headrace.kernel.errors import Unavailable
 from headrace.kernel.ids import OPERATION_ID
 from headrace.runtime import datasets
-from tests.component.datasets.building import SourceSide, a_source_side
+from tests.component.datasets.building import ALL, SourceSide, a_source_side
 from tests.component.datasets.environment import BASE, deployed
 from tests.component.datasets.registry import SOURCE, a_registry
 from tests.component.postgresql.server import Server
@@ -469,6 +469,41 @@ def test_a_key_belongs_to_one_request(side: SourceSide) -> None:
     side.run()
     other = side.build(body={"inclusionDate": "2026-01-01"}, **key)
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.abuse(81)
+def test_a_creation_whose_answer_was_lost_is_answered_the_same_again(side: SourceSide) -> None:
+    key: dict[str, Any] = {"headers": {"Idempotency-Key": "first"}}
+    first = side.create(**key)
+    again = side.create(**key)
+    assert (again.status, again.json, again.headers["Location"]) == (
+        *(201, first.json),
+        first.headers["Location"],
+    )
+    side.build()
+    side.run()
+    assert side.create(**key).json["id"] == first.json["id"]
+
+
+@pytest.mark.abuse(82)
+def test_a_key_creates_a_data_set_with_one_body_only(side: SourceSide) -> None:
+    key: dict[str, Any] = {"headers": {"Idempotency-Key": "first"}}
+    side.create(**key)
+    other = side.create(body={**ALL, "description": "another"}, **key)
+    assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_neither_another_key_nor_another_clients_is_answered_what_one_created(
+    side: SourceSide,
+) -> None:
+    key: dict[str, Any] = {"headers": {"Idempotency-Key": "first"}}
+    side.create(**key)
+    for asked in (
+        side.create(headers={"Idempotency-Key": "second"}),
+        side.create(),
+        side.create(client="somebody-else", **key),
+    ):
+        assert (asked.status, asked.json["code"]) == (409, "data_set_exists")
 
 
 def test_a_full_data_set_is_started_once_by_its_key(side: SourceSide) -> None:

@@ -16,6 +16,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from headrace.kernel.idempotency import IdempotencyKey
+
 CODE_LENGTH = 100
 CODE = re.compile(rf"[A-Za-z0-9_.-]{{1,{CODE_LENGTH}}}")
 """Codes of data sets and definitions: they stand in paths."""
@@ -102,6 +104,8 @@ class DataSet:
     payload_bytes: int = 0
     is_full: bool = False
     """Was it created with all top-level items that there are (``createandexport``)."""
+    created_with: IdempotencyKey | None = None
+    """What its creator sent to be answered the same again."""
 
     @property
     def content_type(self) -> str:

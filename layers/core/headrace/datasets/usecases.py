@@ -40,6 +40,7 @@ from headrace.kernel.errors import (
     BuildWhileBusy,
     DataSetExists,
     EmptyDataSet,
+    IdempotencyKeyReused,
     NotFound,
     Unavailable,
     UnknownDataSet,
@@ -82,6 +83,23 @@ class Exchange:
         if self.data_sets.find(caller.tenant, definition.code, code) is not None:
             raise _exists()
 
+    def created_before(self, data_set: DataSet) -> DataSet | None:
+        """The data set of this one's code, if the same call created it; None if there is none.
+
+        Raises DataSetExists, IdempotencyKeyReused.
+        """
+        found = self.data_sets.find(data_set.tenant, data_set.definition, data_set.code)
+        if found is None:
+            return None
+        now, then = data_set.created_with, found.created_with
+        if now is None or then is None or now.key != then.key:
+            raise _exists()
+        if now.body_sha256 != then.body_sha256:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key created the data set with another body; use a new key."
+            )
+        return found
+
 
 @dataclass(frozen=True)
 class CreateDataSet:
@@ -92,18 +110,30 @@ class CreateDataSet:
     source: SourceDatabase
     ids: Ids
 
-    def __call__(self, caller: Caller, definition_code: str, wanted: Wanted) -> DataSet:
-        """Raises UnknownDefinition, ValidationFailed, DataSetExists, SourceUnavailable."""
+    def __call__(
+        self, caller: Caller, definition_code: str, wanted: Wanted, idempotency_key: str | None
+    ) -> DataSet:
+        """The data set, or the one that the key created with the same body before.
+
+        Raises UnknownDefinition, ValidationFailed, DataSetExists, IdempotencyKeyReused,
+        SourceUnavailable.
+        """
         application, definition = self.exchange.definition(caller, definition_code)
         check_options(definition, wanted.options)
-        self.exchange.check_is_new(caller, definition, wanted.code)
         now = self.exchange.clock.now()
         data_set = _new(caller, definition, wanted, self.ids.new(now), now)
+        if key := idempotency_of(caller, idempotency_key, [repr(wanted)]):
+            who = caller.user or caller.client_id
+            data_set = replace(data_set, created_with=replace(key, key=f"{who} {key.key}"))
+        if created := self.exchange.created_before(data_set):
+            return created
         with _closed(self.source.items(application, definition, wanted.selections)) as found:
             data_set = replace(data_set, number_of_items=self.items.write(data_set, found))
-        if not self.exchange.data_sets.add(data_set):
-            raise _exists()
-        return data_set
+        if self.exchange.data_sets.add(data_set):
+            return data_set
+        if created := self.exchange.created_before(data_set):
+            return created
+        raise _exists()
 
 
 @dataclass(frozen=True)

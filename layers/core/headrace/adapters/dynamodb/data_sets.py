@@ -18,6 +18,7 @@ from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
 from headrace.datasets.model import DataSet, Exclusion, Options, Process
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import Fenced
+from headrace.kernel.idempotency import IdempotencyKey
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def _item(data_set: DataSet) -> Item:
         "payload_built_at": rfc3339(built_at) if built_at else None,
         "payload_bytes": data_set.payload_bytes,
         "is_full": data_set.is_full,
+        "created_with": _key_item(data_set.created_with),
     }
 
 
@@ -132,7 +134,14 @@ def _data_set(tenant: str, item: Mapping[str, Any]) -> DataSet:
         payload_built_at=from_rfc3339(built_at) if built_at else None,
         payload_bytes=item["payload_bytes"],
         is_full=item["is_full"],
+        created_with=IdempotencyKey(**key) if (key := item.get("created_with")) else None,
     )
+
+
+def _key_item(key: IdempotencyKey | None) -> Item | None:
+    if key is None:
+        return None
+    return {"key": key.key, "body_sha256": key.body_sha256}
 
 
 def _options_text(options: Options) -> str:
