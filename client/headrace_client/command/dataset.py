@@ -235,6 +235,67 @@ def build(
 
 
 @app.command
+def rebuild(
+    definition: str,
+    code: str,
+    *,
+    description: str | None = None,
+    exclude: Many = None,
+    exact_version_match: Annotated[bool | None, Parameter(negative="--any-version")] = None,
+    keep_omitted: Annotated[bool | None, Parameter(negative="--delete-omitted")] = None,
+    timeout: Timeout = None,
+    common: Common = _NO_OPTIONS,
+) -> int:
+    """Build a data set of everything anew, with all items that there are now.
+
+    What you leave out stays as it is. Waits for the end; Ctrl-C leaves it running.
+
+    Parameters
+    ----------
+    definition
+        The data set definition's code.
+    code
+        The code of a data set that `headrace dataset build --full` made.
+    description
+        What it is for.
+    exclude
+        TABLE:OTHER: dependents or reference data of OTHER do not go along; in place of those that
+        it was created with.
+    exact_version_match
+        Only the very version that builds it may import it, or any of the same major version.
+    keep_omitted
+        An import deletes no dependents that the data set lacks, or it does.
+    timeout
+        Seconds to wait at most.
+    """
+
+    def start(client: HeadraceClient, begun: Begun) -> Process:
+        return client.data_sets.rebuild(
+            definition,
+            code,
+            description=description,
+            exclusions=None if exclude is None else [_exclusion(one) for one in exclude],
+            exact_version_match=exact_version_match,
+            disable_delete_by_omission=keep_omitted,
+            idempotency_key=begun.idempotency_key,
+        )
+
+    what = [
+        *("rebuild", definition, code, description, exclude),
+        *(exact_version_match, keep_omitted),
+    ]
+
+    def work(client: HeadraceClient, printer: Printer, watched: Watched) -> Exit:
+        with watched.showing(printer):
+            ended = watched.run(client, timeout)(
+                _known(client, what), lambda begun, _: start(client, begun)
+            )
+        return _told(printer, ended)
+
+    return _watching(common, work)
+
+
+@app.command
 def download(
     definition: str,
     code: str,

@@ -178,6 +178,40 @@ class DataSets:
         wanted = {name: value for name, value in options.items() if value is not None}
         return self._start(_export_path(definition, code), idempotency_key, wanted)
 
+    def rebuild(
+        self,
+        definition: str,
+        code: str,
+        *,
+        description: str | None = None,
+        exclusions: Sequence[Exclusion] | None = None,
+        exact_version_match: bool | None = None,
+        disable_delete_by_omission: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Process:
+        """Build a data set of everything anew, of all items that there are now; None is as it was.
+
+        Raises ProcessActive; NotBuilt: there is none that was built; NotFound: it is one of items
+        that were named.
+        """
+        options: dict[str, Any] = {
+            "description": description,
+            "excludeOptions": None if exclusions is None else _excluded(exclusions),
+            "exactVersionMatch": exact_version_match,
+            "disableDeleteByOmission": disable_delete_by_omission,
+        }
+        wanted = {name: value for name, value in options.items() if value is not None}
+        known = path_segment(self.environment().version)
+        built = f"/dataexchange/datasets/{path_segment(definition)}/{known}"
+        held = Document(json_object(self._call("GET", built)), "list of data sets")
+        for one in held.documents("dataSetMetaDataRestEntities"):
+            found = Document(one, "data set")
+            if found.text("code") == code:
+                path = "/dataexchange/createandexport/datasetdefinition/dataset/"
+                path += path_segment(found.text("id"))
+                return self._start(path, idempotency_key, wanted, method="PATCH")
+        raise NotBuilt(f"{definition} has no data set {code} that was built.")
+
     def download(
         self,
         definition: str,
@@ -395,9 +429,10 @@ class DataSets:
         wanted: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes]] | None = None,
+        method: str = "POST",
     ) -> Process:
         response = self._call(
-            "POST",
+            method,
             path,
             expected=(200, 201, 202),
             json=wanted,
@@ -434,12 +469,14 @@ def _created(
         "disableDeleteByOmission": disable_delete_by_omission,
     }
     if exclusions:
-        wanted["excludeOptions"] = [
-            {"tableTopId": one.top, "tableDependentId": one.dependent} for one in exclusions
-        ]
+        wanted["excludeOptions"] = _excluded(exclusions)
     if global_includes:
         wanted["globalIncludeOptions"] = [{"tableId": one} for one in global_includes]
     return wanted
+
+
+def _excluded(exclusions: Sequence[Exclusion]) -> list[dict[str, int]]:
+    return [{"tableTopId": one.top, "tableDependentId": one.dependent} for one in exclusions]
 
 
 def _repeatable(key: str | None) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from datasets.bodies import CreateDataSet, StartBuild
+from datasets.bodies import CreateDataSet, RebuildDataSet, StartBuild
 from datasets.import_bodies import ImportForm, ImportFromEnvironment, ImportUpload, StartUndo
 from datasets.prepare_upload import PrepareUpload
 from tests.component.client.service import Answer, ApiRequest, Service, problem
@@ -152,7 +152,13 @@ class CarryingService(Service):
             ),
             ("POST", "/dataexchange/export/datasetdefinition/([^/]+)/dataset/([^/]+)", self._build),
             ("GET", "/dataexchange/export/datasetdefinition/([^/]+)/dataset/([^/]+)", self._get),
+            (
+                "PATCH",
+                "/dataexchange/createandexport/datasetdefinition/dataset/([^/]+)",
+                self._rebuild,
+            ),
             ("GET", "/dataexchange/environment", self._environment),
+            ("GET", "/dataexchange/datasets/([^/]+)/4.24.1.0.0", self._built),
             (
                 "GET",
                 "/dataexchange/datasets/fetchavailabledatasets/([^/]+)/([^/]+)",
@@ -208,6 +214,16 @@ class CarryingService(Service):
         if code not in self.data_sets:
             said = f"Unknown combination of data set code {code} and data set definition code"
             return problem(404, "OHI-IP-DATA-001", f"{said} {definition}", severity="Fatal")
+        return self._begin(request, "build", code, asked.model_dump())
+
+    def _built(self, request: ApiRequest, definition: str) -> Answer:
+        held = [{"code": code, "id": f"id-of-{code}"} for code in self.data_sets]
+        return Answer(200, {"dataSetMetaDataRestEntities": held})
+
+    def _rebuild(self, request: ApiRequest, data_set_id: str) -> Answer:
+        asked = RebuildDataSet.model_validate_json(request.body)
+        code = data_set_id.removeprefix("id-of-")
+        self.data_sets[code] |= asked.model_dump(exclude_unset=True)
         return self._begin(request, "build", code, asked.model_dump())
 
     def _get(self, request: ApiRequest, definition: str, code: str) -> Answer:

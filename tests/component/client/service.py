@@ -655,7 +655,7 @@ class _ApiHandler(_Handler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
 
 class _StorageHandler(_Handler):

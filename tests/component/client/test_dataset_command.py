@@ -83,6 +83,24 @@ def test_a_full_set_is_created_and_built_in_one_command_once(tmp_path: Path) -> 
         assert "Without --full" in document(again)["error"]["hint"]
 
 
+def test_a_full_set_is_built_anew_with_what_is_named(tmp_path: Path) -> None:
+    with CarryingService() as service:
+        environment = an_environment(service, tmp_path)
+        headrace(environment, "dataset", "build", DEFINITION, "ALL", "--full", "--keep-omitted")
+
+        changed = ["--description", "All of it", "--exclude", "18039405:2220", "--delete-omitted"]
+        done = headrace(environment, "dataset", "rebuild", DEFINITION, "ALL", *changed)
+        other = headrace(environment, "dataset", "rebuild", DEFINITION, "OTHER", "--json")
+
+        assert done.returncode == 0, done.stderr
+        assert "process-2 of CLAIMS_CONFIGURATION ALL succeeded" in done.stdout
+        held = service.data_sets["ALL"]
+        assert held["description"] == "All of it"
+        assert held["exclude_options"] == [{"table_top_id": 18039405, "table_dependent_id": 2220}]
+        assert (held["exact_version_match"], held["disable_delete_by_omission"]) == (False, False)
+        assert document(other)["error"]["code"] == "not_built"
+
+
 def test_what_a_process_has_to_say_is_told_all_of_it(tmp_path: Path) -> None:
     with CarryingService() as service:
         service.messages = [*TOLD, REFUSED]
