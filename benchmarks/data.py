@@ -27,6 +27,10 @@ EXPORTED = (
 )
 """The twelve columns of the twenty that are exported."""
 
+IN_LAKE = {"allowance": "allowance::numeric(18,4)"}
+"""What the columns are in the lake that it cannot have as the server does: it has no numbers
+without a scale."""
+
 WHERE = f"tenant = '{TENANT}'"
 
 
@@ -101,8 +105,8 @@ class Data:
     def _fill_lake(self) -> None:
         shutil.rmtree(self.lake, ignore_errors=True)
         (self.lake / "data").mkdir(parents=True)
-        # A lake has no numbers without a scale, and the engine reads JSON as text.
-        on_the_server = {"allowance": "allowance::numeric(18,4)", "attributes": "attributes::text"}
+        # The engine reads JSON as text.
+        on_the_server = {**IN_LAKE, "attributes": "attributes::text"}
         columns = ", ".join(on_the_server.get(name, name) for name in ("tenant", *EXPORTED))
         with attached(self.lake, read_only=False) as connection:
             engine.load_extension(connection, "postgres_scanner")

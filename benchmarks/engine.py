@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from benchmarks.contestants import (
     a_relay,
     a_sink,
 )
-from benchmarks.data import DATABASE, EXPORTED, Data
+from benchmarks.data import DATABASE, EXPORTED, IN_LAKE, Data
 from benchmarks.goals import Result, Run
 from benchmarks.kept import Kept
 from benchmarks.values import TRUTH_SQL, Deviation, deviations, read_truth
@@ -49,7 +49,8 @@ def measure(
         unproven = [c for c in chosen if part.proven and c.name not in kept.found]
         if unproven:
             with a_sink(Path(folder)) as keeping:
-                _verify(Arena(data, keeping, Path(folder), relay, keeps=True), unproven, kept)
+                keeping_arena = Arena(data, keeping, Path(folder), relay, keeps=True)
+                _verify(keeping_arena, unproven, kept, IN_LAKE if name == "ducklake" else {})
         with a_sink() as port:
             arena = Arena(data, port, Path(folder), relay)
             for turn in range(1, rounds + 1):
@@ -74,10 +75,16 @@ def _say(what: str, run: Run) -> None:
     print(f"  {what:32} {run.wall:7.2f} s, CPU {run.cpu:6.2f} s", file=sys.stderr, flush=True)
 
 
-def _verify(arena: Arena, chosen: Sequence[Contestant], kept: Kept) -> None:
-    """One turn of each that is not counted, to note what is wrong with its values."""
+def _verify(
+    arena: Arena, chosen: Sequence[Contestant], kept: Kept, types: Mapping[str, str]
+) -> None:
+    """One turn of each that is not counted, to note what is wrong with its values.
+
+    ``types``: what columns are where the contestants read them, if not what they are on the server.
+    """
     truth = arena.folder / "truth.csv"
-    columns = ", ".join(f"{TRUTH_SQL.get(name, name)} AS {name}" for name in EXPORTED)
+    asked = TRUTH_SQL | {name: f"({value})::text" for name, value in types.items()}
+    columns = ", ".join(f"{asked.get(name, name)} AS {name}" for name in EXPORTED)
     read: bool | None = None
     with duckdb.connect() as connection:
         for contestant in chosen:
