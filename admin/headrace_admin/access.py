@@ -20,7 +20,11 @@ from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.clock import SystemClock, rfc3339
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import RandomIds
-from headrace_admin import views
+from headrace_admin.credential_views import (
+    access_request_json,
+    hand_over_letter,
+    print_access_requests,
+)
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.recording import record as written_down
@@ -67,7 +71,7 @@ def record(
         recorded = keep(client_id, tenants, name, content, deployment.operator())
         _written(deployment, Action.ACCESS_REQUEST, recorded)
         printer.result(
-            views.access_request_json(recorded),
+            access_request_json(recorded),
             lambda out: out.print(f"Recorded as {recorded.request_id}.", markup=False),
         )
         return Exit.OK
@@ -97,8 +101,8 @@ def list_requests(
             if state in {None, one.state}
         ]
         printer.result(
-            {"accessRequests": [views.access_request_json(one) for one in found]},
-            lambda out: views.print_access_requests(out, found),
+            {"accessRequests": [access_request_json(one) for one in found]},
+            lambda out: print_access_requests(out, found),
         )
         return Exit.OK
 
@@ -176,13 +180,13 @@ def approve(
         )
         approved = approval.request
         _written(deployment, Action.GRANT, approved)
-        document = views.access_request_json(approved)
+        document = access_request_json(approved)
         if approval.token is None or approval.expires_at is None:
             said = f"Approved; {approved.client_id} keeps the credential that it has."
             printer.result(document, lambda out: out.print(said, markup=False))
             return Exit.OK
         url, until = f"{deployment.public_url}/credentials/{approval.token}", approval.expires_at
-        text = views.letter(approved.client_id, url, until) if letter else url
+        text = hand_over_letter(approved.client_id, url, until) if letter else url
         printer.result(
             {**document, "link": url, "expiresAt": rfc3339(until)}
             | ({"letter": text} if letter else {}),
@@ -213,7 +217,7 @@ def reject(
         def human(out: Console) -> None:
             out.print(f"{rejected.client_id} does not get access.", markup=False)
 
-        printer.result(views.access_request_json(rejected), human)
+        printer.result(access_request_json(rejected), human)
         return Exit.OK
 
     return finished(printer, work)

@@ -14,7 +14,7 @@ from headrace.audit.views import StatisticsView
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest
 from headrace.kernel.view import as_json
-from headrace_admin import views
+from headrace_admin.operation_views import event_json, failing_json, print_statistics
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
@@ -94,9 +94,9 @@ def statistics(
         printer.result(
             {
                 **as_json(StatisticsView.of(service, days)),
-                "newestErrors": [views.failing_json(failing) for failing in failings],
+                "newestErrors": [failing_json(failing) for failing in failings],
             },
-            lambda out: views.print_statistics(out, days, failings),
+            lambda out: print_statistics(out, days, failings),
         )
         return Exit.OK
 
@@ -117,6 +117,6 @@ def _span(first: str | None, last: str | None) -> Span:
 def _write(trail: ReadTrail, span: Span, service: str | None, file: TextIO) -> int:
     count = 0
     for event in trail(span, service):
-        file.write(json.dumps(views.event_json(event), ensure_ascii=False) + "\n")
+        file.write(json.dumps(event_json(event), ensure_ascii=False) + "\n")
         count += 1
     return count

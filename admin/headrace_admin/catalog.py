@@ -9,8 +9,14 @@ from rich.console import Console
 from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.usecases import PublishCatalog, ShowCatalog
 from headrace.kernel.clock import SystemClock
-from headrace_admin import views
 from headrace_admin.catalog_files import Folder, Variables, compiled, with_environment
+from headrace_admin.catalog_views import (
+    catalog_json,
+    print_catalog,
+    print_versions,
+    publication_json,
+    summary,
+)
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
@@ -49,7 +55,7 @@ def check(
         checked = compiled(folder, known, target)
         printer.result(
             {"ok": True, "sourcesChecked": True},
-            lambda out: out.print(f"All right: {views.summary(checked)}."),
+            lambda out: out.print(f"All right: {summary(checked)}."),
         )
         return Exit.OK
 
@@ -74,13 +80,11 @@ def publish(
 
         def human(out: Console) -> None:
             if publication.changed:
-                out.print(f"Version {publication.version} is current: {views.summary(checked)}.")
+                out.print(f"Version {publication.version} is current: {summary(checked)}.")
             else:
                 out.print(f"Nothing changed: version {publication.version} is current already.")
 
-        printer.result(
-            {**views.publication_json(publication), "changed": publication.changed}, human
-        )
+        printer.result({**publication_json(publication), "changed": publication.changed}, human)
         return Exit.OK
 
     return finished(printer, work)
@@ -100,8 +104,8 @@ def show(*, version: int | None = None, target: Target = AWS) -> int:
     def work() -> Exit:
         publication, published = ShowCatalog(target.deployment().catalogs())(version)
         printer.result(
-            views.catalog_json(publication, published),
-            lambda out: views.print_catalog(out, publication, published),
+            catalog_json(publication, published),
+            lambda out: print_catalog(out, publication, published),
         )
         return Exit.OK
 
@@ -116,8 +120,8 @@ def versions(*, target: Target = AWS) -> int:
     def work() -> Exit:
         found = target.deployment().catalogs().versions()
         printer.result(
-            {"versions": [views.publication_json(publication) for publication in found]},
-            lambda out: views.print_versions(out, found),
+            {"versions": [publication_json(publication) for publication in found]},
+            lambda out: print_versions(out, found),
         )
         return Exit.OK
 

@@ -11,7 +11,7 @@ from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.clock import SystemClock, rfc3339
 from headrace.kernel.errors import NotFound
 from headrace.kernel.ids import RandomIds
-from headrace_admin import views
+from headrace_admin.credential_views import client_json, hand_over_letter, print_clients
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
@@ -57,7 +57,7 @@ def create(
                 client_id, stored.secret_id, secret
             )
             url = f"{deployment.public_url}/credentials/{token}"
-            text = views.letter(client_id, url, until) if letter else url
+            text = hand_over_letter(client_id, url, until) if letter else url
             printer.result(
                 {
                     "clientId": client_id,
@@ -100,8 +100,8 @@ def list_clients(*, target: Target = AWS) -> int:
             for client in sorted(published.clients, key=lambda c: c.client_id)
         ]
         printer.result(
-            {"clients": [views.client_json(client, held) for client, held in found]},
-            lambda out: views.print_clients(out, found),
+            {"clients": [client_json(client, held) for client, held in found]},
+            lambda out: print_clients(out, found),
         )
         return Exit.OK
 

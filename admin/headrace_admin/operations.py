@@ -13,8 +13,8 @@ from headrace.exports.model import Operation, Status
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import OPERATION_ID
-from headrace_admin import views
 from headrace_admin.deployment import Deployment
+from headrace_admin.operation_views import operation_json, print_operation, print_operations
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
@@ -85,10 +85,10 @@ def list_operations(
         )
         seen = (operation.seen_at(now) for operation in everyones)
         found = list(islice((o for o in seen if not status or o.status in status), limit))
-        documents = [views.operation_json(operation) for operation in found]
+        documents = [operation_json(operation) for operation in found]
         for document in documents:
             del document["jobs"], document["deliveries"]  # a list does not read them
-        printer.result({"operations": documents}, lambda out: views.print_operations(out, found))
+        printer.result({"operations": documents}, lambda out: print_operations(out, found))
         return Exit.OK
 
     return finished(printer, work)
@@ -129,7 +129,7 @@ def show_operation(
                 "the catalog, name --tenant and --client."
             )
         seen = operation.seen_at(SystemClock().now())
-        printer.result(views.operation_json(seen), lambda out: views.print_operation(out, seen))
+        printer.result(operation_json(seen), lambda out: print_operation(out, seen))
         return Exit.OK
 
     return finished(printer, work)

@@ -25,8 +25,15 @@ from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import RandomIds
 from headrace.profiles.model import group_named
-from headrace_admin import views
 from headrace_admin.outcome import Exit, Printer, finished
+from headrace_admin.people_views import (
+    print_roles,
+    print_teams,
+    print_users,
+    role_json,
+    team_json,
+    user_json,
+)
 from headrace_admin.target import AWS, Target
 
 role = App(name="role", help="Say what persons who log in may do.")
@@ -77,14 +84,14 @@ def _print_user(printer: Printer, changed: User, said: str, password: str | None
             out.out(f"password  {password}", highlight=False)
             printer.err.print("Hand it over safely; it cannot be shown again.")
 
-    printer.result({**views.user_json(changed), **shown}, human)
+    printer.result({**user_json(changed), **shown}, human)
 
 
 def _print_team(printer: Printer, changed: Team, directory: UserDirectory) -> None:
     members = directory.members(changed)
     printer.result(
-        views.team_json(changed, members),
-        lambda out: views.print_teams(out, [(changed, members)]),
+        team_json(changed, members),
+        lambda out: print_teams(out, [(changed, members)]),
     )
 
 
@@ -99,8 +106,8 @@ def list_roles(*, tenant: Tenant, target: Target = AWS) -> int:
     def work() -> Exit:
         found = _known(tenant, target).roles.listed(tenant)
         printer.result(
-            {"roles": [views.role_json(one) for one in found]},
-            lambda out: views.print_roles(out, found),
+            {"roles": [role_json(one) for one in found]},
+            lambda out: print_roles(out, found),
         )
         return Exit.OK
 
@@ -149,7 +156,7 @@ def put_role(
             groups=groups,
             every_group=every_group,
         )
-        printer.result(views.role_json(made), lambda out: views.print_roles(out, (made,)))
+        printer.result(role_json(made), lambda out: print_roles(out, (made,)))
         return Exit.OK
 
     return finished(printer, work)
@@ -163,7 +170,7 @@ def delete_role(name: str, *, tenant: Tenant, target: Target = AWS) -> int:
     def work() -> Exit:
         gone = RemoveRole(_known(tenant, target))(tenant, name)
         printer.result(
-            {"deleted": views.role_json(gone)},
+            {"deleted": role_json(gone)},
             lambda out: out.print(f"The role {gone.name} is gone.", markup=False),
         )
         return Exit.OK
@@ -182,8 +189,8 @@ def list_users(*, tenant: Tenant, target: Target = AWS) -> int:
     def work() -> Exit:
         found = _known(tenant, target).users.listed(tenant)
         printer.result(
-            {"users": [views.user_json(one) for one in found]},
-            lambda out: views.print_users(out, found),
+            {"users": [user_json(one) for one in found]},
+            lambda out: print_users(out, found),
         )
         return Exit.OK
 
@@ -302,7 +309,7 @@ def delete_user(username: Username, *, target: Target = AWS) -> int:
     def work() -> Exit:
         gone = DeleteUser(target.deployment().user_directory())(username)
         printer.result(
-            {"deleted": views.user_json(gone)},
+            {"deleted": user_json(gone)},
             lambda out: out.print(f"{gone.username} is gone.", markup=False),
         )
         return Exit.OK
@@ -322,8 +329,8 @@ def list_teams(*, tenant: Tenant, target: Target = AWS) -> int:
         directory = _known(tenant, target)
         found = [(one, directory.members(one)) for one in directory.teams.listed(tenant)]
         printer.result(
-            {"teams": [views.team_json(*one) for one in found]},
-            lambda out: views.print_teams(out, found),
+            {"teams": [team_json(*one) for one in found]},
+            lambda out: print_teams(out, found),
         )
         return Exit.OK
 

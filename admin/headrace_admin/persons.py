@@ -17,8 +17,8 @@ from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.view import as_json
 from headrace.profiles.model import Profile
 from headrace.profiles.persons import Asked, FindPerson, only_one
-from headrace_admin import views
 from headrace_admin.deployment import Deployment
+from headrace_admin.operation_views import event_json
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.recording import record
 from headrace_admin.target import AWS, Target
@@ -150,7 +150,7 @@ def _document(
     }
     if with_events:
         ids = {one.profile_id for one in found}
-        document["events"] = [views.event_json(one) for one in _events(deployment, ids)]
+        document["events"] = [event_json(one) for one in _events(deployment, ids)]
     return document
 
 

@@ -9,8 +9,13 @@ from headrace.exports.schedules import RunState
 from headrace.exports.scheduling import ListSchedules, ScheduleStanding
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import NotFound
-from headrace_admin import views
 from headrace_admin.deployment import Deployment
+from headrace_admin.operation_views import (
+    print_scheduled_runs,
+    print_schedules,
+    schedule_json,
+    scheduled_run_json,
+)
 from headrace_admin.operations import ClientFilter, TenantFilter, callers
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
@@ -47,8 +52,8 @@ def list_schedules(
     def work() -> Exit:
         found = _standings(target.deployment(), tenant, client_id, 1)
         printer.result(
-            {"schedules": [views.schedule_json(standing) for standing in found]},
-            lambda out: views.print_schedules(out, found),
+            {"schedules": [schedule_json(standing) for standing in found]},
+            lambda out: print_schedules(out, found),
         )
         return Exit.OK
 
@@ -94,8 +99,8 @@ def list_runs(
         runs.sort(key=lambda pair: pair[1].due, reverse=True)
         found = [pair for pair in runs if not missed or pair[1].state is RunState.MISSED][:limit]
         printer.result(
-            {"runs": [views.scheduled_run_json(*pair) for pair in found]},
-            lambda out: views.print_scheduled_runs(out, found),
+            {"runs": [scheduled_run_json(*pair) for pair in found]},
+            lambda out: print_scheduled_runs(out, found),
         )
         return Exit.OK
 

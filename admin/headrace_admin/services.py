@@ -9,7 +9,7 @@ from headrace.catalog.usecases import ShowCatalog
 from headrace.identity.services import appointed
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import NotFound
-from headrace_admin import views
+from headrace_admin.credential_views import key_json, print_keys, print_managers
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
@@ -73,7 +73,7 @@ def managers(
         found = [directory.users.find(tenant, user_id) for user_id in sorted(management.users)]
         names = [user.username for user in found if user is not None]
         shown = {"service": service_id, "users": names, "teams": sorted(management.teams)}
-        printer.result(shown, lambda out: views.print_managers(out, names, management.teams))
+        printer.result(shown, lambda out: print_managers(out, names, management.teams))
         return Exit.OK
 
     return finished(printer, work)
@@ -87,8 +87,8 @@ def keys(service_id: Named, *, target: Target = AWS) -> int:
     def work() -> Exit:
         found, now = target.deployment().api_keys().listed(service_id), SystemClock().now()
         printer.result(
-            {"keys": [views.key_json(key, now) for key in found]},
-            lambda out: views.print_keys(out, found, now),
+            {"keys": [key_json(key, now) for key in found]},
+            lambda out: print_keys(out, found, now),
         )
         return Exit.OK
 

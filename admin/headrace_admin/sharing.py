@@ -23,9 +23,16 @@ from headrace.consents.usecases import (
 )
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound
-from headrace_admin import views
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
+from headrace_admin.people_views import (
+    account_json,
+    consent_json,
+    organisation_json,
+    print_accounts,
+    print_consents,
+    print_organisations,
+)
 from headrace_admin.target import AWS, Target
 
 account = App(name="account", help="Make account holders known, whose data it is.")
@@ -117,8 +124,8 @@ def _all_with(consents: Consents, tenant: str, audience: Audience) -> Iterator[C
 def _print_consents(printer: Printer, found: Sequence[Consent]) -> None:
     now = SystemClock().now()
     printer.result(
-        {"consents": [views.consent_json(one, now) for one in found]},
-        lambda out: views.print_consents(out, found, now),
+        {"consents": [consent_json(one, now) for one in found]},
+        lambda out: print_consents(out, found, now),
     )
 
 
@@ -214,8 +221,8 @@ def list_accounts(*, tenant: Tenant, target: Target = AWS) -> int:
     def work() -> Exit:
         found = tuple(_known(tenant, target).accounts().all(tenant))
         printer.result(
-            {"accounts": [views.account_json(one) for one in found]},
-            lambda out: views.print_accounts(out, found),
+            {"accounts": [account_json(one) for one in found]},
+            lambda out: print_accounts(out, found),
         )
         return Exit.OK
 
@@ -243,9 +250,7 @@ def put_organisation(
     def work() -> Exit:
         register = RegisterOrganisation(_known(tenant, target).organisations(), SystemClock())
         made = register(tenant, organisation_id, name)
-        printer.result(
-            views.organisation_json(made), lambda out: views.print_organisations(out, (made,))
-        )
+        printer.result(organisation_json(made), lambda out: print_organisations(out, (made,)))
         return Exit.OK
 
     return finished(printer, work)
@@ -259,8 +264,8 @@ def list_organisations(*, tenant: Tenant, target: Target = AWS) -> int:
     def work() -> Exit:
         found = tuple(_known(tenant, target).organisations().all(tenant))
         printer.result(
-            {"organisations": [views.organisation_json(one) for one in found]},
-            lambda out: views.print_organisations(out, found),
+            {"organisations": [organisation_json(one) for one in found]},
+            lambda out: print_organisations(out, found),
         )
         return Exit.OK
 

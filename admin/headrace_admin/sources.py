@@ -11,7 +11,12 @@ from headrace.adapters.postgresql.change_log import CapturedTable, NotCapturable
 from headrace.catalog.usecases import ShowCatalog
 from headrace.exports.sources import Source
 from headrace.kernel.errors import InvalidRequest, NotFound
-from headrace_admin import views
+from headrace_admin.capture_views import (
+    capture_plan_json,
+    capture_status_json,
+    print_capture_plan,
+    print_capture_status,
+)
 from headrace_admin.catalog_files import Variables, compiled, surroundings, with_environment
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
@@ -67,8 +72,8 @@ def _done(
 ) -> None:
     left = (*refused, *plan.refused)
     printer.result(
-        views.capture_plan_json(plan, left, dry_run=dry_run),
-        lambda out: views.print_capture_plan(out, plan, dry_run=dry_run),
+        capture_plan_json(plan, left, dry_run=dry_run),
+        lambda out: print_capture_plan(out, plan, dry_run=dry_run),
     )
     if not printer.as_json:
         for one in left:
@@ -153,8 +158,8 @@ def source_status(
         with surroundings(target), capturing.owner_connection(found, dsn) as connection:
             stands = capturing.status(connection, tables)
         printer.result(
-            views.capture_status_json(stands, refused),
-            lambda out: views.print_capture_status(out, stands, refused),
+            capture_status_json(stands, refused),
+            lambda out: print_capture_status(out, stands, refused),
         )
         return Exit.OK
 

@@ -8,7 +8,7 @@ from headrace.audit.model import Action
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import NotFound
 from headrace.templates.activating import ActivateTemplate, DeactivateTemplate, ShowTemplates
-from headrace_admin import views
+from headrace_admin.catalog_views import print_standings, standing_json
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.recording import record
@@ -44,8 +44,8 @@ def list_templates(
             tenants = [_known(deployment, tenant)]
         found = [standing for each in tenants for standing in show(each)]
         printer.result(
-            {"templates": [views.standing_json(one) for one in found]},
-            lambda out: views.print_standings(out, found),
+            {"templates": [standing_json(one) for one in found]},
+            lambda out: print_standings(out, found),
         )
         return Exit.OK
 

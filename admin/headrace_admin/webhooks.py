@@ -8,7 +8,7 @@ from headrace.exports.delivering import IssueWebhookSecret
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import NotFound
 from headrace.kernel.ids import RandomIds
-from headrace_admin import views
+from headrace_admin.credential_views import print_webhooks, webhook_json
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
@@ -80,8 +80,8 @@ def list_webhooks(*, target: Target = AWS) -> int:
             for endpoint in known.webhooks
         ]
         printer.result(
-            {"webhooks": [views.webhook_json(*one) for one in found]},
-            lambda out: views.print_webhooks(out, found),
+            {"webhooks": [webhook_json(*one) for one in found]},
+            lambda out: print_webhooks(out, found),
         )
         return Exit.OK
 
