@@ -58,9 +58,9 @@ def receiver(*answers: int) -> Iterator[Receiver]:
         server.server_close()
 
 
-def with_webhook(clients: Clients, url: str, **traits: Any) -> tuple[Integrator, str]:
+def with_webhook(clients: Clients, url: str, *tables: str, **traits: Any) -> tuple[Integrator, str]:
     """A client with the webhook ``hooks``, and the secret that it is signed with."""
-    integrator = clients.special(NORTHWIND, webhooks=(Endpoint("hooks", url),), **traits)
+    integrator = clients.special(NORTHWIND, *tables, webhooks=(Endpoint("hooks", url),), **traits)
     secrets = integrator.platform.deployment.webhook_secrets()
     issue = IssueWebhookSecret(secrets, SystemClock(), RandomIds())
     return integrator, issue(integrator.client_id, "hooks")[1]
