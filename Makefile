@@ -31,6 +31,10 @@ install: .venv/.installed .tools/sam/.installed .tools/platform/.installed ## th
 	@requirements/install .tools/bench -r requirements/bench.txt
 	@touch $@
 
+.tools/security/.installed: requirements/security.txt
+	@requirements/install .tools/security -r requirements/security.txt
+	@touch $@
+
 .tools/platform/.installed: requirements/platform.txt
 	@requirements/install .tools/platform -r requirements/platform.txt
 	@touch $@
@@ -94,6 +98,10 @@ described:
 	@$(PYTHON) -m openapi.generate --check
 	@$(PYTHON) -m headrace.catalog.reference --check
 	@$(PYTHON) -m tests.abuse_report --check
+	@$(PYTHON) -m tests.security.page --check
+
+security: tools .tools/security/.installed ## security tools over the code and the template (TOOL=name for one)
+	@$(PYTHON) -m tests.security $(TOOL)
 
 bench: tools .tools/bench/.installed sam-build ## how fast an export is, beside psql, DuckDB and other tools
 	@$(PYTHON) -m benchmarks $(BENCH)
@@ -106,8 +114,9 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 	@$(PYTHON) -m openapi.generate
 	@$(PYTHON) -m headrace.catalog.reference
 	@$(PYTHON) -m tests.abuse_report
+	@$(PYTHON) -m tests.security.page
 
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test explore check bench format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test explore check security bench format openapi tools style types imports template described

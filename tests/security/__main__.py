@@ -1,0 +1,47 @@
+"""Security tools over the code and the template: every finding is mended, or answered.
+
+    python -m tests.security [TOOL...]
+
+Answers are in ``answers.toml``, each with the tool's check, the places and the reason. The run
+fails for a finding without an answer, and for an answer to what is found no more.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from tests.security.findings import Answer, Finding, answers_in, judged
+from tests.security.tools import ANSWERS, TOOLS, ToolFailed
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the tools of these names, or all of them; 0 when nothing is open."""
+    unknown = [name for name in arguments if name not in TOOLS]
+    if unknown:
+        print(f"No such tool: {', '.join(unknown)}. There are {', '.join(TOOLS)}.")
+        return 2
+    answers = answers_in(ANSWERS)
+    left = [not clean(name, answers) for name in arguments or TOOLS]
+    return int(any(left))
+
+
+def clean(name: str, answers: Sequence[Answer]) -> bool:
+    """Whether a tool leaves nothing open; says what it found."""
+    began = time.monotonic()
+    try:
+        findings: list[Finding] = list(TOOLS[name]())
+    except ToolFailed as error:
+        print(f"{name:16} DID NOT RUN: {error}")
+        return False
+    judgement = judged(findings, [answer for answer in answers if answer.tool == name])
+    seconds = time.monotonic() - began
+    print(f"{name:16} {len(findings)} found, {len(judgement.open)} open  ({seconds:.0f} s)")
+    for finding in judgement.open:
+        print(f"  {finding}")
+    for answer in judgement.idle:
+        print(f"  answered, but found no more: {answer.check} in {', '.join(answer.where)}")
+    return not (judgement.open or judgement.idle)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
