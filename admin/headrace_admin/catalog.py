@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from headrace.catalog import document
 from headrace.catalog.declarations import read_declarations, read_folder
 from headrace.catalog.usecases import PublishCatalog, ShowCatalog
 from headrace.kernel.clock import SystemClock
@@ -76,6 +77,7 @@ def publish(
     def work() -> Exit:
         checked = compiled(folder, with_environment(variables, target), target)
         deployment = target.deployment()
+        deployment.must_read(document.FORMAT)
         publication = PublishCatalog(deployment.catalogs(), SystemClock())(checked)
 
         def human(out: Console) -> None:

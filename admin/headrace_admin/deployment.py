@@ -50,7 +50,7 @@ from headrace.adapters.kms.data_keys import KmsDataKeys
 from headrace.adapters.kms.seal import KmsSeal
 from headrace.identity.user_administration import UserDirectory
 from headrace.kernel.clock import SystemClock
-from headrace.kernel.errors import HeadraceError, Unavailable
+from headrace.kernel.errors import Conflict, HeadraceError, Unavailable
 
 DEFAULT_STACK = "headrace"
 _DUMMY = "local"
@@ -62,6 +62,13 @@ class DeploymentNotFound(HeadraceError):
 
     code = "deployment_not_found"
     title = "No deployment there"
+
+
+class DeploymentTooOld(Conflict):
+    """The deployment's functions are of an earlier release than this command."""
+
+    code = "deployment_too_old"
+    title = "The deployment is of an earlier release"
 
 
 class AwsRefused(Unavailable):
@@ -162,6 +169,14 @@ class Deployment:
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+    def must_read(self, catalog_format: int) -> None:
+        """Raises DeploymentTooOld if the functions do not read a catalog of this format."""
+        if int(self.outputs.get("CatalogFormat", "1")) < catalog_format:
+            raise DeploymentTooOld(
+                f"The functions of the {self.name} do not read what this release publishes. "
+                "Deploy the release first, then publish."
+            )
 
     def catalogs(self) -> DynamoCatalogs:
         """The published catalogs."""

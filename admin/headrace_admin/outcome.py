@@ -46,7 +46,7 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.CONFLICT: "somebody changed it at the same moment, a client has two secrets already, a "
     "user's name is taken, a role is somebody's, a request was decided about, several profiles "
     "have an address, a consent's state does not allow it, or a source's database has no place for "
-    "a change log, or none",
+    "a change log, or none, or the deployment is of an earlier release",
     Exit.UNAVAILABLE: "AWS or a source did not answer, or refused",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }

@@ -1,7 +1,7 @@
 """Entries of a published catalog as JSON values, and back; and the digest over all of them.
 
 Keys are stable: versions that were published stay readable. A key that a later release adds must
-have a default here.
+have a default here, and raises ``FORMAT`` if whoever does not know it would give more away.
 """
 
 import hashlib
@@ -42,6 +42,11 @@ from headrace.exports.webhooks import Endpoint
 from headrace.templates.definitions import ApplicationVersion, Template
 
 type Json = dict[str, Any]
+
+FORMAT = 1
+"""Of what is published by this release. A reader refuses what is of a later one, since what it does
+not know may be a restriction (docs/upgrade.md). Also the output ``CatalogFormat`` of the template.
+"""
 
 
 def tenant_to_json(tenant: Tenant) -> Json:

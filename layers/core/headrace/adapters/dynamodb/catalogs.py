@@ -19,6 +19,9 @@ looks yet, and then moves the pointer if it still stands where the publisher las
 reader sees one version or the other, two publishers never mix, and one that crashes leaves
 entries that no pointer names. Numbers rise, and may skip. No id holds a ``#``
 (``headrace.catalog.schema``).
+
+Every item has ``format``, that of the release which wrote it (none: 1). One of a later format is
+not read: what this release does not know of it may be a restriction.
 """
 
 import gzip
@@ -46,7 +49,7 @@ from headrace.exports.schedules import Schedule
 from headrace.exports.sources import Configuration, Source
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.clock import from_rfc3339, rfc3339
-from headrace.kernel.errors import CatalogChanged, NotFound
+from headrace.kernel.errors import CatalogChanged, NotFound, Unavailable
 
 MAX_PACKED_BYTES = 380_000
 """DynamoDB holds items of up to 400 KiB, names and keys included."""
@@ -169,7 +172,7 @@ class DynamoCatalogs:
     def current(self) -> Publication | None:
         """The current version, or None before the first; consistent."""
         item = self.table.get("catalog", "current")
-        return None if item is None else _publication(item)
+        return None if item is None else _publication(_known(item))
 
     def versions(self) -> tuple[Publication, ...]:
         """All that were ever current, newest first."""
@@ -209,8 +212,9 @@ class DynamoCatalogs:
         ]
         version = self._next_number()
         for entry in entries:
-            self.table.put({"pk": _partition(version), **entry})
+            self.table.put({"pk": _partition(version), "format": document.FORMAT, **entry})
         stamp = {
+            "format": document.FORMAT,
             "version": version,
             "digest": document.digest(catalog),
             "published_at": rfc3339(moment),
@@ -284,7 +288,15 @@ def _publication(item: Item) -> Publication:
     return Publication(item["version"], item["digest"], from_rfc3339(item["published_at"]))
 
 
+def _known(item: Item) -> Item:
+    """The item. Raises Unavailable if it is of a later format."""
+    if item.get("format", 1) > document.FORMAT:
+        raise Unavailable("The catalog is of a later release than what reads it.", retry_after=60)
+    return item
+
+
 def _body(item: Item) -> document.Json:
+    _known(item)
     text = gzip.decompress(item["packed"]) if "packed" in item else item["body"]
     body: document.Json = json.loads(text)
     return body
