@@ -74,6 +74,9 @@ test: tools ## unit and component tests, then the system tests on a platform of 
 	@$(PYTHON) -m pytest -n 2 tests/unit tests/component
 	@$(PYTHON) -m local test
 
+chaos: tools ## every fault at every point of an export's life; writes docs/reliability.md (SEEDS=3)
+	@SEEDS=$(or $(SEEDS),3) PAIRS=$(or $(PAIRS),9) $(PYTHON) -m local test tests/system/chaos/campaign.py tests/system/chaos/test_exports.py
+
 explore: tools ## the property tests with examples never tried before
 	@HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -n 2 $$(grep -rl hypothesis --include='test_*.py' tests/unit tests/component)
 
@@ -119,4 +122,4 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test explore check security bench format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos explore check security bench format openapi tools style types imports template described

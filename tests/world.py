@@ -227,12 +227,14 @@ class World:
         task = extraction.PlanExport(self.extraction, self.warehouse)
         return task(self.attempt(operation)).job_ids
 
-    def plan_job(self, operation: Operation, job_id: str, *, split: bool = True) -> tuple[int, int]:
+    def plan_job(
+        self, operation: Operation, job_id: str, *, split: bool = True, anew: bool = False
+    ) -> tuple[int, int]:
         """The task that plans a job."""
         task = extraction.PlanJob(
             self.extraction, self.warehouse, self.changes, self.baselines, self.snapshots
         )
-        planned = task(self.attempt(operation), job_id, split=split)
+        planned = task(self.attempt(operation), job_id, split=split, anew=anew)
         if planned is None:
             raise Fenced("The job has failed.")
         return planned.attempt, planned.ranges

@@ -26,7 +26,13 @@ def handler(event: Event) -> dict[str, Any]:
         if unload is not None:
             return {"unload": _asked(unload), "staging": unload.staging.prefix}
     staging = event["plan"]["staging"] if "unloaded" in event else None
-    planned = wiring.plan_job()(attempt, job_id, split=event.get("split", True), staging=staging)
+    planned = wiring.plan_job()(
+        attempt,
+        job_id,
+        split=event.get("split", True),
+        staging=staging,
+        anew=event.get("failing", {}).get("replan", False),
+    )
     if planned is None:
         return {"outcome": "failed"}
     return {

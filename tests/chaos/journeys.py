@@ -47,6 +47,10 @@ class Journey(Protocol):
         """Fails unless the documents, by table, hold the rows of the version's snapshot."""
         ...
 
+    def forget(self) -> None:
+        """Goes on from nothing: what was had so far may be wrong."""
+        ...
+
 
 @dataclass
 class FullExport:
@@ -83,6 +87,10 @@ class FullExport:
                 )
             self._known.add(digest)
 
+    def forget(self) -> None:
+        """See ``Journey``."""
+        self._known.clear()
+
 
 @dataclass
 class Increment:
@@ -111,6 +119,19 @@ class Increment:
         self.copy.apply(documents["ledger"], manifest["syncVersion"])
         assert self.copy.holds() == self.ledger.rows()
 
+    def forget(self) -> None:
+        """See ``Journey``."""
+        self.copy = Copy()
+
+
+@dataclass(frozen=True)
+class Look:
+    """The operation's state, whether the client's lock is held, and whether it is the baseline."""
+
+    status: str
+    locked: bool
+    baseline: bool
+
 
 @dataclass
 class Travelled:
@@ -118,14 +139,16 @@ class Travelled:
 
     journey: Journey
     before: Json
-    """The quota, the baseline and the objects before it."""
+    """How much of the quota was used before it."""
     key: str = field(default_factory=lambda: str(uuid4()))
     body: Json = field(default_factory=dict)
     operation_id: str = ""
     ends: list[tuple[float, Json]] = field(default_factory=list)
     """When each attempt was seen to have ended, and how (monotonic seconds)."""
-    locks: list[tuple[bool, bool]] = field(default_factory=list)
-    """At each look: was the operation active, and did it hold the lock."""
+    looks: list["Look"] = field(default_factory=list)
+    """How it lay in the table, again and again."""
+    offered: list[str | None] = field(default_factory=list)
+    """The version that the manifest offered when an attempt had failed."""
     deliveries: list[Json] = field(default_factory=list)
     messages: list[tuple[str, bytes]] = field(default_factory=list)
     """The webhook's ids and bodies."""
@@ -158,6 +181,8 @@ class Traveller:
             if ended["status"] == "succeeded":
                 break
             assert attempt < _MOST_ATTEMPTS, f"it failed {attempt} times: {ended}"
+            manifest = self._client.manifest(travelled.operation_id)
+            travelled.offered.append(manifest["syncVersion"])
             self._retry()
         told = self._until(
             lambda seen: all(one["state"] != "pending" for one in seen["deliveries"]), within
@@ -222,14 +247,20 @@ class Traveller:
         of = self.travelled.journey.path.rpartition("/")[2]
         deadline = time.monotonic() + within
         while True:
-            self._look_at_lock()
+            self._look()
             seen = self._client.status(self.travelled.operation_id, of)
             if holds(seen):
                 return seen
             assert time.monotonic() < deadline, f"not within {within:g} s: {seen}"
             time.sleep(0.5)
 
-    def _look_at_lock(self) -> None:
-        items = self._client.items()
-        operation = items[f"operation#{self.travelled.operation_id}"]
-        self.travelled.locks.append((operation["status"]["S"] in ACTIVE, "lock" in items))
+    def _look(self) -> None:
+        items, own = self._client.items(), self.travelled.operation_id
+        baselines = [item for sort, item in items.items() if sort.startswith("baseline#")]
+        self.travelled.looks.append(
+            Look(
+                items[f"operation#{own}"]["status"]["S"],
+                "lock" in items,
+                any(item.get("operation_id") == {"S": own} for item in baselines),
+            )
+        )

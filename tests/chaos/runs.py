@@ -76,6 +76,10 @@ class Chaos:
                 run.broken.append(f"journey: {broken}")
         if run.travelled is not None:
             self._judge(run, AT_ONCE)
+            if not run.injected:
+                run.broken.append("the fault never came about")
+        if run.broken:
+            self._start_over(journey)
         run.seconds = time.monotonic() - begun
         return run
 
@@ -111,7 +115,7 @@ class Chaos:
         traveller.travel(LEASE_AND_SWEEP_S + UNDISTURBED_S)
         for injection in injections:
             eventually(injection.is_quiet, within=90, what="what was invoked again has ended")
-        run.injected = any(injection.done for injection in injections)
+        run.injected = all(injection.done for injection in injections)
         return travelled
 
     def _injection(self, journey: Journey, case: Case, traveller: Traveller) -> Injection:
@@ -125,6 +129,14 @@ class Chaos:
             nth.get(case.point.times) or int(case.point.times),
             traveller.again,
         )
+
+    def _start_over(self, journey: Journey) -> None:
+        """Leaves nothing in the way of the client's next operation."""
+        journey.forget()
+        lock = journey.client.items().get("lock")
+        if lock is not None:
+            path = f"{journey.path}/{lock['operation_id']['S']}/cancel"
+            journey.client.call("POST", path)
 
     def _judge(self, run: Run, invariants: tuple[Invariant, ...]) -> None:
         assert run.travelled is not None

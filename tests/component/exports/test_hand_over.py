@@ -179,7 +179,7 @@ def test_a_table_that_is_planned_anew_begins_with_no_slice_done() -> None:
     with a_fan(range_seconds=1) as fan:
         assert fan.shift()
         world = fan.world
-        fan.job_attempt, _ = world.plan_job(fan.operation, fan.job_id)
+        fan.job_attempt, _ = world.plan_job(fan.operation, fan.job_id, anew=True)
         assert world.status(fan.operation).jobs[0].slices_done == frozenset()
         while fan.shift():
             pass
@@ -233,7 +233,7 @@ def test_what_a_caller_sees_never_falls_while_workers_die_hand_over_and_begin_an
             case "time":
                 fan.world.clock.advance(seconds=30)
             case "plan":
-                fan.job_attempt, _ = fan.world.plan_job(fan.operation, fan.job_id)
+                fan.job_attempt, _ = fan.world.plan_job(fan.operation, fan.job_id, anew=True)
 
     with a_fan() as fan:
         fan.warehouse.before_row = look_and_trouble

@@ -381,7 +381,7 @@ def test_a_reader_stops_waiting_when_its_attempt_counts_no_more(deployment: Depl
     world = deployment.world
     operation, job_id, job_attempt, _ = a_held_job(deployment)
     world.snapshots = replace(
-        world.snapshots, pause=lambda _: cast("None", world.plan_job(operation, job_id))
+        world.snapshots, pause=lambda _: cast("None", world.plan_job(operation, job_id, anew=True))
     )
     with pytest.raises(Fenced):
         world.export_range(operation, job_id, job_attempt)

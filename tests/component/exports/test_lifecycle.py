@@ -1,9 +1,11 @@
 """What may happen to an operation, told as a caller and a workflow would see it."""
 
 import json
+from typing import Any
 
 import pytest
 
+from headrace.adapters.s3.files import S3Files
 from headrace.exports.model import Failure, Status
 from headrace.kernel.errors import (
     Fenced,
@@ -273,12 +275,76 @@ def test_a_task_that_is_run_twice_makes_one_file(world: World) -> None:
     assert world.status(operation).jobs[0].rows == 3
 
 
+def test_a_plan_that_is_asked_for_twice_is_one_plan_whose_work_counts(world: World) -> None:
+    operation = world.start()
+    job_id, _ = world.plan(operation)
+    first = world.plan_job(operation, job_id)
+    world.export_range(operation, job_id, first[0])
+
+    assert world.plan_job(operation, job_id) == first
+
+    assert world.complete_job(operation, job_id, first[0])
+    with pytest.raises(Fenced):
+        world.plan_job(operation, job_id)
+    assert len(world.stored()) == 1
+    assert world.status(operation).jobs[0].attempt == first[0]
+
+
+@pytest.mark.parametrize("task", ["plan", "plan_job"])
+def test_of_two_invocations_at_once_the_plan_of_the_first_counts_for_both(
+    world: World, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    operation = world.start()
+    job_id = f"{operation.operation_id}-0001"
+    adapter, name = type(world.operations), {"plan": "plan", "plan_job": "claim_job"}[task]
+    write, plans = getattr(adapter, name), []
+
+    def plan() -> object:
+        return world.plan(operation) if task == "plan" else world.plan_job(operation, job_id)
+
+    def write_second(*arguments: Any) -> object:
+        monkeypatch.setattr(adapter, name, write)
+        plans.append(plan())
+        return write(*arguments)
+
+    if task == "plan_job":
+        world.plan(operation)
+    monkeypatch.setattr(adapter, name, write_second)
+
+    assert [plan()] == plans
+
+    assert world.open_uploads() == (1 if task == "plan_job" else 0)
+    assert world.run(operation).status is Status.SUCCEEDED
+
+
+@pytest.mark.abuse(92)
+def test_a_document_that_two_invocations_complete_at_once_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = world.start()
+    job_id, _ = world.plan(operation)
+    job_attempt, _ = world.plan_job(operation, job_id)
+    world.export_range(operation, job_id, job_attempt)
+    complete = S3Files.complete
+
+    def complete_second(*arguments: Any) -> None:
+        monkeypatch.setattr(S3Files, "complete", complete)
+        assert world.complete_job(operation, job_id, job_attempt)
+        complete(*arguments)
+
+    monkeypatch.setattr(S3Files, "complete", complete_second)
+    with pytest.raises(Fenced):
+        world.complete_job(operation, job_id, job_attempt)
+
+    assert len(world.stored()) == 1
+
+
 @pytest.mark.abuse(93)
 def test_an_older_attempt_of_a_job_cannot_commit(world: World) -> None:
     operation = world.start()
     job_id, _ = world.plan(operation)
     stale, _ = world.plan_job(operation, job_id)
-    owner, _ = world.plan_job(operation, job_id)
+    owner, _ = world.plan_job(operation, job_id, anew=True)
 
     with pytest.raises(Fenced):
         world.export_range(operation, job_id, stale)

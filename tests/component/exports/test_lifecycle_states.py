@@ -84,12 +84,12 @@ class Lifecycle(RuleBasedStateMachine):
             self.world.plan(self.any_attempt(pick))
 
     @precondition(lambda self: self.started)
-    @rule(pick=_pick, which=st.integers(0, 1))
-    def plan_job(self, pick: int, which: int) -> None:
+    @rule(pick=_pick, which=st.integers(0, 1), anew=st.booleans())
+    def plan_job(self, pick: int, which: int, anew: bool = False) -> None:
         operation = self.any_attempt(pick)
         job_id = operation.jobs[which].job_id
         with suppress(HeadraceError):
-            job_attempt, ranges = self.world.plan_job(operation, job_id)
+            job_attempt, ranges = self.world.plan_job(operation, job_id, anew=anew)
             self.claims.append((operation, job_id, job_attempt, ranges))
 
     @precondition(lambda self: self.started)

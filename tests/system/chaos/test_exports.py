@@ -1,30 +1,66 @@
 """A sample of `make chaos`: exports in which a process is killed, a request comes twice, and so on.
 
-The whole of it, with its results, is in docs/reliability.md.
+The whole of it, with its results, is in docs/reliability.md. ``PAIRS``: how many pairs of faults
+are tried.
 """
 
-import pytest
+import os
+from collections.abc import Callable
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.chaos.campaign import Campaign, cases
 from tests.chaos.faults import Fault
-from tests.chaos.journeys import FullExport
 from tests.chaos.points import EXPORT
 from tests.chaos.runs import Case, Chaos
-from tests.system.conftest import Clients
-from tests.system.exports.test_webhooks import receiver, with_webhook
+from tests.system.chaos.conftest import FULL, OF_DATABASE, OF_LAKE, Lane
 
 pytestmark = pytest.mark.system
 
 POINTS = {point.name: point for point in EXPORT}
+SAMPLE = (
+    (OF_LAKE, "source open", Fault.KILL, 1),
+    (OF_DATABASE, "after completing the upload", Fault.KILL, 1),
+    (FULL, "after the start transaction", Fault.KILL, 1),
+    (FULL, "in the middle of part k", Fault.KILL, 2),
+    (FULL, "before completing the upload", Fault.DUPLICATE, 2),
+    (FULL, "after the job's commit", Fault.DUPLICATE, 1),
+    (FULL, "job claim", Fault.DELAY, 3),
+    (FULL, "before the lock's release", Fault.THROTTLE, 1),
+    (FULL, "after completing the upload", Fault.ERROR, 3),
+    (FULL, "after the webhook", Fault.KILL, 1),
+)
+"""Each fault, and most points, in each journey."""
 
 
-def test_an_export_killed_after_its_start_transaction_ends_as_if_nothing_had_been(
-    chaos: Chaos, clients: Clients
+def test_every_invariant_holds_in_a_sample_of_what_goes_wrong(
+    chaos: Chaos, lane: Callable[..., Lane]
 ) -> None:
-    with receiver() as here:
-        client, _ = with_webhook(clients, here.url, "employees", "payslips")
-        journey = FullExport(client, chaos.platform.home.warehouse)
-        case = Case(POINTS["after the start transaction"], Fault.KILL, 1)
-        run = chaos.run(journey, here, case)
-    assert run.injected
-    chaos.settle([run])
-    assert run.broken == []
+    todo = [(name, Case(POINTS[point], fault, seed)) for name, point, fault, seed in SAMPLE]
+    runs = Campaign(chaos)(
+        [lane(FULL, OF_LAKE, OF_DATABASE), lane(FULL, OF_LAKE, OF_DATABASE)], todo
+    )
+    assert len(runs) == len(SAMPLE)
+    assert [(run.journey, str(run.case), run.broken) for run in runs if run.broken] == []
+
+
+def test_every_invariant_holds_when_two_things_go_wrong(
+    chaos: Chaos, lane: Callable[..., Lane]
+) -> None:
+    [(journey, receiver)] = lane(FULL)
+    some = st.sampled_from(cases(seeds=2))
+
+    @settings(
+        max_examples=int(os.environ.get("PAIRS") or 3),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+    @given(first=some, second=some)
+    def holds(first: Case, second: Case) -> None:
+        run = chaos.run(journey, receiver, first, second)
+        chaos.settle([run])
+        assert run.broken == [], (str(first), str(second))
+
+    holds()

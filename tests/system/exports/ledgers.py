@@ -6,10 +6,11 @@ once. ``Copy`` is a client's copy of the one tenant's rows, kept up by documents
 
 import json
 import random
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,11 +18,11 @@ import psycopg
 
 from headrace.adapters.postgresql.capturing import installation, run
 from headrace.adapters.postgresql.change_log import CapturedTable
-from headrace.exports.sources import Column, ColumnType, RowFilter, Source, Table
-from local.sample.roster import ROLE
+from headrace.exports.sources import Column, ColumnType, Configuration, RowFilter, Source, Table
+from local.sample.roster import ROLE, Roster
 from local.sample.warehouse import attached
-from tests.system.conftest import HARBOUR, NORTHWIND
-from tests.system.deployed import Json
+from tests.system.conftest import HARBOUR, NORTHWIND, Clients
+from tests.system.deployed import Integrator, Json, Platform
 
 type Row = tuple[object, ...]
 
@@ -87,6 +88,13 @@ class LakeLedger:
 
     folder: Path
 
+    @classmethod
+    def made(cls, platform: Platform) -> "LakeLedger":
+        """One that is there, and nobody else's."""
+        ledger = cls(platform.home.root / f"ledger-{secrets.token_hex(3)}")
+        ledger.make()
+        return ledger
+
     def make(self) -> None:
         """Makes the lake, with a few rows."""
         (self.folder / "data").mkdir(parents=True)
@@ -141,6 +149,17 @@ class DatabaseLedger:
 
     owner: str
     reader: Source
+
+    @classmethod
+    def made(cls, platform: Platform, clients: Clients) -> "DatabaseLedger":
+        """One that is there, and nobody else's."""
+        roster, name = Roster(platform.home.roster), f"ledger_{secrets.token_hex(3)}"
+        roster.run(f"CREATE DATABASE {name}", "postgres")
+        pattern = next(one for one in clients.base.sources if one.name == "roster")
+        reader = replace(pattern, name=name, options={**pattern.options, "database": name})
+        ledger = cls(f"host={roster.socket_folder} user=postgres dbname={name}", reader)
+        ledger.make()
+        return ledger
 
     def make(self) -> None:
         """Makes the table, with a few rows, and has its changes logged."""
@@ -202,6 +221,18 @@ class DatabaseLedger:
                     (session.commit if chance.random() < 0.8 else session.rollback)()
             for session in (first, second):
                 session.commit()
+
+
+def grant(clients: Clients, client: Integrator, ledger: Ledger, **changes: object) -> Integrator:
+    """Has the client get the ledger and nothing else."""
+    clients.sources = [one for one in clients.sources if one.name != ledger.source.name]
+    clients.sources.append(ledger.source)
+
+    def granted(one: Configuration) -> Configuration:
+        return replace(one, source=ledger.source.name, tables=(ledger.table,), **changes)  # type: ignore[arg-type]
+
+    clients.reconfigure(client, granted)
+    return client
 
 
 @contextmanager

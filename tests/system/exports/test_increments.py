@@ -1,53 +1,33 @@
 """The seed's workflow as deployed: a full export, then increments, while others write."""
 
 import random
-import secrets
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from headrace.exports.sources import Configuration, Resync, SnapshotScope
-from local.sample.roster import Roster
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Platform
-from tests.system.exports.ledgers import Copy, DatabaseLedger, LakeLedger, Ledger, written_to
+from tests.system.exports.ledgers import Copy, DatabaseLedger, LakeLedger, Ledger, grant, written_to
 
 pytestmark = pytest.mark.system
 
 
 @pytest.fixture
-def lake(platform: Platform) -> Iterator[LakeLedger]:
+def lake(platform: Platform) -> LakeLedger:
     """A ledger in a DuckLake."""
-    made = LakeLedger(Path(platform.home.root) / f"ledger-{secrets.token_hex(3)}")
-    made.make()
-    yield made
+    return LakeLedger.made(platform)
 
 
 @pytest.fixture
-def database(platform: Platform, clients: Clients) -> Iterator[DatabaseLedger]:
+def database(platform: Platform, clients: Clients) -> DatabaseLedger:
     """A ledger in a PostgreSQL database whose changes are logged."""
-    roster, name = Roster(platform.home.roster), f"ledger_{secrets.token_hex(3)}"
-    roster.run(f"CREATE DATABASE {name}", "postgres")
-    pattern = next(one for one in clients.base.sources if one.name == "roster")
-    reader = replace(pattern, name=name, options={**pattern.options, "database": name})
-    made = DatabaseLedger(f"host={roster.socket_folder} user=postgres dbname={name}", reader)
-    made.make()
-    yield made
+    return DatabaseLedger.made(platform, clients)
 
 
 def reader_of(clients: Clients, ledger: Ledger, **changes: object) -> Integrator:
     """A client that gets the ledger and nothing else."""
-    clients.sources = [one for one in clients.sources if one.name != ledger.source.name]
-    clients.sources.append(ledger.source)
-    client = clients.special(NORTHWIND)
-
-    def granted(one: Configuration) -> Configuration:
-        return replace(one, source=ledger.source.name, tables=(ledger.table,), **changes)  # type: ignore[arg-type]
-
-    clients.reconfigure(client, granted)
-    return client
+    return grant(clients, clients.special(NORTHWIND), ledger, **changes)
 
 
 def extract(client: Integrator, copy: Copy) -> str:

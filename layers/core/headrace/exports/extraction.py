@@ -180,9 +180,13 @@ class PlanExport:
         if operation.status is Status.SCHEDULED:
             # Who shares is looked up before the source: rows that were written since are theirs.
             sharing = self._sharing(operation)
-            operation = self.extraction.operations.plan(
-                operation, self._version(operation), self.extraction.clock.now(), sharing
-            )
+            try:
+                operation = self.extraction.operations.plan(
+                    operation, self._version(operation), self.extraction.clock.now(), sharing
+                )
+            except Fenced:
+                # The same invocation, twice: the one that came first has planned it for both.
+                operation = self.extraction.operation(attempt)
         jobs = [job.job_id for job in operation.jobs if job.status is not Status.SUCCEEDED]
         return PlannedExport(tuple(jobs), operation.held)
 
@@ -259,20 +263,45 @@ class PlanJob:
     snapshots: Snapshots
 
     def __call__(
-        self, attempt: Attempt, job_id: str, *, split: bool = True, staging: str | None = None
+        self,
+        attempt: Attempt,
+        job_id: str,
+        *,
+        split: bool = True,
+        staging: str | None = None,
+        anew: bool = False,
     ) -> PlannedJob | None:
         """None if the job has failed for good: the table is not as it was published, say.
 
-        ``staging`` is the folder that the job's rows were unloaded to, if they had to be.
-        Raises Fenced, Unavailable.
+        ``staging`` is the folder that the job's rows were unloaded to, if they had to be. A plan
+        that the operation's attempt has already is the one that counts, however often it is asked
+        for: not if it is to be made ``anew``, as its snapshot was lost, or is to be one slice and
+        is not. Raises Fenced, Unavailable.
         """
         try:
-            return self._planned(attempt, job_id, split=split, staging=staging)
+            if not anew and (planned := self._standing(attempt, job_id, split=split)):
+                return planned
+            try:
+                return self._planned(attempt, job_id, split=split, staging=staging)
+            except Fenced:
+                # The same invocation, twice: the plan of the one that came first is for both.
+                if anew or (planned := self._standing(attempt, job_id, split=split)) is None:
+                    raise
+                return planned
         except (SchemaChanged, ResyncRequired, SyncVersionExpired, IncrementsUnavailable) as error:
             operation = self.extraction.operation(attempt)
             failure = Failure(error.code, error.detail)
             self.extraction.fail_job(operation, operation.job(job_id), failure)
             return None
+
+    def _standing(self, attempt: Attempt, job_id: str, *, split: bool) -> PlannedJob | None:
+        """The plan that the job has. Raises Fenced."""
+        job = self.extraction.operation(attempt).job(job_id)
+        if job.status is not Status.RUNNING or job.upload_id is None:
+            return None
+        if len(job.slices) > 1 and not split:
+            return None
+        return PlannedJob(job.attempt, job.ranges, job.held)
 
     def _planned(
         self, attempt: Attempt, job_id: str, *, split: bool, staging: str | None
@@ -286,8 +315,9 @@ class PlanJob:
         before = operation.job(job_id)
         if before.status not in (Status.SCHEDULED, Status.RUNNING):
             raise Fenced("The job has ended.")
-        if before.key is not None:
-            extraction.files.discard(before.key, before.upload_id)
+        stale = before
+        if stale.status is Status.SCHEDULED and stale.key is not None:
+            extraction.files.discard(stale.key, stale.upload_id)
         source, table = extraction.table(operation, before)
         if source.unloads:
             if staging is None or staging != before.staging:
@@ -324,6 +354,10 @@ class PlanJob:
         except HeadraceError:
             extraction.files.abort(key, upload_id)
             raise
+        if stale.status is Status.RUNNING and stale.key is not None:
+            # Not before the claim: a late invocation must not take a document that has meanwhile
+            # become the job's.
+            extraction.files.discard(stale.key, stale.upload_id)
         return PlannedJob(job.attempt, job.ranges, job.held)
 
     def _content(self, operation: Operation, job: Job) -> Content:
@@ -612,10 +646,21 @@ class CompleteJob:
                 sha256=results[0].sha256 if len(results) == 1 else None,
             )
         except Fenced:
-            extraction.files.discard(job.key, None)
+            if not self._is_there(attempt, job):
+                extraction.files.discard(job.key, None)
             raise
         extraction.unstage(job)
         return True
+
+    def _is_there(self, attempt: Attempt, job: Job) -> bool:
+        """Has another invocation made the very document meanwhile, of the same upload."""
+        operation = self.extraction.operations.find(
+            attempt.tenant, attempt.client_id, attempt.operation_id
+        )
+        if operation is None:
+            return False
+        kept = operation.job(job.job_id)
+        return kept.status is Status.SUCCEEDED and kept.key == job.key
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,114 @@
+"""Many runs, several at once, and the tables that tell how they went."""
+
+import statistics
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.faults import Fault
+from tests.chaos.journeys import Journey
+from tests.chaos.points import EXPORT, Point
+from tests.chaos.runs import Case, Chaos, Run
+from tests.system.exports.test_webhooks import Receiver
+
+NOTHING_FOLLOWS = frozenset({("after the webhook", Fault.ERROR)})
+"""Where no request follows that the fault could meet."""
+BEGIN, END = "<!-- written by make chaos -->\n", "<!-- end -->\n"
+
+
+def cases(seeds: int, points: Sequence[Point] = EXPORT) -> list[Case]:
+    """Every fault at every point, with so many seeds."""
+    return [
+        Case(point, fault, seed)
+        for seed in range(1, seeds + 1)
+        for point in points
+        for fault in Fault
+        if (point.name, fault) not in NOTHING_FOLLOWS
+    ]
+
+
+@dataclass
+class Campaign:
+    """Runs of several journeys; each lane has a client of its own, so that none waits."""
+
+    chaos: Chaos
+    say: Callable[[str], None] = print
+    runs: list[Run] = field(default_factory=list)
+    _left: list[tuple[str, Case]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(
+        self, lanes: Iterable[Sequence[tuple[Journey, Receiver]]], todo: Sequence[tuple[str, Case]]
+    ) -> list[Run]:
+        """All of ``todo`` (a journey's name, and what goes wrong in it)."""
+        self._left = list(reversed(todo))
+        total = len(todo)
+        lanes = list(lanes)
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            for done in [pool.submit(self._drive, lane, total) for lane in lanes]:
+                done.result()
+        self.chaos.settle(self.runs)
+        return self.runs
+
+    def _drive(self, lane: Sequence[tuple[Journey, Receiver]], total: int) -> None:
+        own = {journey.name: (journey, receiver) for journey, receiver in lane}
+        while True:
+            with self._lock:
+                if not self._left:
+                    return
+                name, case = self._left.pop()
+            run = self.chaos.run(*own[name], case)
+            with self._lock:
+                self.runs.append(run)
+                how = "; ".join(run.broken) or "holds"
+                number = f"{len(self.runs)}/{total}"
+                self.say(f"{number:>8} {name}: {case}: {run.seconds:.1f} s: {how[:2000]}")
+
+
+def report(runs: Sequence[Run], command: str, day: str) -> str:
+    """The tables of a campaign, in Markdown."""
+    seconds = sorted(run.seconds for run in runs)
+    broken = [run for run in runs if run.broken]
+    lines = [
+        f"`{command}` on {day}, on a busy machine with two cores: {len(runs)} runs, of which "
+        f"{len(runs) - len(broken)} kept all invariants. A run took "
+        f"{statistics.median(seconds):.0f} s in the middle and {seconds[-1]:.0f} s at most, with "
+        "its checks.",
+    ]
+    for name in dict.fromkeys(run.journey for run in sorted(runs, key=lambda run: run.journey)):
+        lines += ["", f"**{name}**: runs that kept all invariants, of all runs", ""]
+        lines += _table([run for run in runs if run.journey == name])
+    for run in broken:
+        lines.append("")
+        lines.append(f"- {run.journey}, {run.case}: {'; '.join(run.broken)[:600]}")
+    return "\n".join([*lines, ""])
+
+
+def _table(runs: Sequence[Run]) -> list[str]:
+    held, all_of = Counter[tuple[str, Fault]](), Counter[tuple[str, Fault]]()
+    for run in runs:
+        cell = run.case.point.name, run.case.fault
+        all_of[cell] += 1
+        held[cell] += not run.broken
+    lines = [f"| point | {' | '.join(Fault)} |", "| --- |" + " --- |" * len(Fault)]
+    for point in dict.fromkeys(run.case.point.name for run in sorted(runs, key=_order)):
+        cells = (
+            f"{held[point, fault]}/{all_of[point, fault]}" if all_of[point, fault] else "–"
+            for fault in Fault
+        )
+        lines.append(f"| {point} | {' | '.join(cells)} |")
+    return lines
+
+
+def _order(run: Run) -> int:
+    return EXPORT.index(run.case.point) if run.case.point in EXPORT else len(EXPORT)
+
+
+def write(page: Path, text: str) -> None:
+    """Puts the text between the page's markers."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}{text}{END}{after}")

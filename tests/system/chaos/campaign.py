@@ -1,0 +1,60 @@
+"""`make chaos`: every fault at every point, in each journey, and the page that tells of it.
+
+Not collected with the other tests: it takes an hour. ``SEEDS``: how many of each; ``LANES``: how
+many runs at once; ``JOURNEYS``, ``POINTS`` and ``FAULTS``: parts of names, with commas between, of
+what to leave everything else out for; then the page stays as it is.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from local.home import CHECKOUT
+from tests.chaos import campaign
+from tests.chaos.faults import Fault
+from tests.chaos.points import EXPORT
+from tests.chaos.runs import Chaos
+from tests.system.chaos.conftest import FULL, OF_DATABASE, OF_LAKE, Lane
+
+pytestmark = pytest.mark.system
+
+PAGE = CHECKOUT / "docs" / "reliability.md"
+
+
+def _chosen(variable: str, names: list[str]) -> list[str]:
+    parts = [part for part in os.environ.get(variable, "").split(",") if part]
+    return [name for name in names if not parts or any(part in name for part in parts)]
+
+
+def test_every_invariant_holds_whatever_goes_wrong(
+    chaos: Chaos, lane: Callable[..., Lane], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds = int(os.environ.get("SEEDS") or 3)
+    journeys = _chosen("JOURNEYS", [FULL, OF_LAKE, OF_DATABASE])
+    points = _chosen("POINTS", [point.name for point in EXPORT])
+    faults = _chosen("FAULTS", [*Fault])
+    todo = [
+        (journey, case)
+        for case in campaign.cases(seeds)
+        for journey in journeys
+        if case.point.name in points and case.fault in faults
+    ]
+    lanes = [lane(*journeys) for _ in range(int(os.environ.get("LANES") or 3))]
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+
+    runs = campaign.Campaign(chaos, say)(lanes, todo)
+
+    command = f"make chaos SEEDS={seeds}"
+    text = campaign.report(runs, command, f"{datetime.now(UTC):%Y-%m-%d}")
+    say(text)
+    if (len(journeys), len(points), len(faults)) == (3, len(EXPORT), len(Fault)):
+        campaign.write(PAGE, text)
+    broken = [f"{run.journey}: {run.case}: {run.broken}" for run in runs if run.broken]
+    assert broken == []
