@@ -141,10 +141,10 @@ class Proxy:
         try:
             yield
         finally:
-            for server in servers:
-                self._loop.call_soon_threadsafe(server.close)
+            asyncio.run_coroutine_threadsafe(self._end(servers), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
+            self._loop.close()
 
     @contextmanager
     def tapped(self, tap: Tap) -> Iterator[None]:
@@ -158,6 +158,16 @@ class Proxy:
     def endpoint(self, function: str) -> str:
         """What the function is to take for AWS."""
         return f"http://127.0.0.1:{self.ports[function]}"
+
+    @staticmethod
+    async def _end(servers: list[asyncio.Server]) -> None:
+        """Closes everything: what is still held is of functions that have ended."""
+        for server in servers:
+            server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     # --- one connection, one request ----------------------------------------------------------
 

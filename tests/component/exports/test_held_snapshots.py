@@ -324,7 +324,7 @@ def test_no_attempt_is_read_in_two_snapshots(deployment: Deployment) -> None:
     with pytest.raises(Fenced):
         world.operations.record_snapshot(running, running.jobs[0], Snapshot("another", "one"))
     # The next attempt of the job has one of its own.
-    job_attempt, _ = world.plan_job(operation, job_id)
+    job_attempt, _ = world.plan_job(operation, job_id, anew=True)
     assert hold(world.attempt(operation), job_id, job_attempt) is Ending.OVERDUE
 
 

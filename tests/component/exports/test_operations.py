@@ -100,7 +100,7 @@ def test_no_write_of_an_earlier_attempt_touches_a_later_one(
 
 def test_a_slice_of_an_earlier_claim_is_not_recorded(world: World) -> None:
     operation, job = a_running_job(world)
-    world.plan_job(operation, job.job_id)
+    world.plan_job(operation, job.job_id, anew=True)
     with pytest.raises(Fenced):
         world.operations.record_slice(operation, job, RESULT)
     assert world.status(operation).job(job.job_id).slices_done == frozenset()

@@ -2,7 +2,7 @@
 
 Not collected with the other tests: it takes an hour. ``SEEDS``: how many of each; ``LANES``: how
 many runs at once; ``JOURNEYS``, ``POINTS`` and ``FAULTS``: parts of names, with commas between, of
-what to leave everything else out for; then the page stays as it is.
+what to leave everything else out for. The page is written if all points and faults are there.
 """
 
 import os
@@ -51,10 +51,11 @@ def test_every_invariant_holds_whatever_goes_wrong(
 
     runs = campaign.Campaign(chaos, say)(lanes, todo)
 
-    command = f"make chaos SEEDS={seeds}"
+    asked = os.environ.get("JOURNEYS", "")
+    command = f"make chaos SEEDS={seeds}" + (f" JOURNEYS={asked}" if asked else "")
     text = campaign.report(runs, command, f"{datetime.now(UTC):%Y-%m-%d}")
     say(text)
-    if (len(journeys), len(points), len(faults)) == (3, len(EXPORT), len(Fault)):
+    if (len(points), len(faults)) == (len(EXPORT), len(Fault)):
         campaign.write(PAGE, text)
     broken = [f"{run.journey}: {run.case}: {run.broken}" for run in runs if run.broken]
     assert broken == []
