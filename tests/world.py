@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,9 @@ _Template.add_multi_constructor(
 )
 
 
+@cache
 def template() -> dict[str, Any]:
-    """The deployment's template."""
+    """The deployment's template; whoever asks leaves it as it is."""
     text = (ROOT / "template.yaml").read_text()
     loaded: dict[str, Any] = yaml.load(text, _Template)
     return loaded

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.component.moto_at_speed import quicken
 from tests.component.postgresql.server import Server, a_server
+
+quicken()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,50 @@
+"""moto without work that nothing comes of, which was half of the component tests' time.
+
+Its answers are the same: what is left out is searched for and never found, or made anew each time
+from the same. That holds for moto 5.2; with another version read its code before its number.
+"""
+
+from functools import cache
+from typing import Any
+
+import moto.core.models
+import moto.kms.models
+from moto.core.config import default_user_config
+from moto.core.serialize import BaseJSONSerializer
+
+_models: Any = moto.core.models
+_kms: Any = moto.kms.models
+_json: Any = BaseJSONSerializer
+
+_serialize_structure = _json._serialize_type_structure
+_private_key = _kms.generate_private_key
+_private_key_once = cache(_private_key)
+_answer_once = cache(_models.CallbackResponse)
+
+
+def quicken() -> None:
+    """Leaves that work out from now on."""
+    _json._serialize_type_structure = _structure
+    _kms.generate_private_key = _key
+    # Each `mock_aws` makes the answers to a thousand patterns of addresses again.
+    _models.CallbackResponse = _answer_once
+    # For each new session the descriptions of AWS's services are read again.
+    default_user_config["core"]["reset_boto3_session"] = False
+
+
+def _structure(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
+    """A value in DynamoDB has one of ten members: moto searches for each by eight names."""
+    if shape.name != "AttributeValue" or type(value) is not dict:
+        _serialize_structure(self, serialized, value, shape, key)
+        return
+    wrapper: dict[str, Any] = {}
+    for name, of in value.items():
+        self._serialize(wrapper, of, shape.members[name], name)
+    self._default_serialize(serialized, wrapper, shape, key)
+
+
+def _key(key_spec: str) -> Any:
+    """A symmetric key of KMS has no private one; moto makes one of RSA, which nothing uses."""
+    return (
+        _private_key_once(key_spec) if key_spec == "SYMMETRIC_DEFAULT" else _private_key(key_spec)
+    )
