@@ -109,6 +109,9 @@ security: tools .tools/security/.installed ## security tools over the code and t
 bench: tools .tools/bench/.installed sam-build ## how fast an export is, beside psql, DuckDB and other tools
 	@$(PYTHON) -m benchmarks $(BENCH)
 
+load: tools ## 200 clients for a day in minutes, fairness, growth; writes docs/load.md (CLIENTS=20 DAY=60)
+	@CLIENTS=$(CLIENTS) DAY=$(DAY) $(PYTHON) -m local test tests/system/load/campaign.py
+
 format: .venv/.installed ## put the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -122,4 +125,4 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos explore check security bench format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos explore check security bench load format openapi tools style types imports template described

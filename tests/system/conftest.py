@@ -89,6 +89,15 @@ class Clients:
         self._publish_if_needed()
         return self._integrator(client, tenant)
 
+    def several(self, count: int, tenant: str, *tables: str, **traits: Any) -> list[Integrator]:
+        """So many clients with these traits and tables only, published at once."""
+        made = [
+            self._declare(tenant, traits, lambda one: _narrowed(one, tables, ()))
+            for _ in range(count)
+        ]
+        self._publish_if_needed()
+        return [self._integrator(client, tenant) for client in made]
+
     def add_tenant(self, tenant: Tenant, like: str) -> None:
         """A tenant whose clients get what those of the tenant ``like`` get."""
         self.tenants.append(tenant)

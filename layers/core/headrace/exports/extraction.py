@@ -598,7 +598,10 @@ class ExportRange:
                 name,
             )
 
-        with self.slots.taken(source, shift.time_left) as slot, opened() as stream:
+        with (
+            self.slots.taken(source, operation.tenant, shift.time_left) as slot,
+            opened() as stream,
+        ):
             parts, digest = self.upload(
                 job.key or "",
                 job.upload_id or "",

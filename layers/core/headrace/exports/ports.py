@@ -279,11 +279,41 @@ class DueOperation:
     operation_id: str
 
 
+@dataclass(frozen=True)
+class Turns:
+    """How a source's slots are divided: how many each tenant has, and since when it waits."""
+
+    held: Mapping[str, int]
+    waiting: Mapping[str, datetime]
+
+    def may_take(self, tenant: str, now: datetime) -> bool:
+        """Is it the tenant's turn at a slot that is free.
+
+        It is that of who has the fewest slots of those that wait, and of two with as many that of
+        who waits longer: so many workers of one tenant do not stand before one of another.
+        """
+
+        def place(one: str) -> tuple[int, datetime]:
+            return self.held.get(one, 0), self.waiting.get(one, now)
+
+        return all(place(tenant) <= place(other) for other in self.waiting)
+
+
 class SourceSlots(Protocol):
     """Who reads from a source. A slot is taken for a while, and whose lease is over has lost it."""
 
-    def take(self, source: str, number: int, holder: str, now: datetime, until: datetime) -> bool:
-        """Is the slot the holder's now."""
+    def turns(self, source: str, now: datetime) -> Turns:
+        """Who has slots, and who waits."""
+        ...
+
+    def take(
+        self, source: str, number: int, holder: str, tenant: str, now: datetime, until: datetime
+    ) -> bool:
+        """Is the slot the holder's now; then the tenant does not wait any more."""
+        ...
+
+    def wait(self, source: str, tenant: str, now: datetime, until: datetime) -> None:
+        """Says until when to believe that workers of the tenant wait."""
         ...
 
     def renew(self, source: str, number: int, holder: str, until: datetime) -> None:

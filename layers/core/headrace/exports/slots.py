@@ -1,4 +1,5 @@
-"""How many workers read from a source at once, over all operations and clients.
+"""How many workers read from a source at once, over all operations and clients, and whose turn it
+is: a tenant with many workers does not keep one with few waiting.
 
 Who holds a snapshot open takes no slot: it waits for readers, so readers must never wait for it.
 """
@@ -22,6 +23,8 @@ _LEASE = timedelta(seconds=60)
 _RENEWED_EVERY = timedelta(seconds=15)
 _LONGEST_WAIT_S = 60.0
 _LONGEST_PAUSE_S = 2.0
+_WAITS = timedelta(seconds=10)
+"""So long after the last try of its workers a tenant is believed to wait."""
 
 
 @dataclass
@@ -61,19 +64,19 @@ class Slots:
     pause: Callable[[float], None] = time.sleep
 
     @contextmanager
-    def taken(self, source: Source, time_left: Callable[[], float]) -> Iterator[Slot]:
-        """A slot of the source for as long as this is not left.
+    def taken(self, source: Source, tenant: str, time_left: Callable[[], float]) -> Iterator[Slot]:
+        """A slot of the source, for a worker of this tenant, for as long as this is not left.
 
         Waits for one, but no longer than a quarter of the time that the worker has left. Raises
         SourceBusy.
         """
-        slot = self._take(source, time_left)
+        slot = self._take(source, tenant, time_left)
         try:
             yield slot
         finally:
             slot.free()
 
-    def _take(self, source: Source, time_left: Callable[[], float]) -> Slot:
+    def _take(self, source: Source, tenant: str, time_left: Callable[[], float]) -> Slot:
         holder, most = secrets.token_hex(8), source.max_readers
         if most is None:
             return Slot(self.slots, self.clock, source, None, holder)
@@ -81,10 +84,12 @@ class Slots:
         until_left = left - min(_LONGEST_WAIT_S, left / 4)
         while True:
             now = self.clock.now()
-            # In any order, so that those who wait do not all try the same one first.
-            for number in random.sample(range(most), most):
-                if self.slots.take(source.name, number, holder, now, now + _LEASE):
-                    return Slot(self.slots, self.clock, source, number, holder)
+            if self.slots.turns(source.name, now).may_take(tenant, now):
+                # In any order, so that those who wait do not all try the same one first.
+                for number in random.sample(range(most), most):
+                    if self.slots.take(source.name, number, holder, tenant, now, now + _LEASE):
+                        return Slot(self.slots, self.clock, source, number, holder)
             if time_left() <= until_left:
                 raise SourceBusy("As many workers read from the source as may at once.")
+            self.slots.wait(source.name, tenant, now, now + _WAITS)
             self.pause(random.uniform(_LONGEST_PAUSE_S / 4, _LONGEST_PAUSE_S))  # noqa: S311

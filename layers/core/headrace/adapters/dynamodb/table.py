@@ -199,7 +199,7 @@ class Table:
             }
         }
 
-    def to_delete(self, pk: str, sk: str, condition: str, **values: Any) -> Item:
+    def to_delete(self, pk: str, sk: str, condition: str | None = None, **values: Any) -> Item:
         """A delete, for ``transact``."""
         key = marshal({"pk": pk, "sk": sk})
         return {"Delete": {"Key": key, **self._conditions(condition, values)}}

@@ -69,7 +69,7 @@ class TemplateRows:
         table = chosen_table(published, tenant, parameters)
         until = time.monotonic() + _PATIENCE_S
         with (
-            self.slots.taken(source, lambda: until - time.monotonic()) as slot,
+            self.slots.taken(source, tenant, lambda: until - time.monotonic()) as slot,
             closing(_pieces(source, version, table)) as pieces,
         ):
             yield _kept(pieces, slot)

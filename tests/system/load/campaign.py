@@ -1,0 +1,49 @@
+"""`make load`: many clients for a day in minutes; the tables are written to docs/load.md."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from benchmarks import report
+from local.home import CHECKOUT
+from tests.load.crowd import Crowd
+from tests.load.memory import Memory
+from tests.system.conftest import NORTHWIND, Clients, People
+from tests.system.deployed import Platform
+
+pytestmark = pytest.mark.system
+
+PAGE = CHECKOUT / "docs" / "load.md"
+CLIENTS = int(os.environ.get("CLIENTS") or 200)
+DAY_S = float(os.environ.get("DAY") or 600)
+
+
+@pytest.fixture(autouse=True)
+def _active(platform: Platform) -> Iterator[None]:
+    platform.headrace_admin("template", "activate", "persons", "--tenant", NORTHWIND)
+    yield
+    platform.headrace_admin("template", "deactivate", "persons", "--tenant", NORTHWIND)
+
+
+def test_a_day_of_many_clients(
+    platform: Platform, clients: Clients, people: People, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crowd, memory = Crowd(platform, clients, people, CLIENTS), Memory(platform)
+    asyncio.run(crowd.live(DAY_S, memory))
+    left = crowd.left()
+    head = (
+        f"`make load CLIENTS={CLIENTS} DAY={DAY_S:.0f}` on {datetime.now(UTC).date()}, "
+        f"{report.machine()}: {len(crowd.visitors)} clients ({crowd.population()}), "
+        f"{crowd.seen.calls:,} calls in {crowd.seconds:.0f} s."
+    )
+    text = "\n\n".join([head, crowd.seen.endpoints(), crowd.seen.errands(), memory.table()])
+    with capsys.disabled():
+        print(f"\n{text}\n\nwrong: {crowd.seen.wrong}\nleft: {left}")  # noqa: T201
+    if PAGE.exists():
+        report.write("day", text, PAGE)
+    assert crowd.seen.wrong == []
+    assert left == []
+    assert memory.grown() == []
