@@ -6,7 +6,7 @@ their own. All lie in the partition of the one client that asks, which is the wo
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
@@ -65,8 +65,7 @@ class Growth:
         while len(self._ids) < count:
             copy = RandomIds().new(self._born - timedelta(seconds=len(self._ids)))
             self._ids.append(copy)
-            for item in self._items:
-                yield json.loads(json.dumps(item).replace(self.model, copy))
+            yield from copied(self._items, self.model, copy)
 
     def measure(self, turns: int = 20) -> None:
         """Asks each question so many times."""
@@ -135,6 +134,12 @@ class Growth:
         ]
         head = ("", "operations", "read units", "call p50 ms", "p95 ms", "its reads p50 ms")
         return report.table(head, rows)
+
+
+def copied(items: Iterable[Json], operation_id: str, copy: str) -> Iterator[Json]:
+    """The items of an operation, in DynamoDB's notation, as those of another."""
+    for item in items:
+        yield json.loads(json.dumps(item).replace(operation_id, copy))
 
 
 def _timed(call: Callable[[], Any]) -> float:
