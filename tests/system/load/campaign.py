@@ -10,10 +10,8 @@ import pytest
 from benchmarks import report
 from local.home import CHECKOUT
 from tests.load.crowd import Crowd
-from tests.load.fairness import ALONE, Fairness, export_over_and_over, flood
-from tests.load.growth import Growth
 from tests.load.memory import Memory
-from tests.system.conftest import HARBOUR, NORTHWIND, Clients, People
+from tests.system.conftest import NORTHWIND, Clients, People
 from tests.system.deployed import Platform
 
 pytestmark = pytest.mark.system
@@ -21,9 +19,6 @@ pytestmark = pytest.mark.system
 PAGE = CHECKOUT / "docs" / "load.md"
 CLIENTS = int(os.environ.get("CLIENTS") or 200)
 DAY_S = float(os.environ.get("DAY") or 600)
-COUNTS = (1, 100, 10_000, int(os.environ.get("OPERATIONS") or 100_000))
-STARVED = 20
-"""So many times the longest that it took alone is starving: work is shared, not kept waiting."""
 
 
 def _head() -> str:
@@ -60,37 +55,3 @@ def test_a_day_of_many_clients(
     assert crowd.seen.wrong == []
     assert left == []
     assert memory.grown() == []
-
-
-def test_a_huge_tenant_does_not_starve_a_small_one(
-    clients: Clients, capsys: pytest.CaptureFixture[str]
-) -> None:
-    [small] = clients.several(1, HARBOUR, "departments", "cost_centres")
-    huge = clients.several(3, NORTHWIND, "payslips", "employments", "absences", "shifts")
-    many = clients.several(20, NORTHWIND, "departments")
-    fairness = Fairness(small)
-
-    async def measure() -> None:
-        await fairness.beside("warming", [], flood)
-        await fairness.beside(ALONE, [], flood)
-        await fairness.beside("beside 3 huge exports", huge, export_over_and_over)
-        await fairness.beside("beside 20 clients that flood the API", many, flood)
-
-    asyncio.run(measure())
-    del fairness.took["warming"]
-    _told("fairness", f"{_head()}: medians of {fairness.turns}.\n\n{fairness.table()}", capsys)
-    assert fairness.wrong == []
-    longest = max(fairness.took[ALONE]) * STARVED
-    assert all(max(took) <= longest for took in fairness.took.values())
-
-
-def test_status_and_list_cost_the_same_however_many_operations_there_are(
-    platform: Platform, clients: Clients, capsys: pytest.CaptureFixture[str]
-) -> None:
-    [client] = clients.several(1, HARBOUR, "departments")
-    growth = Growth(platform, client)
-    for count in COUNTS:
-        growth.grow_to(count)
-        growth.measure()
-    _told("growth", f"{_head()}: medians of 20.\n\n{growth.table()}", capsys)
-    assert growth.grown() == []
