@@ -252,12 +252,13 @@ class Proxy:
 
     def _process(self, function: str, port: int) -> int | None:
         """The function's process that has this port of the loopback interface."""
-        mine = f":{port:04X}"
+        # Both ends: a port alone may be that of another connection, or of one that is over.
+        ends = [f"0100007F:{port:04X}", f"0100007F:{self.ports[function]:04X}"]
         inode = next(
             (
                 columns[9]
                 for columns in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
-                if columns[1].endswith(mine)
+                if columns[1:3] == ends
             ),
             None,
         )
