@@ -31,6 +31,7 @@ from headrace.adapters.dynamodb.consents import (
     DynamoConsents,
     DynamoOrganisations,
 )
+from headrace.adapters.dynamodb.data_set_processes import DynamoNotices, DynamoProcesses
 from headrace.adapters.dynamodb.groups import DynamoGroups
 from headrace.adapters.dynamodb.handovers import DynamoHandovers
 from headrace.adapters.dynamodb.login_tries import DynamoLoginTries
@@ -51,6 +52,7 @@ from headrace.adapters.kms.seal import KmsSeal
 from headrace.identity.user_administration import UserDirectory
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import Conflict, HeadraceError, Unavailable
+from headrace_admin.log_lines import LogLines
 
 DEFAULT_STACK = "headrace"
 _DUMMY = "local"
@@ -295,6 +297,18 @@ class Deployment:
     def operations(self) -> DynamoOperations:
         """Operations, to look at: the lease matters to those who write."""
         return DynamoOperations(self._table("OperationsTableName"), timedelta(0))
+
+    def processes(self) -> DynamoProcesses:
+        """Builds, imports and undoings, to look at."""
+        return DynamoProcesses(self._table("DataSetsTableName"), SystemClock())
+
+    def notices(self) -> DynamoNotices:
+        """What environments are told of their ends, to look at."""
+        return DynamoNotices(self._table("DataSetsTableName"))
+
+    def log_lines(self) -> LogLines:
+        """What the functions wrote down."""
+        return LogLines(self._client("logs"), self._output("LogGroupName"))
 
     def _table(self, output: str) -> Table:
         return Table(self._client("dynamodb"), self._output(output))

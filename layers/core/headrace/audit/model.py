@@ -39,6 +39,8 @@ class Action(StrEnum):
     """A user was told where a profile is shown."""
     PERSON_EXPORT = "person_export"
     """The operator wrote down, for a person, what is kept of them."""
+    STORY = "story"
+    """The operator read what happened to an operation or a process."""
     ERASE = "erase"
     """The operator erased a person's profile."""
     FAILURE = "failure"

@@ -49,7 +49,7 @@ class Task:
 
     def __call__(self, event: Event, context: object) -> dict[str, Any]:
         """The outcome ``done`` with what the function returned, or ``void``."""
-        return _outcome(event, lambda: self.function(event))
+        return _outcome(self.function.__module__, event, lambda: self.function(event))
 
 
 class Invocation(Protocol):
@@ -69,26 +69,28 @@ class TimedTask:
     def __call__(self, event: Event, context: Invocation) -> dict[str, Any]:
         """The outcome ``done`` with what the function returned, or ``void``."""
         return _outcome(
+            self.function.__module__,
             event,
             lambda: self.function(event, lambda: context.get_remaining_time_in_millis() / 1000),
         )
 
 
-def _outcome(event: Event, work: Callable[[], Answer]) -> dict[str, Any]:
+def _outcome(module: str, event: Event, work: Callable[[], Answer]) -> dict[str, Any]:
     ids = (event.get(name) for name in ("operation_id", "process_id", "walk_id"))
     logger().set_correlation_id(next((str(one) for one in ids if one), ""))
+    about = {name: event[name] for name in ("job_id", "range") if event.get(name) is not None}
+    about["task"] = module.rpartition(".")[2]
     try:
         result = work() or {}
     except (Fenced, Stopped, NotFound) as error:
-        logger().info("void", extra={"code": error.code, "job_id": event.get("job_id")})
+        logger().info("void", extra={"code": error.code, **about})
         return {"outcome": "void"}
     except Exception:
-        logger().exception("task failed", extra={"job_id": event.get("job_id")})
+        logger().exception("task failed", extra=about)
         raise
     if failure := result.get("failure"):
-        logger().warning("failed", extra={"code": failure})
-    if result.get("again"):
-        logger().info("handed over", extra={"job_id": event.get("job_id")})
+        logger().warning("failed", extra={"code": failure, **about})
+    logger().info("handed over" if result.get("again") else "done", extra=about)
     return {"outcome": "done", **result}
 
 
