@@ -61,6 +61,7 @@ def test_a_secret_as_rds_makes_it_says_it_all(tmp_path: Path) -> None:
         "keepalives_idle": "15",
         "keepalives_interval": "5",
         "keepalives_count": "3",
+        "tcp_user_timeout": "30000",
     }
 
 

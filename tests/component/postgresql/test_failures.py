@@ -111,13 +111,16 @@ def test_a_connection_that_is_reset_is_never_a_complete_document(
     assert_all_left(large)
 
 
-def test_a_way_that_carries_nothing_more_can_be_left(large: Source) -> None:
+@BOTH_WAYS
+def test_a_way_that_carries_nothing_more_can_be_left(
+    large: Source, file_format: FileFormat
+) -> None:
     table = a_table_of(large, "public.t")
     before = descriptors()
     with (
         a_proxy(large, blocked_after=12_000_000) as proxy,
         WAREHOUSE.stream(
-            proxy.through(large), "", table, None, FileFormat.CSV, Compression.NONE, ONLY
+            proxy.through(large), "", table, None, file_format, Compression.NONE, ONLY
         ) as stream,
     ):
         # An empty chunk: a second went by, a moment to look whether to go on.

@@ -24,7 +24,7 @@ from psycopg import Error, errors
 from headrace.adapters.postgresql.change_log import DAYS_AHEAD, mask_of, traces_sql
 from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.planning import listed
-from headrace.adapters.postgresql.reading import Rows, process_of, reading_engine, told_apart
+from headrace.adapters.postgresql.reading import Rows, reading_engine, told_apart
 from headrace.adapters.postgresql.relations import (
     Relation,
     account_text,
@@ -36,7 +36,6 @@ from headrace.adapters.postgresql.relations import (
 from headrace.adapters.postgresql.session import (
     Connection,
     connect,
-    end_session,
     errors_translated,
     session,
     version_of,
@@ -317,19 +316,18 @@ class PostgresqlChanges:
             stack.enter_context(told_apart(source, table))
             pipes = [stack.enter_context(Pipe()) for _ in kinds]
             paths = [pipe.path for pipe in pipes]
-            engine = stack.enter_context(reading_engine(source, snapshot, self.limits, paths))
-            end = partial(end_session, source, process_of(engine))
+            reader = stack.enter_context(reading_engine(source, snapshot, self.limits, paths))
             options = copy_options(file_format, compression, header=False)
             lists = [
                 _List(
                     partial(
                         CopyStream,
                         pipe,
-                        engine,
+                        reader.connection,
                         _outer(table, relation, file_format, kind),
                         [statement(_engine_cells(table, relation), kind)],
                         options,
-                        end,
+                        reader.stop,
                         row_counter(file_format, header=False),
                     )
                 )

@@ -23,8 +23,14 @@ APPLICATION_NAME = "headrace"
 
 CONNECT_TIMEOUT_S = 10
 
-_KEEPALIVES = {"keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
-"""A way to the server that is dead is noticed within half a minute (seconds, and a number)."""
+_KEEPALIVES = {
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""A way to the server that is dead is noticed within half a minute (seconds, a number, and
+milliseconds): also one that died while something was under way, when no keepalives are sent."""
 
 TLS_MODES = ("verify-full", "verify-ca", "require", "disable")
 """How the server is told from an impostor; the first is the default."""

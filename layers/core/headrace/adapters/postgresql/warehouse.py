@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import psycopg
 
@@ -23,7 +22,7 @@ from headrace.adapters.postgresql.planning import (
     share_to_sample,
     within,
 )
-from headrace.adapters.postgresql.reading import Rows, process_of, reading_engine, told_apart
+from headrace.adapters.postgresql.reading import Rows, reading_engine, told_apart
 from headrace.adapters.postgresql.relations import (
     Relation,
     conditions,
@@ -36,7 +35,6 @@ from headrace.adapters.postgresql.relations import (
 )
 from headrace.adapters.postgresql.session import (
     Connection,
-    end_session,
     errors_translated,
     session,
     version_of,
@@ -241,9 +239,10 @@ class PostgresqlWarehouse:
             # The text is SQL of ours: names quoted, and of values only those of the catalog.
             outer = f"SELECT {select_list(fields, file_format)} FROM postgres_query('source', ?)"  # noqa: S608
             options = copy_options(file_format, compression, header=False)
-            end = partial(end_session, source, process_of(reader))
             counter = row_counter(file_format, header=False)
-            with CopyStream(pipe, reader, outer, [inner], options, end, counter) as stream:
+            with CopyStream(
+                pipe, reader.connection, outer, [inner], options, reader.stop, counter
+            ) as stream:
                 chunks = iter(stream)
                 if file_format is not FileFormat.PARQUET:
                     chunks = compressed(framed(chunks, file_format, position), compression)
