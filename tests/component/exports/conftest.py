@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.component.exports.database import Deployment, a_deployment
+from tests.component.postgresql.server import Server
 from tests.world import World, a_world
 
 
@@ -11,4 +13,11 @@ from tests.world import World, a_world
 def world() -> Iterator[World]:
     """The exports product over moto."""
     with a_world() as one:
+        yield one
+
+
+@pytest.fixture
+def deployment(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """The exports product over moto and a database of its own."""
+    with a_deployment(postgresql, monkeypatch) as one:
         yield one

@@ -35,8 +35,15 @@ class Proxy:
     """Bytes from the server after which nothing more is carried."""
     tls: Tls | None = None
     """None: nobody asks for it."""
+    mends: bool = False
+    """What happens, happens once: who comes after that is served."""
+    instead: Callable[[], object] | None = None
+    """What is done in place of a reset; who comes meanwhile waits."""
+    happened: int = 0
+    """How often a connection was reset, or blocked."""
     connections: int = 0
-    _said: int = 0
+    said: int = 0
+    _acting: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def through(self, source: Source, **options: str) -> Source:
@@ -48,6 +55,8 @@ class Proxy:
         """Carries one connection till one end closes it, or what was asked for happens."""
         with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
             client = self._secured(client)
+            with self._acting:
+                pass
             server.connect(str(self.target))
             # One thread for both ways: a socket that another thread waits for is not closed.
             while not self._ended.is_set():
@@ -60,14 +69,25 @@ class Proxy:
                     if ready is client:
                         server.sendall(data)
                         continue
-                    self._said += len(data)
-                    if self.reset_after is not None and self._said > self.reset_after:
+                    self.said += len(data)
+                    if self._is_due(self.reset_after):
+                        if self.instead is not None:
+                            with self._acting:
+                                self.instead()
+                            client.sendall(data)
+                            continue
                         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                         return
-                    if self.blocked_after is not None and self._said > self.blocked_after:
+                    if self._is_due(self.blocked_after):
                         self._ended.wait()
                         return
                     client.sendall(data)
+
+    def _is_due(self, after: int | None) -> bool:
+        if after is None or self.said <= after or (self.mends and self.happened):
+            return False
+        self.happened += 1
+        return True
 
     def _secured(self, client: socket.socket) -> socket.socket:
         """The client as a server with TLS talks to it. Raises OSError if it turns away."""
@@ -91,12 +111,13 @@ def a_proxy(
     reset_after: int | None = None,
     blocked_after: int | None = None,
     tls: Tls | None = None,
+    mends: bool = False,
 ) -> Iterator[Proxy]:
     """A proxy before the source's server, at a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
     folder = Path(source.options["host"])
     port = listener.getsockname()[1]
-    proxy = Proxy(port, folder / ".s.PGSQL.5432", reset_after, blocked_after, tls)
+    proxy = Proxy(port, folder / ".s.PGSQL.5432", reset_after, blocked_after, tls, mends)
 
     def accept() -> None:
         with suppress(OSError):
