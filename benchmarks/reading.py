@@ -17,8 +17,8 @@ def count_values(source: Source, version: str, table: Table) -> int:
         with session(source) as connection:
             relation = relation_of(connection, table)
         inner = postgresql._select(postgresql.engine_list(table, relation), table, relation, None)
-        with reading_engine(source, None, Limits(), []) as engine:
-            row = engine.execute(
+        with reading_engine(source, None, Limits(), []) as reading:
+            row = reading.connection.execute(
                 f"SELECT count(*), {counts} FROM postgres_query('source', ?)", [inner]
             ).fetchone()
     else:
