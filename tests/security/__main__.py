@@ -1,21 +1,25 @@
 """Security tools over the code and the template: every finding is mended, or answered.
 
     python -m tests.security [TOOL...]
+    python -m tests.security --know-secrets     # what looks like one now was looked at, and is none
 
 Answers are in ``answers.toml``, each with the tool's check, the places and the reason. The run
 fails for a finding without an answer, and for an answer to what is found no more.
 """
 
+import json
 import sys
 import time
 from collections.abc import Sequence
 
 from tests.security.findings import Answer, Finding, answers_in, judged
-from tests.security.tools import ANSWERS, TOOLS, ToolFailed
+from tests.security.tools import ANSWERS, BASELINE, TOOLS, ToolFailed, looking_like_secrets
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the tools of these names, or all of them; 0 when nothing is open."""
+    if list(arguments) == ["--know-secrets"]:
+        return know_secrets()
     unknown = [name for name in arguments if name not in TOOLS]
     if unknown:
         print(f"No such tool: {', '.join(unknown)}. There are {', '.join(TOOLS)}.")
@@ -23,6 +27,16 @@ def main(arguments: Sequence[str]) -> int:
     answers = answers_in(ANSWERS)
     left = [not clean(name, answers) for name in arguments or TOOLS]
     return int(any(left))
+
+
+def know_secrets() -> int:
+    """Writes the hashes of all that looks like a secret."""
+    known = {
+        path: sorted({one["hashed_secret"] for one in found})
+        for path, found in looking_like_secrets().items()
+    }
+    BASELINE.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    return 0
 
 
 def clean(name: str, answers: Sequence[Answer]) -> bool:

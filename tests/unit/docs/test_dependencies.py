@@ -11,7 +11,7 @@ import pytest
 from tests.unit.docs.checkout import ROOT, shown
 
 PAGE = ROOT / "docs" / "dependencies.md"
-PROGRAMS = sorted((ROOT / "tests" / "system").rglob("package.json"))
+PROGRAMS = sorted((ROOT / "tests").rglob("package.json"))
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
