@@ -23,7 +23,7 @@ from headrace.datasets.definitions import Table as ApplicationTable
 from headrace.exports.delivering import IssueWebhookSecret
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
-from headrace.runtime import auditing, datasets, environments, wiring
+from headrace.runtime import auditing, datasets, environments, imports, wiring
 from headrace.runtime.settings import settings
 from tests.component.identity.deployment import REGION, event_of
 from tests.world import template
@@ -141,7 +141,7 @@ class Deployed:
 
 def forget() -> None:
     """Empties what a process keeps, as a cold start does."""
-    for module in (auditing, datasets, environments, wiring):
+    for module in (auditing, datasets, environments, imports, wiring):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
