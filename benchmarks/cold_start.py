@@ -110,8 +110,12 @@ def built() -> dict[str, Function]:
         if declared["Type"] != "AWS::Serverless::Function":
             continue
         properties = declared["Properties"]
-        layers = properties.get("Layers", []) + shared
-        content = [resources[name]["Properties"]["ContentUri"] for name in dict.fromkeys(layers)]
+        # A reference stands in its short form or, as `sam build` leaves it, in its long one.
+        referred = (
+            one["Ref"] if isinstance(one, dict) else one
+            for one in properties.get("Layers", []) + shared
+        )
+        content = [resources[name]["Properties"]["ContentUri"] for name in dict.fromkeys(referred)]
         module = properties["Handler"].removesuffix(".handler")
         code = properties["CodeUri"]
         found[module] = Function(module, tuple(build / part for part in (code, *content)))
