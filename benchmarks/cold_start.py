@@ -8,12 +8,14 @@ rounds is printed.
 """
 
 import os
+import re
 import resource
 import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +37,20 @@ def modules() -> list[str]:
     return [name for name in names if not name.endswith("__init__")]
 
 
+@cache
 def environment() -> dict[str, str]:
     """What Lambda sets, and the template: names of things that are never connected to."""
+    text = (ROOT / "template.yaml").read_text()
+    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*_(?:TABLE|BUCKET|KEY|MACHINE)\b", text))
     return {
         **os.environ,
+        **{name: name.lower() for name in named},
         "PYTHONPATH": str(ROOT / "functions"),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
-        "CATALOG_TABLE": "catalog",
-        "OPERATIONS_TABLE": "operations",
-        "CREDENTIALS_TABLE": "credentials",
-        "PROOFS_TABLE": "proofs",
-        "USERS_TABLE": "users",
-        "CONSENTS_TABLE": "consents",
-        "FILES_BUCKET": "files",
-        "FILES_KEY": "key",
         "SIGNING_KEY_IDS": "key",
-        "EXPORT_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:export",
+        "TEMPLATE_READER": "reader",
     }
 
 
