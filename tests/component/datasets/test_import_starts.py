@@ -120,16 +120,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         monkeypatch.setattr(datasets, "runs", lambda: runs)
         key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
         here.configure(DATASETS_BUCKET=BUCKET, FILES_KEY=str(key))
-        _forget()
+        forget()
         yield World(here, runs)
-        _forget()
-
-
-def _forget() -> None:
-    forget()
-    for value in vars(datasets).values():
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()
+        forget()
 
 
 # --- from a file ----------------------------------------------------------------------------
