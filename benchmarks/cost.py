@@ -89,6 +89,8 @@ TABLES = 20
 """… in so many tables of one size: Parquet is not cut, and a worker has 15 minutes."""
 OPERATIONS = 1_000
 STORED_DAYS = 1.0
+FEWEST_ROWS = 200_000
+"""To measure with."""
 SWEEPS_A_MONTH = 30 * 24 * 60 / 5
 LOOKS_A_MONTH = 30 * 24 * 60
 """At the schedules of recurring exports."""
@@ -146,6 +148,8 @@ class Figures:
     sweep_idle: Usage
     sweep_operation: Usage
     look_idle: Usage
+    webhook: Usage
+    """What an operation uses on top when a webhook is told of its end, and has it at once."""
 
     @classmethod
     def read(cls, file: Path = FIGURES) -> "Figures":
@@ -315,6 +319,7 @@ def small_text(figures: Figures) -> str:
         f"{OPERATIONS:,} operations, {names[source]}": usd(small(source, figures))
         for source in figures.shapes
     }
+    lines[f"{OPERATIONS:,} webhooks told"] = usd(added((OPERATIONS, figures.webhook)))
     lines["a month without any"] = usd(idle_month(figures))
     rows = [
         [
@@ -346,6 +351,8 @@ def sections(figures: Figures) -> dict[str, str]:
 
 def measured(rows: int, rounds: int) -> Figures:
     """Measures and counts all of it anew."""
+    # Functions are modules by the names that Lambda has them under.
+    sys.path.insert(0, str(CHECKOUT / "functions"))
     from benchmarks import contestants, counting, measuring, turn  # noqa: PLC0415
     from benchmarks.data import named  # noqa: PLC0415
 
@@ -365,6 +372,7 @@ def measured(rows: int, rounds: int) -> Figures:
         shapes = {}
         for source in ("postgresql", "ducklake"):
             shapes[source], idle, swept, looked = _shape(counting, few, data, source)
+        told = _webhook(counting, few)
     finally:
         for server in started:
             server.stop()
@@ -389,6 +397,7 @@ def measured(rows: int, rounds: int) -> Figures:
         sweep_idle=idle,
         sweep_operation=swept,
         look_idle=looked,
+        webhook=told,
     )
 
 
@@ -424,6 +433,17 @@ def _shape(counting: Any, few: Any, data: Any, source: str) -> tuple[Shape, Usag
     return shape, _rounded(idle), swept, _rounded(looked)
 
 
+def _webhook(counting: Any, few: Any) -> Usage:
+    """What it takes on top to tell a webhook of the end. Lambda's seconds of the workflow, which
+    are much the same, are left out.
+    """
+    with counting.an_account(few, "postgresql") as account:
+        account.told_export()
+        told, delivery = account.told_export()
+        _, untold, _ = account.export("csv", "zstd")
+    return _rounded(added((1, delivery), (1, _times(1, told, untold))))
+
+
 def _counts(counting: Any, data: Any, source: str, **environment: str) -> tuple[Usage, int, int]:
     """What the workflow used for the large table, its parts and its slices."""
     with counting.an_account(data, source, **environment) as account:
@@ -451,6 +471,8 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--write", action="store_true", help="into docs/cost.md")
     arguments = parser.parse_args()
+    if arguments.rows < FEWEST_ROWS:
+        parser.error(f"--rows: at least {FEWEST_ROWS:,}, for fewer make no second part to count")
     if arguments.measure:
         figures = asdict(measured(arguments.rows, arguments.n))
         text = json.dumps(figures, indent=1, ensure_ascii=False)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from math import ceil
 from typing import Any
@@ -23,16 +24,24 @@ import pytest
 from benchmarks.data import EXPORTED, Data, table
 from benchmarks.turn import TABLES
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
+from headrace.adapters.dynamodb.table import Table as Items
+from headrace.adapters.dynamodb.webhook_secrets import DynamoWebhookSecrets
+from headrace.adapters.kms.seal import KmsSeal
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.exports.delivering import IssueWebhookSecret
 from headrace.exports.sources import Column, Configuration
+from headrace.exports.webhooks import Endpoint
+from headrace.kernel.ids import RandomIds
 from headrace.runtime import wiring
+from headrace.runtime.settings import settings
 from tests.builders import SteppingClock
 from tests.component.identity.deployment import Deployment, deployed, event_of, forget
 from tests.workflow import HANDLERS, Execution, definition
 from tests.world import BUCKET, REGION, create_tables, template
 
-CLIENT, TENANT = "acme-hr", "acme"
+CLIENT, TENANT, WEBHOOK = "acme-hr", "acme", "hooks"
+SECRETS = "WebhookSecretsTable"
 POLLS = 3
 """How often a client is taken to ask for the status of a small operation."""
 
@@ -162,12 +171,14 @@ class Account:
         with self._billed(function):
             return handler(event, None)
 
-    def export(self, file_format: str, compression: str) -> tuple[Usage, Usage, list[Any]]:
+    def export(
+        self, file_format: str, compression: str, **asked: str
+    ) -> tuple[Usage, Usage, list[Any]]:
         """A whole operation: what the client's calls and what the workflow used, and its parts."""
         self.meter.taken()
         self.billed.clear()
         self.new_token()
-        asked = {"fileFormat": file_format, "compression": compression}
+        asked |= {"fileFormat": file_format, "compression": compression}
         started = self.call("StartFullExport", "POST", "/data/v1/fulldata", **asked)
         operation_id = started["operationId"]
         calls = self.meter.taken()
@@ -185,6 +196,23 @@ class Account:
             self.meter.add(s3_get=1, kms=1)
         [file] = manifest["files"]
         return calls + self.meter.taken(), workflow, file["parts"]
+
+    def told_export(self) -> tuple[Usage, Usage]:
+        """What the workflow uses for an operation of whose end the client's webhook is told, and
+        what the delivery uses, whose first try is answered.
+        """
+        _, workflow, _ = self.export("csv", "zstd", webhook=WEBHOOK)
+        pages = boto3.client("stepfunctions").get_paginator("list_executions")
+        machine = settings().delivery_state_machine
+        runs = [one for p in pages.paginate(stateMachineArn=machine) for one in p["executions"]]
+        began = max(runs, key=lambda one: one["startDate"])
+        told = boto3.client("stepfunctions").describe_execution(executionArn=began["executionArn"])
+        handler = import_module("exports.deliver_webhook").handler
+        deliver = self._task("DeliverWebhook", lambda event: handler(event, None))
+        self.meter.taken()
+        delivery = _Counted({"DeliverWebhookFunctionArn": deliver}, meter=self.meter)
+        delivery.run(definition("delivery"), json.loads(told["input"]))
+        return workflow, self.meter.taken()
 
     def slices(self) -> int:
         """How many slices all operations so far had."""
@@ -270,7 +298,7 @@ def an_account(data: Data, kind: str, **environment: str) -> Iterator[Account]:
     patch, meter = pytest.MonkeyPatch(), Meter()
     clock = SteppingClock(datetime.now(UTC))
     try:
-        with deployed(patch) as deployment:
+        with deployed(patch) as deployment, _an_endpoint() as url:
             meter.watch(boto3.DEFAULT_SESSION)
             create_tables(boto3.client("dynamodb"))
             where: Any = {"LocationConstraint": REGION}
@@ -278,28 +306,39 @@ def an_account(data: Data, kind: str, **environment: str) -> Iterator[Account]:
             role = boto3.client("iam").create_role(
                 RoleName="workflow", AssumeRolePolicyDocument="{}"
             )["Role"]["Arn"]
-            machine = boto3.client("stepfunctions").create_state_machine(
-                name="export",
-                definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
-                roleArn=role,
-            )["stateMachineArn"]
+            machines = {
+                name: boto3.client("stepfunctions").create_state_machine(
+                    name=name,
+                    definition=json.dumps(
+                        {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
+                    ),
+                    roleArn=role,
+                )["stateMachineArn"]
+                for name in ("export", "delivery")
+            }
             key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
             for name, value in {
                 "OPERATIONS_TABLE": "OperationsTable",
+                "WEBHOOK_SECRETS_TABLE": SECRETS,
+                "WEBHOOK_KEY": key,
+                "WEBHOOK_NETWORKS": "127.0.0.0/8",
                 "FILES_BUCKET": BUCKET,
                 "FILES_KEY": key,
-                "EXPORT_STATE_MACHINE": machine,
+                "EXPORT_STATE_MACHINE": machines["export"],
+                "DELIVERY_STATE_MACHINE": machines["delivery"],
                 **environment,
             }.items():
                 patch.setenv(name, value)
             forget()
             patch.setattr(wiring, "clock", lambda: clock)
+            hooks = (Endpoint(WEBHOOK, url),)
+            client = Client(CLIENT, "Acme", (TENANT,), daily_quota=1000, webhooks=hooks)
             catalogs = DynamoCatalogs(deployment.tables["catalog"])
             current = catalogs.current()
             catalogs.publish(
                 Catalog(
                     tenants=(Tenant(TENANT, "Acme", "Europe/Amsterdam"),),
-                    clients=(Client(CLIENT, "Acme", (TENANT,), daily_quota=1000),),
+                    clients=(client,),
                     sources=(source,),
                     configurations=(
                         Configuration("all", TENANT, CLIENT, True, source.name, (exported,)),
@@ -308,6 +347,33 @@ def an_account(data: Data, kind: str, **environment: str) -> Iterator[Account]:
                 expected=current.version if current else 0,
                 moment=clock.now(),
             )
+            secrets = Items(boto3.client("dynamodb"), SECRETS)
+            kept = DynamoWebhookSecrets(secrets, KmsSeal(boto3.client("kms"), key))
+            IssueWebhookSecret(kept, clock, RandomIds())(CLIENT, WEBHOOK)
             yield Account(deployment, meter, clock)
     finally:
         patch.undo()
+
+
+class _Thankful(BaseHTTPRequestHandler):
+    """Answers each message with 204."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def _an_endpoint() -> Iterator[str]:
+    """The URL of an endpoint of webhooks on loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Thankful)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -49,6 +49,7 @@ def some_figures(**streams: Stream) -> Figures:
         sweep_idle={"lambda_call": 1},
         sweep_operation={"dynamodb_write": 4},
         look_idle={"dynamodb_read": 3},
+        webhook={"transition": 3},
     )
 
 
