@@ -279,13 +279,15 @@ class PlanJob:
         is not. Raises Fenced, Unavailable.
         """
         try:
-            if not anew and (planned := self._standing(attempt, job_id, split=split)):
+            operation = self.extraction.operation(attempt)
+            if not anew and (planned := _standing(operation.job(job_id), split=split)):
                 return planned
             try:
-                return self._planned(attempt, job_id, split=split, staging=staging)
+                return self._planned(operation, attempt, job_id, split=split, staging=staging)
             except Fenced:
                 # The same invocation, twice: the plan of the one that came first is for both.
-                if anew or (planned := self._standing(attempt, job_id, split=split)) is None:
+                job = self.extraction.operation(attempt).job(job_id)
+                if anew or (planned := _standing(job, split=split)) is None:
                     raise
                 return planned
         except (SchemaChanged, ResyncRequired, SyncVersionExpired, IncrementsUnavailable) as error:
@@ -294,20 +296,16 @@ class PlanJob:
             self.extraction.fail_job(operation, operation.job(job_id), failure)
             return None
 
-    def _standing(self, attempt: Attempt, job_id: str, *, split: bool) -> PlannedJob | None:
-        """The plan that the job has. Raises Fenced."""
-        job = self.extraction.operation(attempt).job(job_id)
-        if job.status is not Status.RUNNING or job.upload_id is None:
-            return None
-        if len(job.slices) > 1 and not split:
-            return None
-        return PlannedJob(job.attempt, job.ranges, job.held)
-
     def _planned(
-        self, attempt: Attempt, job_id: str, *, split: bool, staging: str | None
+        self,
+        operation: Operation,
+        attempt: Attempt,
+        job_id: str,
+        *,
+        split: bool,
+        staging: str | None,
     ) -> PlannedJob:
         extraction = self.extraction
-        operation = extraction.operation(attempt)
         if operation.held and operation.snapshot is None:
             # The job's claim says at which version it is read.
             self.snapshots.to_read(operation, operation.job(job_id))
@@ -315,21 +313,21 @@ class PlanJob:
         before = operation.job(job_id)
         if before.status not in (Status.SCHEDULED, Status.RUNNING):
             raise Fenced("The job has ended.")
-        stale = before
-        if stale.status is Status.SCHEDULED and stale.key is not None:
-            extraction.files.discard(stale.key, stale.upload_id)
-        source, table = extraction.table(operation, before)
+        if before.status is Status.SCHEDULED and before.key is not None:
+            extraction.files.discard(before.key, before.upload_id)
+        job = before
+        source, table = extraction.table(operation, job)
         if source.unloads:
-            if staging is None or staging != before.staging:
+            if staging is None or staging != job.staging:
                 raise Fenced("Another attempt owns the job: its rows are unloaded elsewhere.")
-            place, _, _ = extraction.reading(operation, before)
-            before = replace(before, staged_version=self.warehouse.current_version(place))
-        before = replace(before, content=self._content(operation, before))
-        slices, rows = self._slices(operation, before, split=split)
+            place, _, _ = extraction.reading(operation, job)
+            job = replace(job, staged_version=self.warehouse.current_version(place))
+        job = replace(job, content=self._content(operation, job))
+        slices, rows = self._slices(operation, job, split=split)
         if before.slices and before.expected_rows is not None:
             rows = before.expected_rows  # so that the share of what was read does not fall
         job = replace(
-            before,
+            job,
             status=Status.RUNNING,
             attempt=before.attempt + 1,
             claims=before.claims + 1,
@@ -354,10 +352,10 @@ class PlanJob:
         except HeadraceError:
             extraction.files.abort(key, upload_id)
             raise
-        if stale.status is Status.RUNNING and stale.key is not None:
+        if before.status is Status.RUNNING and before.key is not None:
             # Not before the claim: a late invocation must not take a document that has meanwhile
             # become the job's.
-            extraction.files.discard(stale.key, stale.upload_id)
+            extraction.files.discard(before.key, before.upload_id)
         return PlannedJob(job.attempt, job.ranges, job.held)
 
     def _content(self, operation: Operation, job: Job) -> Content:
@@ -414,6 +412,15 @@ class PlanJob:
             slices, rows = coarser(slices, MAX_BOUND_BYTES), sum(one.rows for one in slices)
             return (slices if len(slices) > 1 else (WHOLE,)), rows
         return (WHOLE,), job.expected_rows
+
+
+def _standing(job: Job, *, split: bool) -> PlannedJob | None:
+    """The plan that the job has."""
+    if job.status is not Status.RUNNING or job.upload_id is None:
+        return None
+    if len(job.slices) > 1 and not split:
+        return None
+    return PlannedJob(job.attempt, job.ranges, job.held)
 
 
 _RESERVE_S = 8.0
