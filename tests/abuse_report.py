@@ -71,6 +71,18 @@ GROUPS: tuple[tuple[str, str, dict[int, str]], ...] = (
         },
     ),
     (
+        "Signed statements and keys, section by section",
+        "401 `invalid_token`, 401 `invalid_client` or 401 `invalid_dpop_proof`",
+        {
+            231: "an access token, assertion or proof that breaks a rule of RFC 7515, 7518, 7519, "
+            "7523, 8725 or 9449 in one place (1,400 cases)",
+            232: "a statement signed by a key that RFC 7517 or 7518 would not have used so "
+            "(360 cases)",
+            233: "such a key in a published set, or in the catalog: left out, and refused",
+            234: "a used assertion or proof with another signature of the same key",
+        },
+    ),
+    (
         "DPoP",
         "401 `invalid_dpop_proof`",
         {

@@ -193,7 +193,8 @@ def _key_set(value: dict[str, Any]) -> dict[str, Any]:
         if key_from_jwk(key) is None:
             raise ValueError(
                 f"key {number + 1} cannot check a signature: it must be RSA of 2048 to 8192 bits "
-                "or of the curve P-256, with a `kid`"
+                "or of the curve P-256, have a `kid`, be meant for signatures, and be written as "
+                "RFC 7518 section 6 has it"
             )
     if len(set(names)) != len(names):
         raise ValueError("two keys have one `kid`")

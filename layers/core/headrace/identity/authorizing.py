@@ -393,7 +393,7 @@ class AccessTokens:
         """RFC 9449 section 7: a bound token comes with a proof of its key, and no other does.
         RFC 8705 section 3: one bound to a certificate comes over a connection with that one."""
         confirmation = claims.get("cnf", {})
-        if not isinstance(confirmation, dict) or confirmation.keys() - {"jkt", "x5t#S256"}:
+        if "cnf" in claims and not _is_confirmation(confirmation):
             # Bound to something that we cannot see.
             raise NotAuthenticated(tokens.NOT_VALID)
         certificate = confirmation.get("x5t#S256")
@@ -431,6 +431,16 @@ class AccessTokens:
         if not isinstance(tenant, str) or tenant not in client.tenants:
             raise unknown
         return client, tenant
+
+
+def _is_confirmation(value: Any) -> bool:
+    """Does it name what we can check, and nothing else; null would be taken for no binding."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and value.keys() <= {"jkt", "x5t#S256"}
+        and all(isinstance(one, str) for one in value.values())
+    )
 
 
 def _scopes_of(claims: Mapping[str, Any], issuer: Issuer) -> frozenset[str]:

@@ -32,6 +32,8 @@ _MAX_LENGTH = 4096
 _MAX_ID = 256
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_NO_URL = re.compile(r"[\x00-\x20\x7f-\x9f]")
+"""Blanks and control characters: urlsplit drops some of them, so two texts would be one URL."""
 
 NOT_ONE = "Send exactly one DPoP proof, in one DPoP header."
 NOT_WELL_FORMED = "The DPoP proof is not well formed."
@@ -80,7 +82,7 @@ class Proof:
             key=thumbprint(key.key),
             proof_id=_text(claims, "jti", _MAX_ID),
             method=_text(claims, "htm"),
-            url=_text(claims, "htu"),
+            url=_url(claims),
             issued_at=_moment(claims),
             token_hash=_text(claims, "ath") if "ath" in claims else None,
             nonce=_text(claims, "nonce", _MAX_ID) if "nonce" in claims else None,
@@ -104,6 +106,13 @@ def _key(header: Mapping[str, Any]) -> tuple[str, VerificationKey]:
 def _text(claims: Mapping[str, Any], name: str, longest: int = 2048) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= longest:
+        raise InvalidProof(NOT_WELL_FORMED)
+    return value
+
+
+def _url(claims: Mapping[str, Any]) -> str:
+    value = _text(claims, "htu")
+    if _NO_URL.search(value):
         raise InvalidProof(NOT_WELL_FORMED)
     return value
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+MAX_DEPTH = 32
+"""Objects and lists within each other. The reader's own bound depends on who calls it."""
 
 
 def to_base64url(data: bytes) -> str:
@@ -44,7 +46,8 @@ def object_from_json(data: bytes) -> dict[str, Any]:
     """A JSON object in UTF-8.
 
     Raises ValueError for anything else: another kind of value, a name twice at any depth, NaN,
-    a byte order mark, numbers of thousands of digits, nesting deeper than the reader bears.
+    a byte order mark, numbers of thousands of digits, half a surrogate pair (RFC 8259 section 8.2),
+    nesting deeper than ``MAX_DEPTH``.
     """
     try:
         value = json.loads(
@@ -54,7 +57,21 @@ def object_from_json(data: bytes) -> dict[str, Any]:
         raise ValueError("nested too deeply") from error
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
+    _check_within(value)
     return value
+
+
+def _check_within(value: dict[str, Any]) -> None:
+    left: list[tuple[Any, int]] = [(value, 1)]
+    while left:
+        one, depth = left.pop()
+        if isinstance(one, str):
+            one.encode()  # raises UnicodeError, a ValueError, for half a surrogate pair
+        elif isinstance(one, dict | list):
+            if depth > MAX_DEPTH:
+                raise ValueError("nested too deeply")
+            within = one if isinstance(one, list) else (*one.keys(), *one.values())
+            left.extend((each, depth + 1) for each in within)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -29,7 +29,11 @@ _log = logging.getLogger(__name__)
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 """Checking a signature by a huge key costs us CPU that the other side does not pay."""
+_MAX_EXPONENT_BITS = 64
+"""What OpenSSL bears with a modulus over 3072 bits. As long as a modulus, it makes a check cost 200
+times as much."""
 MAX_KEYS = 100
+MAX_KEY_ID = 256
 _RSA_ALGORITHMS = frozenset({"RS256", "PS256"})
 _P256_BYTES = 32
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -93,37 +97,43 @@ def keys_from_jwks(document: Mapping[str, Any]) -> tuple[VerificationKey, ...]:
 
     A key that cannot (symmetric, short, of another curve or use, without ``kid``, broken) is left
     out, as RFC 7517 section 5 asks, so that one such key does not stop the others; a ``kid``
-    that stands twice is ambiguous, and left out as well. Raises ValueError for what is no JWK set.
+    that stands twice is ambiguous, and left out as well. So is a key that is published with its
+    private half: whoever read it may sign by it. Raises ValueError for what is no JWK set.
     """
     listed = document.get("keys")
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         raise ValueError("not a JWK set")
+    if any(isinstance(jwk, dict) and not PRIVATE_MEMBERS.isdisjoint(jwk) for jwk in listed):
+        _log.warning("a key set holds a private or symmetric key, which is not used")
     keys = [key for jwk in listed if isinstance(jwk, dict) and (key := key_from_jwk(jwk))]
     names = [key.key_id for key in keys]
     return tuple(key for key in keys if names.count(key.key_id) == 1)
 
 
 def key_from_jwk(jwk: Mapping[str, Any]) -> VerificationKey | None:
-    """The key of a JWK that can check a signature of ours to accept; None if it cannot."""
-    key_id, operations = jwk.get("kid"), jwk.get("key_ops", ["verify"])
-    if not isinstance(key_id, str) or not key_id or jwk.get("use", "sig") != "sig":
+    """The key of a JWK that can check a signature of ours to accept; None if it cannot.
+
+    It is public, and written as RFC 7518 section 6 has it: its numbers are read in one form only.
+    """
+    key_id = jwk.get("kid")
+    if not isinstance(key_id, str) or not 0 < len(key_id) <= MAX_KEY_ID:
         return None
-    if not isinstance(operations, list) or "verify" not in operations:
+    if not (PRIVATE_MEMBERS.isdisjoint(jwk) and _is_to_verify(jwk)):
         return None
     try:
         key: RSAPublicKey | EllipticCurvePublicKey
         match jwk.get("kty"):
             case "RSA":
-                modulus = _integer(jwk["n"])
-                if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
+                modulus, exponent = _shortest_integer(jwk["n"]), _shortest_integer(jwk["e"])
+                if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS or modulus % 2 == 0:
                     return None
-                key = RSAPublicNumbers(_integer(jwk["e"]), modulus).public_key()
+                if exponent.bit_length() > _MAX_EXPONENT_BITS:
+                    return None
+                key = RSAPublicNumbers(exponent, modulus).public_key()
                 algorithms = _RSA_ALGORITHMS
             case "EC" if jwk.get("crv") == "P-256":
-                point = EllipticCurvePublicNumbers(
-                    _integer(jwk["x"]), _integer(jwk["y"]), SECP256R1()
-                )
-                key = point.public_key()
+                x, y = _coordinate(jwk["x"]), _coordinate(jwk["y"])
+                key = EllipticCurvePublicNumbers(x, y, SECP256R1()).public_key()
                 algorithms = frozenset({"ES256"})
             case _:
                 return None
@@ -134,10 +144,35 @@ def key_from_jwk(jwk: Mapping[str, Any]) -> VerificationKey | None:
     return VerificationKey(key_id, key, algorithms) if algorithms else None
 
 
-def _integer(text: Any) -> int:
+def _is_to_verify(jwk: Mapping[str, Any]) -> bool:
+    """By ``use`` and ``key_ops``, if it has them (RFC 7517 sections 4.2 and 4.3)."""
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or not all(isinstance(one, str) for one in operations):
+        return False
+    is_plain = len(set(operations)) == len(operations)
+    return jwk.get("use", "sig") == "sig" and is_plain and "verify" in operations
+
+
+def _octets(text: Any) -> bytes:
     if not isinstance(text, str):
         raise TypeError("not a text")
-    return int.from_bytes(from_base64url(text))
+    return from_base64url(text)
+
+
+def _shortest_integer(text: Any) -> int:
+    """Without octets of zeros in front (RFC 7518 section 2, Base64urlUInt)."""
+    octets = _octets(text)
+    if octets[:1] in {b"", b"\0"}:
+        raise ValueError("not the shortest form")
+    return int.from_bytes(octets)
+
+
+def _coordinate(text: Any) -> int:
+    """Of all octets that the curve has (RFC 7518 section 6.2.1.2)."""
+    octets = _octets(text)
+    if len(octets) != _P256_BYTES:
+        raise ValueError("not of the curve's width")
+    return int.from_bytes(octets)
 
 
 def _public_members(key: RSAPublicKey | EllipticCurvePublicKey) -> dict[str, str]:

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from headrace.identity.encoding import from_base64url, object_from_json, to_base64url, to_json
-from headrace.identity.keys import KeySet
+from headrace.identity.keys import MAX_KEY_ID, KeySet
 from headrace.identity.model import ACCESS_TOKEN_TYPE, AccessToken, Issuer
 from headrace.identity.ports import Signer
 from headrace.kernel.clock import Clock
@@ -26,7 +26,6 @@ MAX_TOKEN_LENGTH = 8192
 """Characters. API Gateway takes 10,240 bytes of headers in all."""
 LEEWAY = timedelta(seconds=10)
 """How far the clocks of issuers may be from ours."""
-_MAX_KEY_ID = 256
 
 NOT_VALID = "The access token is not valid."
 EXPIRED = "The access token has expired. Ask for a new one."
@@ -104,7 +103,7 @@ class Verifier:
         algorithm, key_id, kind = (header.get(name) for name in ("alg", "kid", "typ"))
         if not (isinstance(algorithm, str) and isinstance(key_id, str) and isinstance(kind, str)):
             raise NotAuthenticated(NOT_VALID)
-        if algorithm not in issuer.algorithms or not 0 < len(key_id) <= _MAX_KEY_ID:
+        if algorithm not in issuer.algorithms or not 0 < len(key_id) <= MAX_KEY_ID:
             raise NotAuthenticated(NOT_VALID)
         # RFC 7515 section 4.1.9: media types compare without case, "application/" may be left off.
         if kind.lower().removeprefix("application/") not in issuer.types:
@@ -118,10 +117,10 @@ class Verifier:
     def _claims(self, claims: Mapping[str, Any], issuer: Issuer) -> None:
         if claims.get("iss") != issuer.issuer:
             raise NotAuthenticated(NOT_TRUSTED)
+        # One text, or a list of texts (RFC 7519 section 4.1.3).
         audience = claims.get("aud")
-        if audience != issuer.audience and not (
-            isinstance(audience, list) and issuer.audience in audience
-        ):
+        listed = audience if isinstance(audience, list) else [audience]
+        if issuer.audience not in listed or not all(isinstance(one, str) for one in listed):
             raise NotAuthenticated(NOT_FOR_US)
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
             raise NotAuthenticated(NOT_VALID)
