@@ -109,8 +109,9 @@ security: tools .tools/security/.installed ## security tools over the code and t
 bench: tools .tools/bench/.installed sam-build ## how fast an export is, beside psql, DuckDB and other tools
 	@$(PYTHON) -m benchmarks $(BENCH)
 
-load: tools ## 200 clients for a day in minutes; writes docs/load.md (CLIENTS=20 DAY=60)
+load: tools ## 200 clients for a day in minutes, fairness, growth; writes docs/load.md (CLIENTS=20 DAY=60)
 	@CLIENTS=$(CLIENTS) DAY=$(DAY) $(PYTHON) -m local test tests/system/load/campaign.py
+	@HEADRACE_WORKERS=16 $(PYTHON) -m local test tests/system/load/fairness.py tests/system/load/growth.py
 
 format: .venv/.installed ## put the code into its format
 	@$(BIN)/ruff format .

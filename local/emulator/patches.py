@@ -286,7 +286,8 @@ _starting = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
         new="""\
     with _lock:
         worker.in_use = False
-        _worker_is_free.notify()
+        # All of them: the one that waits longest may wait for another function's.
+        _worker_is_free.notify_all()
 """,
     ),
     Patch(

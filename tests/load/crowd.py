@@ -43,14 +43,14 @@ def kinds(organisation: str) -> tuple[Kind, ...]:
             "small exporter",
             22,
             HARBOUR,
-            ((errands.look_around, 2), (errands.export, 1)),
+            ((errands.look_around, 1), (errands.export, 1)),
             tables=small,
         ),
         Kind(
             "exporter",
             18,
             NORTHWIND,
-            ((errands.look_around, 2), (errands.export, 1)),
+            ((errands.look_around, 1), (errands.export, 1)),
             tables=(*small, "employees"),
         ),
         Kind("huge exporter", 2, NORTHWIND, ((errands.export, 1),), tables=("payslips",)),
@@ -69,15 +69,15 @@ def kinds(organisation: str) -> tuple[Kind, ...]:
             tables=("departments",),
             daily_quota=1,
         ),
-        Kind("template reader", 16, NORTHWIND, ((errands.read_pages, 2),), person=True),
+        Kind("template reader", 16, NORTHWIND, ((errands.read_pages, 1),), person=True),
         Kind(
             "profile pusher",
             18,
             NORTHWIND,
-            ((errands.push_profiles(organisation), 3),),
+            ((errands.push_profiles(organisation), 2),),
             scopes=PROFILES,
         ),
-        Kind("token user", 12, HARBOUR, ((errands.turn_over_token, 3),), tables=("departments",)),
+        Kind("token user", 12, HARBOUR, ((errands.turn_over_token, 2),), tables=("departments",)),
     )
 
 

@@ -14,8 +14,11 @@ import httpx
 from tests.load.seen import Seen
 from tests.system.deployed import ACTIVE, Integrator, Json, Person
 
-LONGEST_S = 300.0
+LONGEST_S = 900.0
 """An operation that has not ended by then counts as stuck."""
+
+_FIRST_LOOK_S, _LATER, _RAREST_LOOK_S = 2.0, 1.5, 15.0
+"""How long a client waits before it asks for a status: each time longer, up to so long."""
 
 _ASKED_AGAIN = 20
 
@@ -34,7 +37,6 @@ class Visitor:
     seen: Seen
     who: Integrator | Person
     kind: str
-    polled_every: float = 2.0
     token: str = ""
     sync_version: str = ""
     operations: list[str] = field(default_factory=list)
@@ -161,11 +163,12 @@ async def _taken(visitor: Visitor, of: str, body: Json) -> Json:
     operation: Json = reply.json()
     operation_id = operation["operationId"]
     visitor.operations.append(operation_id)
-    deadline = time.monotonic() + LONGEST_S
+    deadline, pause = time.monotonic() + LONGEST_S, _FIRST_LOOK_S
     while operation["status"] in ACTIVE:
         if time.monotonic() > deadline:
             raise Wrong(f"{operation_id} is stuck: {json.dumps(operation)[:300]}")
-        await asyncio.sleep(visitor.polled_every)
+        await asyncio.sleep(pause)
+        pause = min(pause * _LATER, _RAREST_LOOK_S)
         reply = await visitor.call(
             f"GET {path}/{{operationId}}/status", f"{path}/{operation_id}/status"
         )
