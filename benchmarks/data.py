@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.adapters.postgresql.connection import connection_parameters
+from headrace.adapters.sql_text import literal
 from headrace.adapters.warehouse import engine
 from headrace.exports.sources import Column, ColumnType, RowFilter, Source, Table
 from local.home import Home
@@ -113,7 +114,7 @@ class Data:
             connection.execute(f"CALL lake.set_option('parquet_row_group_size', {ROW_GROUP})")
             connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
             rest = engine.keep_secret(connection, connection_parameters(self.postgresql))
-            attach = f"ATTACH {engine.literal(rest)} AS server (TYPE postgres, READ_ONLY)"
+            attach = f"ATTACH {literal(rest)} AS server (TYPE postgres, READ_ONLY)"
             connection.execute(f"{attach}; SET threads = 1; CREATE SCHEMA lake.hr")
             connection.execute(
                 "CREATE TABLE lake.hr.employments AS SELECT * REPLACE (attributes::JSON AS "

@@ -4,8 +4,9 @@ from headrace.adapters.postgresql import warehouse as postgresql
 from headrace.adapters.postgresql.reading import reading_engine
 from headrace.adapters.postgresql.relations import relation_of
 from headrace.adapters.postgresql.session import session
+from headrace.adapters.sql_text import identifier
 from headrace.adapters.warehouse import duckdb_warehouse as duckdb
-from headrace.adapters.warehouse.engine import Limits, identifier
+from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.sources import opened
 from headrace.exports.sources import Source, Table
 

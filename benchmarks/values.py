@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 
 TRUTH_SQL = {
     "person": "person::text",

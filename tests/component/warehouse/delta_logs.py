@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable, QueryBuilder
 from pyroaring import BitMap64
 
-from headrace.adapters.warehouse.engine import literal
+from headrace.adapters.sql_text import literal
 
 MAGIC = struct.pack("<i", 1681511377)
 

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from backports import zstd
 
+from headrace.adapters.sql_text import literal
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
-from headrace.adapters.warehouse.engine import literal, load_extension
+from headrace.adapters.warehouse.engine import load_extension
 from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
 from headrace.exports.sources import Column, RowFilter, Source, Table
 

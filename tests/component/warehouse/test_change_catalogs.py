@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from headrace.adapters.warehouse.engine import literal, load_extension
+from headrace.adapters.sql_text import literal
+from headrace.adapters.warehouse.engine import load_extension
 from headrace.exports.sources import Source, VersionPlace
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.copies import CHANGES, Copy, content_of, latest

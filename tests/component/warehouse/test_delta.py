@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from headrace.adapters.sql_text import literal
 from headrace.adapters.warehouse import sources
 from headrace.adapters.warehouse.deletion_vectors import DamagedVector, deleted_rows
-from headrace.adapters.warehouse.engine import Limits, literal
+from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.sources import opened
 from headrace.exports.model import FileFormat
 from headrace.exports.sources import ColumnType, RowFilter, Source

@@ -12,9 +12,10 @@ import pytest
 
 from headrace.adapters.postgresql import connection as postgresql_connection
 from headrace.adapters.postgresql.application_schemas import PostgresqlApplicationSchemas
+from headrace.adapters.sql_text import literal
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
-from headrace.adapters.warehouse.engine import Limits, literal, load_extension
+from headrace.adapters.warehouse.engine import Limits, load_extension
 from headrace.adapters.warehouse.sources import opened
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText

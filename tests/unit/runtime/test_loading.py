@@ -29,28 +29,55 @@ TASKS = {
     "resume_task_processing",
     "read_template_rows",
 }
-ASK_THE_SOURCE = {
-    "get_sync_version",
-    "start_incremental_export",
+READ_DATA_SETS = {
     "create_data_set",
     "create_and_build",
     "get_task_processing",
     "control_task_processing",
 }
-"""Which versions or items a source holds, or how it stands, only the source can tell."""
-ENGINE = ("duckdb", "isal", "headrace.adapters.warehouse")
+"""Functions of the API whose every call asks an application's database."""
+TAKE_DATA_SETS = {
+    "build_data_set",
+    "import_data_set",
+    "pause_task_processing",
+    "resume_task_processing",
+}
+"""Tasks that do; the engine has no part in data sets."""
+ENGINE = ("duckdb", "isal")
+WAREHOUSE = ("headrace.adapters.warehouse",)
+ASK_BY_KIND = {"get_sync_version", "start_incremental_export"}
+"""Which versions a source holds only it can tell: who reads it is loaded when its kind is known."""
+DRIVER = ("psycopg", "headrace.adapters.postgresql")
 WORK = ("headrace.exports.extraction",)
 PASSWORDS = ("headrace.adapters.argon2id", "cryptography.hazmat.primitives.kdf.argon2")
 """What logs persons in, and no call after that needs."""
-API = [
-    path
-    for path in sorted((ROOT / "functions").glob("*/*.py"))
-    if path.stem not in TASKS | {"__init__"}
+FUNCTIONS = [
+    path for path in sorted((ROOT / "functions").glob("*/*.py")) if path.stem != "__init__"
 ]
+API = [path for path in FUNCTIONS if path.stem not in TASKS]
+OF_DATA_SETS = [path for path in FUNCTIONS if path.stem in READ_DATA_SETS | TAKE_DATA_SETS]
 
 
 @pytest.mark.parametrize("path", API, ids=lambda path: path.stem)
 def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path: Path) -> None:
+    loaded = loaded_by(path)
+    heavy = WORK + ENGINE
+    heavy += () if path.stem in ASK_BY_KIND else WAREHOUSE
+    heavy += () if path.stem in READ_DATA_SETS else DRIVER
+    heavy += () if path.stem == "log_in" else PASSWORDS
+    assert [name for name in loaded if name.startswith(heavy)] == []
+    assert (path.stem == "log_in") == (PASSWORDS[0] in loaded)
+
+
+@pytest.mark.parametrize("path", OF_DATA_SETS, ids=lambda path: path.stem)
+def test_what_reads_an_applications_database_loads_its_driver_and_no_engine(path: Path) -> None:
+    loaded = loaded_by(path)
+    assert "psycopg" in loaded
+    assert [name for name in loaded if name.startswith(ENGINE + WAREHOUSE)] == []
+
+
+def loaded_by(path: Path) -> list[str]:
+    """The modules that the function's has loaded when Lambda has initialised it."""
     module = f"{path.parent.name}.{path.stem}"
     prepared = {
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
@@ -80,14 +107,10 @@ def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path
         ),
         **dict.fromkeys(("FILES_BUCKET", "FILES_KEY", "SIGNING_KEY_IDS"), "x"),
     }
-    loaded = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"],
         env={**os.environ, **prepared, "PYTHONPATH": str(ROOT / "functions")},
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split()
-    heavy = WORK + (() if path.stem in ASK_THE_SOURCE else ENGINE)
-    heavy += () if path.stem == "log_in" else PASSWORDS
-    assert [name for name in loaded if name.startswith(heavy)] == []
-    assert (path.stem == "log_in") == (PASSWORDS[0] in loaded)

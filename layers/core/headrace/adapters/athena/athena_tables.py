@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from headrace.adapters.answers import error_code
 from headrace.adapters.athena.hive_types import duckdb_type
 from headrace.adapters.published import as_published
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 from headrace.adapters.warehouse.values import classify
 from headrace.catalog.model import QueryRefused
 from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange

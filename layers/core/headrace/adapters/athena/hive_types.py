@@ -6,7 +6,7 @@ What Athena unloads is read by DuckDB, so one table of types says what can be ca
 
 import re
 
-from headrace.adapters.warehouse.engine import identifier
+from headrace.adapters.sql_text import identifier
 
 _PLAIN = {
     "boolean": "BOOLEAN",

@@ -22,7 +22,7 @@ from psycopg import errors
 
 from headrace.adapters.postgresql.session import Connection, settings_sql, translated
 from headrace.adapters.postgresql.target_tables import TargetTable
-from headrace.adapters.warehouse.engine import literal
+from headrace.adapters.sql_text import literal
 from headrace.kernel.errors import HeadraceError
 
 _log = logging.getLogger(__name__)

@@ -33,8 +33,7 @@ from headrace.adapters.postgresql.change_log import (
 )
 from headrace.adapters.postgresql.connection import connection_parameters
 from headrace.adapters.postgresql.session import Connection, errors_translated
-from headrace.adapters.warehouse.engine import identifier
-from headrace.adapters.warehouse.sources import split_name
+from headrace.adapters.sql_text import identifier, split_name
 from headrace.exports.sources import Source
 from headrace.kernel.errors import Conflict, HeadraceError, InvalidRequest, SourceUnavailable
 

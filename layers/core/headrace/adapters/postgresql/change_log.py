@@ -22,7 +22,7 @@ exactly, however late a long transaction commits. Ids are ``txid_current()``'s a
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 from headrace.exports.sources import Configuration
 
 SCHEMA = "headrace"

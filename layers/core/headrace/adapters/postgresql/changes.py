@@ -42,6 +42,7 @@ from headrace.adapters.postgresql.session import (
 )
 from headrace.adapters.postgresql.types import PgColumn
 from headrace.adapters.postgresql.warehouse import csv_list, engine_list, fields_of
+from headrace.adapters.sql_text import identifier, literal
 from headrace.adapters.warehouse.change_documents import (
     CHANGE_COLUMN,
     Change,
@@ -49,7 +50,7 @@ from headrace.adapters.warehouse.change_documents import (
     select_keys,
     select_rows,
 )
-from headrace.adapters.warehouse.engine import Limits, identifier, literal
+from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     Pipe,

@@ -8,7 +8,9 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from headrace.adapters.postgresql.session import Connection, errors_translated
-from headrace.adapters.warehouse.streaming import CHUNK
+
+CHUNK = 1024 * 1024
+"""Bytes handed on at once, but for what the last of them is a row of."""
 
 _PATIENCE_MS = 1000
 

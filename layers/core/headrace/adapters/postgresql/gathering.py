@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from headrace.adapters.postgresql.session import Connection
-from headrace.adapters.warehouse.engine import identifier, literal
-from headrace.adapters.warehouse.sources import split_name
+from headrace.adapters.sql_text import identifier, literal, split_name
 from headrace.datasets.checking import UUID_LENGTH
 from headrace.datasets.definitions import Definition, Reference, Table
 from headrace.datasets.model import Exclusion, Item, Options

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from headrace.adapters.postgresql.target_tables import Column, TargetTable, object_of
-from headrace.adapters.warehouse.engine import literal
+from headrace.adapters.sql_text import literal
 
 
 @dataclass(frozen=True)

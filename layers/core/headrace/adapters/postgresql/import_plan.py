@@ -30,7 +30,7 @@ from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.import_difference import Telling
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.target_tables import TargetTable
-from headrace.adapters.warehouse.engine import literal
+from headrace.adapters.sql_text import literal
 from headrace.datasets.definitions import Definition, Reference
 from headrace.datasets.model import Counts
 from headrace.kernel.errors import PayloadIncompatible

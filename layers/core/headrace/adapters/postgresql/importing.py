@@ -25,7 +25,7 @@ from headrace.adapters.postgresql.session import settings_sql
 from headrace.adapters.postgresql.target_tables import TargetTable, target_tables
 from headrace.adapters.postgresql.undoing import PlannedUndo, planned_undo
 from headrace.adapters.postgresql.writing_session import writing_session
-from headrace.adapters.warehouse.engine import literal
+from headrace.adapters.sql_text import literal
 from headrace.datasets.definitions import Application, Definition
 from headrace.datasets.importing import covered_tables
 from headrace.datasets.messages import UNKNOWN_TABLE, Message

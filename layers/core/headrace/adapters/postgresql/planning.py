@@ -15,7 +15,7 @@ from itertools import pairwise
 from headrace.adapters.postgresql.relations import Relation, conditions, where
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.types import PgColumn
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 from headrace.exports.model import KeyRange
 from headrace.exports.sources import Table
 

@@ -24,8 +24,9 @@ from headrace.adapters.postgresql.session import (
     settings_sql,
     snapshot_sql,
 )
+from headrace.adapters.sql_text import literal
 from headrace.adapters.warehouse import engine, sources
-from headrace.adapters.warehouse.engine import Limits, literal
+from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.streaming import CopyStream
 from headrace.exports.sources import Source, Table
 from headrace.kernel.errors import SnapshotLost, SourceChanged, SourceUnavailable

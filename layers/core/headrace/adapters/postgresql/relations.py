@@ -8,9 +8,8 @@ from psycopg import sql
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.types import PgColumn, PgType, column_of
 from headrace.adapters.published import as_published
+from headrace.adapters.sql_text import identifier, literal, split_name
 from headrace.adapters.warehouse.choosing import chosen
-from headrace.adapters.warehouse.engine import identifier, literal
-from headrace.adapters.warehouse.sources import split_name
 from headrace.exports.sources import RowFilter, Table
 
 _TABLES = ("r", "p")

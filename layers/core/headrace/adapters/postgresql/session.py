@@ -14,7 +14,7 @@ from headrace.adapters.postgresql.connection import (
     is_unproven,
     secret_was_renewed,
 )
-from headrace.adapters.warehouse.engine import literal
+from headrace.adapters.sql_text import literal
 from headrace.exports.sources import Source
 from headrace.kernel.errors import (
     HeadraceError,

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headrace.adapters.postgresql.session import Connection
-from headrace.adapters.warehouse.engine import identifier, literal
-from headrace.adapters.warehouse.sources import split_name
+from headrace.adapters.sql_text import identifier, literal, split_name
 from headrace.datasets.definitions import Definition, Table
 from headrace.datasets.messages import INCOMPATIBLE, UNKNOWN_TABLE, Message
 

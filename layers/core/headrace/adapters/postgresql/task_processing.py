@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from headrace.adapters.postgresql.application import source_of
 from headrace.adapters.postgresql.session import connect, errors_translated
-from headrace.adapters.warehouse.engine import identifier
-from headrace.adapters.warehouse.sources import split_name
+from headrace.adapters.sql_text import identifier, split_name
 from headrace.datasets.definitions import Application
 from headrace.datasets.task_processing import TaskState
 from headrace.kernel.errors import SourceUnavailable

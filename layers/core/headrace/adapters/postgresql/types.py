@@ -7,7 +7,7 @@ as what DuckDB reads exactly (``engine_value``), to be written by ``adapters.war
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 from headrace.adapters.warehouse.values import (
     CHECKED_JSON,
     NUMBER_TEXT,

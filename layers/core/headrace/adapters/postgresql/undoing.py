@@ -28,7 +28,7 @@ from headrace.adapters.postgresql.problems import problem_messages
 from headrace.adapters.postgresql.session import Connection, settings_sql
 from headrace.adapters.postgresql.target_tables import TargetTable, target_tables
 from headrace.adapters.postgresql.writing_session import writing_session
-from headrace.adapters.warehouse.engine import literal
+from headrace.adapters.sql_text import literal
 from headrace.datasets.definitions import Application, Definition
 from headrace.datasets.messages import Message
 from headrace.datasets.model import Counts

@@ -40,7 +40,8 @@ from headrace.adapters.postgresql.session import (
     version_of,
 )
 from headrace.adapters.postgresql.types import PgColumn
-from headrace.adapters.warehouse.engine import Limits, identifier
+from headrace.adapters.sql_text import identifier
+from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     Pipe,

@@ -8,7 +8,8 @@ value: 100,000 texts in a list take the engine 15 s, and one text that it splits
 
 from collections.abc import Sequence
 
-from headrace.adapters.warehouse.engine import Connection, identifier
+from headrace.adapters.sql_text import identifier
+from headrace.adapters.warehouse.engine import Connection
 from headrace.exports.sources import Table
 from headrace.kernel.errors import HeadraceError
 

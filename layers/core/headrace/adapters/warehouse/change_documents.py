@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 from headrace.adapters.warehouse.streaming import framed
 from headrace.adapters.warehouse.values import Field, csv_value, line_of, parquet_value
 from headrace.exports.model import FileFormat, PartPosition

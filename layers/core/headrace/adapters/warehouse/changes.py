@@ -52,6 +52,7 @@ from datetime import datetime
 from typing import Any
 
 from headrace.adapters.published import as_published
+from headrace.adapters.sql_text import identifier, literal, split_name
 from headrace.adapters.warehouse.accounts import (
     SHARED,
     load_accounts,
@@ -66,14 +67,13 @@ from headrace.adapters.warehouse.change_documents import (
     select_rows,
 )
 from headrace.adapters.warehouse.duckdb_warehouse import condition, fields_of
-from headrace.adapters.warehouse.engine import Limits, identifier, literal
+from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.sources import (
     OpenSource,
     lake_catalog,
     lake_snapshot,
     lake_versions,
     opened,
-    split_name,
 )
 from headrace.adapters.warehouse.streaming import (
     CopyStream,

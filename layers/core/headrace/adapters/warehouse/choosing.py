@@ -1,6 +1,6 @@
 """SQL of the rows that a reader asked for, the same for DuckDB and for PostgreSQL."""
 
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 from headrace.exports.sources import RowChoice
 
 

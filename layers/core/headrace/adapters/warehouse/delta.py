@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from headrace.adapters.sql_text import identifier, literal
 from headrace.adapters.warehouse.deletion_vectors import (
     DamagedVector,
     deleted_rows,
     framed_vector,
 )
-from headrace.adapters.warehouse.engine import Connection, identifier, literal
+from headrace.adapters.warehouse.engine import Connection
 from headrace.adapters.warehouse.storage import Storage
 from headrace.adapters.warehouse.table_files import DataFile, TableColumn, TableFiles
 from headrace.kernel.errors import SourceChanged, SourceUnavailable

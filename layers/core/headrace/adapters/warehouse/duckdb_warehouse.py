@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from headrace.adapters.published import as_published
+from headrace.adapters.sql_text import identifier
 from headrace.adapters.warehouse import sources
 from headrace.adapters.warehouse.accounts import load_accounts, of_accounts
 from headrace.adapters.warehouse.choosing import chosen
-from headrace.adapters.warehouse.engine import Limits, identifier
+from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.sources import (
     LAST_POSITION,
     OpenSource,

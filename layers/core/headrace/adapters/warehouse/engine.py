@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 
+from headrace.adapters.sql_text import literal
 from headrace.kernel.errors import SourceUnavailable
 
 Connection = duckdb.DuckDBPyConnection
@@ -36,16 +37,6 @@ class Limits:
     scratch: str | None = None
     """A directory for what a sort has no memory for, sealed with a key that the engine keeps to
     itself; None: a query that needs more than its memory fails."""
-
-
-def literal(text: str) -> str:
-    """``text`` as an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """``name`` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def is_remote(path: str) -> bool:

@@ -37,9 +37,10 @@ from headrace.adapters.postgresql.connection import (
     is_unproven,
     secret_was_renewed,
 )
+from headrace.adapters.sql_text import identifier, literal, split_name
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.delta import DeltaFormat
-from headrace.adapters.warehouse.engine import Connection, Limits, identifier, literal
+from headrace.adapters.warehouse.engine import Connection, Limits
 from headrace.adapters.warehouse.storage import Storage, storage_of
 from headrace.adapters.warehouse.table_files import VIRTUAL, TableColumn, TableFiles, relation
 from headrace.adapters.warehouse.values import REFUSAL, classify
@@ -231,12 +232,6 @@ def _option(source: Source, name: str) -> str:
 
 def _folder(path: str) -> str:
     return path if path.endswith("/") else f"{path}/"
-
-
-def split_name(table: str) -> tuple[str, str]:
-    """``schema.table`` → its two parts; only the table's name may have dots."""
-    schema, _, name = table.partition(".")
-    return schema, name
 
 
 # --- DuckLake and DuckDB: a database, attached -----------------------------------------------

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from duckdb.sqltypes import DuckDBPyType
 
-from headrace.adapters.warehouse.engine import identifier, literal
+from headrace.adapters.sql_text import identifier, literal
 from headrace.exports.model import FileFormat
 from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import ColumnType
