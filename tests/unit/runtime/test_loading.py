@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -58,59 +59,85 @@ API = [path for path in FUNCTIONS if path.stem not in TASKS]
 OF_DATA_SETS = [path for path in FUNCTIONS if path.stem in READ_DATA_SETS | TAKE_DATA_SETS]
 
 
+ENVIRONMENT = {
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "EXPORT_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:export",
+    "DELIVERY_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:delivery",
+    "DATASETS_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:datasets",
+    **dict.fromkeys(
+        (
+            "CATALOG_TABLE",
+            "OPERATIONS_TABLE",
+            "CREDENTIALS_TABLE",
+            "PROOFS_TABLE",
+            "AUDIT_TABLE",
+            "STATISTICS_TABLE",
+            "USERS_TABLE",
+            "CONSENTS_TABLE",
+            "DATASETS_TABLE",
+            "DATASETS_BUCKET",
+            "TEMPLATES_TABLE",
+            "TEMPLATES_BUCKET",
+            "TEMPLATE_READER",
+            "EXCHANGE_KEY",
+            "PROFILES_TABLE",
+            "PROFILES_KEY",
+        ),
+        "x",
+    ),
+    **dict.fromkeys(("FILES_BUCKET", "FILES_KEY", "SIGNING_KEY_IDS"), "x"),
+}
+LOADING = """
+import importlib, os, sys
+from headrace.runtime import api, instance
+
+for service in ("dynamodb", "kms", "s3", "stepfunctions"):
+    instance.client(service)
+for module in sys.argv[1:]:
+    process = os.fork()
+    if not process:
+        importlib.import_module(module)
+        print(module, *sys.modules, flush=True)
+        os._exit(0)
+    if os.waitpid(process, 0)[1]:
+        sys.exit(module)
+"""
+"""Initialises each function in a process of its own, as Lambda does. What nearly all load is
+loaded once, before they part: it takes longer than the rest."""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Mapping[str, list[str]]:
+    """By function, the modules that are loaded when Lambda has initialised it."""
+    modules = [f"{path.parent.name}.{path.stem}" for path in {*API, *OF_DATA_SETS}]
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, *modules],
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT / "functions")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return {module: names for module, *names in map(str.split, done.stdout.splitlines())}
+
+
 @pytest.mark.parametrize("path", API, ids=lambda path: path.stem)
-def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(path: Path) -> None:
-    loaded = loaded_by(path)
-    heavy = WORK + ENGINE
+def test_a_function_of_the_api_loads_neither_an_engine_nor_the_workers_code(
+    path: Path, loaded: Mapping[str, list[str]]
+) -> None:
+    names = loaded[f"{path.parent.name}.{path.stem}"]
+    heavy: tuple[str, ...] = WORK + ENGINE
     heavy += () if path.stem in ASK_BY_KIND else WAREHOUSE
     heavy += () if path.stem in READ_DATA_SETS else DRIVER
     heavy += () if path.stem == "log_in" else PASSWORDS
-    assert [name for name in loaded if name.startswith(heavy)] == []
-    assert (path.stem == "log_in") == (PASSWORDS[0] in loaded)
+    assert [name for name in names if name.startswith(heavy)] == []
+    assert (path.stem == "log_in") == (PASSWORDS[0] in names)
 
 
 @pytest.mark.parametrize("path", OF_DATA_SETS, ids=lambda path: path.stem)
-def test_what_reads_an_applications_database_loads_its_driver_and_no_engine(path: Path) -> None:
-    loaded = loaded_by(path)
-    assert "psycopg" in loaded
-    assert [name for name in loaded if name.startswith(ENGINE + WAREHOUSE)] == []
-
-
-def loaded_by(path: Path) -> list[str]:
-    """The modules that the function's has loaded when Lambda has initialised it."""
-    module = f"{path.parent.name}.{path.stem}"
-    prepared = {
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "EXPORT_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:export",
-        "DELIVERY_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:delivery",
-        "DATASETS_STATE_MACHINE": "arn:aws:states:eu-west-1:000000000000:stateMachine:datasets",
-        **dict.fromkeys(
-            (
-                "CATALOG_TABLE",
-                "OPERATIONS_TABLE",
-                "CREDENTIALS_TABLE",
-                "PROOFS_TABLE",
-                "AUDIT_TABLE",
-                "STATISTICS_TABLE",
-                "USERS_TABLE",
-                "CONSENTS_TABLE",
-                "DATASETS_TABLE",
-                "DATASETS_BUCKET",
-                "TEMPLATES_TABLE",
-                "TEMPLATES_BUCKET",
-                "TEMPLATE_READER",
-                "EXCHANGE_KEY",
-                "PROFILES_TABLE",
-                "PROFILES_KEY",
-            ),
-            "x",
-        ),
-        **dict.fromkeys(("FILES_BUCKET", "FILES_KEY", "SIGNING_KEY_IDS"), "x"),
-    }
-    return subprocess.run(
-        [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"],
-        env={**os.environ, **prepared, "PYTHONPATH": str(ROOT / "functions")},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+def test_what_asks_an_applications_database_loads_its_driver_and_no_engine(
+    path: Path, loaded: Mapping[str, list[str]]
+) -> None:
+    names = loaded[f"{path.parent.name}.{path.stem}"]
+    assert "psycopg" in names
+    assert [name for name in names if name.startswith(ENGINE + WAREHOUSE)] == []
