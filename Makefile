@@ -11,7 +11,7 @@ TYPED := layers/core/headrace functions client/headrace_client admin/headrace_ad
 LOCALLY_INSTALLED := $(patsubst %/pyproject.toml,%,$(wildcard layers/core/pyproject.toml client/pyproject.toml admin/pyproject.toml))
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile
 
 ## --- tools, each in an environment of its own -------------------------------------------------
 
@@ -77,6 +77,9 @@ test: tools ## unit and component tests, then the system tests on a platform of 
 chaos: tools ## every fault at every point of an export's life; writes docs/reliability.md (SEEDS=3)
 	@SEEDS=$(or $(SEEDS),3) PAIRS=$(or $(PAIRS),9) $(PYTHON) -m local test tests/system/chaos/campaign.py tests/system/chaos/test_exports.py
 
+postgresql-versions: tools ## the component tests that use PostgreSQL, on servers 12 to 18 from npm, an hour (VERSIONS="12 18")
+	@$(PYTHON) -m tests.component.postgresql.versions $(VERSIONS)
+
 explore: tools ## the property tests with examples never tried before
 	@HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -n 2 $$(grep -rl hypothesis --include='test_*.py' tests/unit tests/component)
 
@@ -126,4 +129,4 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos explore check security bench load format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos postgresql-versions explore check security bench load format openapi tools style types imports template described

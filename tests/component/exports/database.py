@@ -44,6 +44,21 @@ UPDATE ledger SET balance = balance + 1;
 COMMIT;
 """
 """After each of them all balances of a table are the same, and those of both add up to nothing."""
+_END = """
+DO $$
+DECLARE
+    those int[] := ARRAY(SELECT pid {});
+BEGIN
+    PERFORM pg_terminate_backend(pid) FROM unnest(those) pid;
+    FOR n IN 1..1000 LOOP
+        -- What a transaction sees of the sessions first is else what it goes on seeing.
+        PERFORM pg_stat_clear_snapshot();
+        IF NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY(those)) THEN RETURN; END IF;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RAISE 'a session does not end';
+END $$
+"""
 HOLDERS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
 )
@@ -81,7 +96,11 @@ class Deployment:
 
     def end_holders(self) -> None:
         """Ends their sessions, as a failover does."""
-        self.sql(f"SELECT pg_terminate_backend(pid, 10000) {HOLDERS}")
+        self.end_sessions(HOLDERS)
+
+    def end_sessions(self, which: str) -> None:
+        """Ends these (``FROM pg_stat_activity WHERE …``), and comes back when they are gone."""
+        self.sql(_END.format(which))
 
     def run(self, operation: Operation) -> Operation:
         """The workflow from start to end."""

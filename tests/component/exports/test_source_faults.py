@@ -53,7 +53,7 @@ def a_stall(deployment: Deployment, proxy: Proxy) -> None:
 
 
 def an_ended_session(deployment: Deployment, proxy: Proxy) -> None:
-    proxy.instead = lambda: deployment.sql(f"SELECT pg_terminate_backend(pid, 10000) {READERS}")
+    proxy.instead = lambda: deployment.end_sessions(READERS)
     a_reset(deployment, proxy)
 
 

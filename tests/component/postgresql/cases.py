@@ -194,6 +194,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "mood[]": (Case("'{fine,NULL}'", '["fine",null]', ["fine", None], '["fine",null]'),),
     "date[]": (_same("'{2024-01-31,infinity}'", "{2024-01-31,infinity}"),),
     "int4range": (_same("'[1,5)'", "[1,5)"), _same("'empty'", "empty")),
+    "int4multirange": (_same("'{[1,3),[5,9)}'", "{[1,3),[5,9)}"), _same("'{}'", "{}")),
     "tstzrange": (
         _same(
             "'[2024-01-31 12:00:00+02,)'",
@@ -207,8 +208,14 @@ CASES: dict[str, tuple[Case, ...]] = {
     "oid": (_same("4294967295", "4294967295"),),
 }
 
+SINCE = {"numeric(5,-2)": 15, "int4multirange": 14}
+"""Types that versions of the server before these do not have."""
+
+_VALUES_SINCE = {("numeric", "'Infinity'"): 14, ("numeric", "'-Infinity'"): 14}
+
 TEXT_OF = {
     "varchar(20)": None, "char(5)": None, "date[]": "date[]", "int4range": "int4range",
+    "int4multirange": "int4multirange",
     "timetz": "time with time zone", "inet": "inet", "mood": None, "mood[]": None, "text": None,
     "place": "place", "name": "name",
 }  # fmt: skip
@@ -220,7 +227,18 @@ def column_name(kind: str) -> str:
     return f'the "{kind}", kept'
 
 
-def rows_as_sql(*, parquet: bool) -> str:
+def kinds_at(version: int) -> list[str]:
+    """The types that a server of this version has."""
+    return [kind for kind in CASES if SINCE.get(kind, 0) <= version]
+
+
+def case_at(kind: str, index: int, version: int) -> Case | None:
+    """What row ``index`` has of the type; None, for NULL, beyond its cases and before its time."""
+    case = CASES[kind][index] if index < len(CASES[kind]) else None
+    return case if case and _VALUES_SINCE.get((kind, case.sql), 0) <= version else None
+
+
+def rows_as_sql(version: int, *, parquet: bool) -> str:
     """A SELECT with a column per type: row i holds the i-th case of each, NULL beyond them.
 
     ``parquet``: with NULL in place of the cases that Parquet must refuse.
@@ -228,8 +246,8 @@ def rows_as_sql(*, parquet: bool) -> str:
     selects = []
     for index in range(ROWS):
         values = [f"{index}::bigint AS id"]
-        for kind, cases in CASES.items():
-            case = cases[index] if index < len(cases) else None
+        for kind in kinds_at(version):
+            case = case_at(kind, index, version)
             refused = parquet and case is not None and case.parquet is REFUSED
             sql = "NULL" if case is None or refused else case.sql
             name = column_name(kind).replace('"', '""')
@@ -241,6 +259,7 @@ def rows_as_sql(*, parquet: bool) -> str:
 ROWS = max(len(cases) for cases in CASES.values()) + 1
 
 
-def expected(kind: str, index: int, form: str) -> Any:
+def expected(kind: str, index: int, form: str, version: int) -> Any:
     """What row ``index`` must show for the type in this form: ``csv``, ``json``, ``parquet``."""
-    return getattr(CASES[kind][index], form) if index < len(CASES[kind]) else None
+    case = case_at(kind, index, version)
+    return None if case is None else getattr(case, form)
