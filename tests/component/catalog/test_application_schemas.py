@@ -13,6 +13,9 @@ from headrace.catalog.ports import (
 from headrace.kernel.errors import SourceUnavailable
 from tests.component.postgresql.server import Server
 
+pytestmark = pytest.mark.postgresql(16)
+"""Data sets need it."""
+
 SHOP = """
 CREATE SCHEMA s;
 CREATE DOMAIN s.weight AS numeric NOT NULL;

@@ -18,7 +18,7 @@ from tests.component.postgresql.versions import take_named_programs
 
 _ACCESS = """
 local all +with_password scram-sha-256
-local all all trust
+local all,replication all trust
 """
 
 

@@ -144,6 +144,7 @@ def test_full_and_increments_are_the_source_at_every_version(database: Database,
     ]
 
     reader = database.server.source(database.name, user=READER, lock_timeout="0.1")
+    merges = database.server.version >= 15
 
     @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
     @given(history=HISTORIES)
@@ -164,7 +165,8 @@ def test_full_and_increments_are_the_source_at_every_version(database: Database,
             world = World(sessions, [Copy(reader, table) for table in tables])
             for copy in world.copies:
                 copy.begin()
-            for step in history:
+            known = [step for step in history if merges or "MERGE" not in step.statement]
+            for step in known:
                 if step.statement == FOLLOW:
                     world.follow()
                 else:

@@ -6,6 +6,7 @@ goes on to make data folders and to start servers, with these programs instead o
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,10 @@ def with_links(package: Path) -> Path:
         if not name.is_symlink():
             name.symlink_to(os.path.relpath(package / link["source"], name.parent))
     return package / "native" / "bin"
+
+
+def exact(programs: Path) -> str:
+    """``postgres (PostgreSQL) 12.22`` → ``12.22``."""
+    command = [str(programs / "postgres"), "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return said.split()[-1]

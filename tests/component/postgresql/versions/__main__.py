@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.component.postgresql.versions import FOLDER_NAME, SOURCES, with_links
+from tests.component.postgresql.versions import FOLDER_NAME, SOURCES, exact, with_links
 from tests.system.npm import installed
 
 ROOT = Path(__file__).parents[4]
@@ -25,13 +25,6 @@ _IMPORTS_FROM = 16
 def programs_of(version: str) -> Path:
     """The folder with the programs of a version, installed if they are not yet."""
     return with_links(installed(SOURCES, INSTALLED) / "node_modules" / f"postgresql-{version}")
-
-
-def exact(programs: Path) -> str:
-    """``postgres (PostgreSQL) 12.22`` → ``12.22``."""
-    command = [str(programs / "postgres"), "--version"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return said.split()[-1]
 
 
 def run(version: str, arguments: Sequence[str]) -> tuple[str, int, int]:

@@ -61,7 +61,16 @@ def snapshot_sql(name: str) -> str:
 
 _TOO_LONG = "The source took longer than its statement_timeout allows."
 _LOCKED = "A lock in the source was not freed within lock_timeout."
-CANCELLED = {"due to statement timeout": _TOO_LONG, "due to lock timeout": _LOCKED}
+_OVERTAKEN = (
+    "The source's replica ended the read, as the primary removed rows that it saw: let the replica "
+    "wait longer (max_standby_streaming_delay), or tell the primary (hot_standby_feedback)."
+)
+_CONFLICT = "due to conflict with recovery"
+CANCELLED = {
+    "due to statement timeout": _TOO_LONG,
+    "due to lock timeout": _LOCKED,
+    _CONFLICT: _OVERTAKEN,
+}
 """By the words of a server that speaks English, where its error's code is not passed on."""
 
 
@@ -72,6 +81,12 @@ def translated(error: psycopg.Error) -> HeadraceError:
             return SourceChanged("A table or column is no longer as it was when it was published.")
         case errors.InsufficientPrivilege():
             return SourceUnavailable("The source does not let Headrace read this table.")
+        # No other serialization can fail of what only reads one snapshot. A session that is idle,
+        # or that does not end its statement, has the code of an administrator's command.
+        case errors.SerializationFailure():
+            return SourceUnavailable(_OVERTAKEN)
+        case _ if _CONFLICT in str(error):
+            return SourceUnavailable(_OVERTAKEN)
         case errors.QueryCanceled():
             return SourceUnavailable(_TOO_LONG)
         case errors.LockNotAvailable():
