@@ -1,4 +1,4 @@
-"""A source of PostgreSQL that is read from a hot standby, and what a standby does to its readers."""
+"""PostgreSQL that is read from a hot standby, and what a standby does to its readers."""
 
 from collections.abc import Iterator
 from typing import Any
