@@ -280,7 +280,8 @@ class World:
 
     def end(self, operation: Operation, failure: Failure | None = None) -> Status:
         """The task that ends the operation."""
-        return extraction.EndExport(self.extraction, self.runs)(self.attempt(operation), failure)
+        end = extraction.EndExport(self.extraction, self.runs)
+        return end(self.attempt(operation), failure).status
 
     def run_job(self, operation: Operation, job_id: str) -> None:
         """All of a job."""

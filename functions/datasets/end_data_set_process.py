@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from headrace.runtime import datasets
+from headrace.datasets.model import Result
+from headrace.runtime import datasets, metrics
 from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task
 
@@ -14,4 +15,7 @@ def handler(event: Event) -> dict[str, Any]:
     """The result."""
     ran, reason = datasets.ran_of(event)
     ended = datasets.end_data_set_process()(event["tenant"], event["process_id"], ran, reason)
+    failed = int(ended.result is Result.FAILURE)
+    measured = {metrics.OPERATIONS_ENDED: 1, metrics.OPERATIONS_FAILED: failed}
+    metrics.emit(measured, product="datasets", tenant=event["tenant"])
     return {"result": str(ended.result)}

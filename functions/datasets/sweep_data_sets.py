@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from headrace.runtime import datasets
+from headrace.runtime import datasets, metrics
 from headrace.runtime.instance import prepare
 from headrace.runtime.observability import logger
 
@@ -12,6 +12,16 @@ prepare(datasets.sweep_data_sets)
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:
     """What the sweep did."""
-    swept = asdict(datasets.sweep_data_sets()())
-    logger().info("swept data sets", extra=swept)
-    return swept
+    try:
+        swept = datasets.sweep_data_sets()()
+    except ExceptionGroup as troubles:
+        metrics.emit({metrics.STUCK_OPERATIONS: len(troubles.exceptions)}, product="datasets")
+        raise
+    stuck = swept.started + swept.failed
+    metrics.emit({metrics.STUCK_OPERATIONS: stuck}, product="datasets")
+    for _ in range(swept.failed):
+        ended = {metrics.OPERATIONS_ENDED: 1, metrics.OPERATIONS_FAILED: 1}
+        metrics.emit(ended, product="datasets")
+    did = asdict(swept)
+    logger().info("swept data sets", extra=did)
+    return did

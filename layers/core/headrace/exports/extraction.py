@@ -701,8 +701,8 @@ class EndExport:
     extraction: Extraction
     runs: DeliveryRuns
 
-    def __call__(self, attempt: Attempt, failure: Failure | None = None) -> Status:
-        """The state it ended in. Raises Fenced."""
+    def __call__(self, attempt: Attempt, failure: Failure | None = None) -> Operation:
+        """The operation as it ended. Raises Fenced."""
         extraction, moment = self.extraction, self.extraction.clock.now()
         operation = extraction.operation(attempt)
         status = Status.FAILED if failure else operation.outcome()
@@ -726,7 +726,7 @@ class EndExport:
             baseline=self._baseline(operation) if status is Status.SUCCEEDED else None,
         )
         begin_delivery(self.runs, ended)
-        return status
+        return ended
 
     def _baseline(self, operation: Operation) -> Baseline | None:
         """What the client's data comes to with this operation."""

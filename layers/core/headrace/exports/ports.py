@@ -272,11 +272,12 @@ class ScheduleRuns(Protocol):
 
 @dataclass(frozen=True)
 class DueOperation:
-    """An operation that the sweeper should look at."""
+    """An operation that the sweeper should look at: since ``due_at``, if the index says so."""
 
     tenant: str
     client_id: str
     operation_id: str
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True)

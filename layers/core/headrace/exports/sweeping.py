@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from headrace.exports.extraction import Extraction
 from headrace.exports.model import (
@@ -26,7 +26,10 @@ from headrace.kernel.errors import (
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep did, in operations, uploads, folders of unloaded rows and deliveries."""
+    """What a sweep did, in operations, uploads, folders of unloaded rows and deliveries.
+
+    ``lag_s``: for how many seconds the first of what was due had been due.
+    """
 
     restarted: int = 0
     failed: int = 0
@@ -35,6 +38,7 @@ class Swept:
     aborted: int = 0
     unstaged: int = 0
     redelivered: int = 0
+    lag_s: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ class Sweep:
         now = self.extraction.clock.now()
         counts: Counter[str] = Counter()
         troubles: list[Exception] = []
+        lag = timedelta()
         for item in self.due.due(now):
+            lag = max(lag, now - (item.due_at or now))
             try:
                 counts[self._look_at(item, now)] += 1
             except Fenced:
@@ -71,6 +77,7 @@ class Sweep:
         counts["unstaged"] = self._unstage_orphans()
         counts["redelivered"], undelivered = self.deliveries(now)
         troubles += undelivered
+        counts["lag_s"] = int(lag.total_seconds())
         counts.pop("", None)
         if troubles:
             raise ExceptionGroup(f"{len(troubles)} could not be looked at", troubles)

@@ -40,6 +40,7 @@ from headrace.kernel.errors import (
     WrongRegion,
 )
 from headrace.kernel.view import as_json
+from headrace.runtime import metrics
 from headrace.runtime.observability import logger
 from headrace.runtime.settings import settings
 
@@ -258,6 +259,7 @@ class Endpoint:
         except HeadraceError as error:
             told = self._told(error)
             logger().info("refused", extra={"code": told.code, "route": self.route.path})
+            self._measure(event, told)
             reply = problem(told, correlation_id)
         except Exception:
             logger().exception("failed", extra={"route": self.route.path})
@@ -276,6 +278,16 @@ class Endpoint:
         if self.route.told_by_field and isinstance(error, ValidationFailed):
             return FieldsInvalid.of(error)
         return error
+
+    def _measure(self, event: Mapping[str, Any], error: HeadraceError) -> None:
+        if not isinstance(error, QuotaExhausted):
+            return
+        caller = known_caller(event.get("requestContext") or {})
+        metrics.emit(
+            {metrics.QUOTA_REFUSALS: 1},
+            product=self.function.__module__.partition(".")[0],
+            tenant=caller.tenant if caller is not None else None,
+        )
 
     def _record(self, call: Call, reply: Reply, correlation_id: str) -> None:
         """Raises Unavailable: then the caller does not get what nobody would know it got."""

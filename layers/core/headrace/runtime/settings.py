@@ -25,6 +25,16 @@ class Settings:
         return self.environment[name]
 
     @property
+    def metrics_namespace(self) -> str:
+        """The namespace of metrics, one for each deployment."""
+        return self._text("METRICS_NAMESPACE", "Headrace")
+
+    @property
+    def tenant_metrics(self) -> bool:
+        """Are metrics kept by tenant as well."""
+        return self._text("TENANT_METRICS", "true") == "true"
+
+    @property
     def catalog_table(self) -> str:
         """DynamoDB table of the published catalog."""
         return self.required("CATALOG_TABLE")

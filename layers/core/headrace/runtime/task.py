@@ -5,6 +5,8 @@ nothing is to be done again. Whatever else is raised, the workflow tries again, 
 job or the operation in the end.
 """
 
+import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +14,7 @@ from typing import Any, Protocol
 from headrace.exports.extraction import Attempt
 from headrace.exports.model import Failure
 from headrace.kernel.errors import Fenced, NotFound, Stopped
+from headrace.runtime import metrics
 from headrace.runtime.observability import logger
 
 type Event = Mapping[str, Any]
@@ -79,7 +82,8 @@ def _outcome(module: str, event: Event, work: Callable[[], Answer]) -> dict[str,
     ids = (event.get(name) for name in ("operation_id", "process_id", "walk_id"))
     logger().set_correlation_id(next((str(one) for one in ids if one), ""))
     about = {name: event[name] for name in ("job_id", "range") if event.get(name) is not None}
-    about["task"] = module.rpartition(".")[2]
+    product, _, about["task"] = module.rpartition(".")
+    began = time.monotonic()
     try:
         result = work() or {}
     except (Fenced, Stopped, NotFound) as error:
@@ -88,10 +92,18 @@ def _outcome(module: str, event: Event, work: Callable[[], Answer]) -> dict[str,
     except Exception:
         logger().exception("task failed", extra=about)
         raise
+    finally:
+        used = (time.monotonic() - began) * _memory_gb()
+        metrics.emit({metrics.GIGABYTE_SECONDS: used}, product=product, tenant=event.get("tenant"))
     if failure := result.get("failure"):
         logger().warning("failed", extra={"code": failure, **about})
     logger().info("handed over" if result.get("again") else "done", extra=about)
     return {"outcome": "done", **result}
+
+
+def _memory_gb() -> float:
+    """What Lambda gives the function: reserved by it, and so 0 anywhere else."""
+    return int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")) / 1024
 
 
 def attempt_of(event: Event) -> Attempt:

@@ -584,7 +584,9 @@ class DynamoDueOperations:
         for shard in range(_DUE_SHARDS):
             for item in self.table.due(f"due#{shard}", rfc3339(moment)):
                 tenant, client_id = item["pk"].split("#", 1)
-                yield DueOperation(tenant, client_id, item["sk"].removeprefix("operation#"))
+                operation_id = item["sk"].removeprefix("operation#")
+                due_at = from_rfc3339(item["due_at"])
+                yield DueOperation(tenant, client_id, operation_id, due_at)
 
 
 # --- items and values -----------------------------------------------------------------------

@@ -1,0 +1,101 @@
+"""Metrics as lines of the log, as CloudWatch's embedded metric format has them."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.runtime import metrics
+from headrace.runtime.metrics import METRICS, Metric, emit, line
+from headrace.runtime.settings import settings
+
+UNITS = {"Count", "Bytes", "Seconds", "None"}
+"""Of CloudWatch's, those in use."""
+
+
+def kept(text: str) -> set[tuple[str, str, float, tuple[tuple[str, str], ...]]]:
+    """What CloudWatch makes of a line: namespace, metric, value and dimensions with their values.
+
+    By «Embedded metric format specification»: the names of metrics and dimensions lead to members
+    of the root.
+    """
+    told: dict[str, Any] = json.loads(text)
+    found = set()
+    for directive in told["_aws"]["CloudWatchMetrics"]:
+        assert len(directive["Metrics"]) <= 100
+        for dimensions in directive["Dimensions"]:
+            assert len(dimensions) <= 30
+            for metric in directive["Metrics"]:
+                assert metric["Unit"] in UNITS
+                values = tuple((name, told[name]) for name in dimensions)
+                found.add((directive["Namespace"], metric["Name"], told[metric["Name"]], values))
+    return found
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that was printed."""
+    [text] = capsys.readouterr().out.splitlines()
+    return text
+
+
+def test_an_end_is_counted_by_product_and_a_failure_by_tenant_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    emit(
+        {metrics.OPERATIONS_ENDED: 1, metrics.OPERATIONS_FAILED: 0},
+        product="exports",
+        tenant="north",
+    )
+    product, tenant = ("Product", "exports"), ("Tenant", "north")
+    assert kept(printed(capsys)) == {
+        ("Headrace", "OperationsEnded", 1, (product,)),
+        ("Headrace", "OperationsFailed", 0, (product,)),
+        ("Headrace", "OperationsFailed", 0, (product, tenant)),
+    }
+
+
+def test_nothing_is_kept_by_tenant_where_the_deployment_does_not_want_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENANT_METRICS", "false")
+    monkeypatch.setenv("METRICS_NAMESPACE", "Headrace/acceptance")
+    settings.cache_clear()
+    try:
+        emit({metrics.QUOTA_REFUSALS: 1}, product="exports", tenant="north")
+    finally:
+        settings.cache_clear()
+    text = printed(capsys)
+    assert kept(text) == {("Headrace/acceptance", "QuotaRefusals", 1, (("Product", "exports"),))}
+    assert "north" not in text
+
+
+names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=60)
+
+
+@given(
+    values=st.dictionaries(
+        st.sampled_from(METRICS),
+        st.floats(0, 1e15, allow_nan=False) | st.integers(0, 2**53),
+        min_size=1,
+    ),
+    product=names,
+    tenant=st.none() | names,
+)
+def test_whatever_is_measured_is_one_line_that_has_all_of_it(
+    values: dict[Metric, float], product: str, tenant: str | None
+) -> None:
+    dimensions = {"Product": product} | ({"Tenant": tenant} if tenant is not None else {})
+    text = line(values, dimensions, "Headrace", 1_800_000_000_000)
+    assert "\n" not in text
+    assert kept(text) == {
+        ("Headrace", metric.name, value, tuple((name, dimensions[name]) for name in one))
+        for metric, value in values.items()
+        for one in metric.by
+        if set(one) <= dimensions.keys()
+    }
+
+
+def test_no_two_metrics_have_one_name() -> None:
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
