@@ -220,6 +220,14 @@ def test_the_names_that_the_template_gives_are_within_the_policy(stack: str) -> 
         machine = named(resources[one]["Properties"]["Name"])
         arn = f"arn:aws:states:{here}:stateMachine:{machine}"
         assert granted("states:CreateStateMachine", arn)
+    queue = named(resources["Undelivered"]["Properties"]["QueueName"])
+    assert granted("sqs:CreateQueue", f"arn:aws:sqs:{here}:{queue}")
+    assert granted("cloudwatch:PutDashboard", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{stack}")
+    for resource in resources.values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            alarm = named(resource["Properties"]["AlarmName"])
+            arn = f"arn:aws:cloudwatch:{here}:alarm:{alarm}"
+            assert granted("cloudwatch:PutMetricAlarm", arn)
     for function in ("Sweep", "RunSchedules", "SweepDataSets"):
         [schedule] = functions()[function]["Events"].values()
         name = schedule["Properties"].get("Name")
@@ -264,6 +272,8 @@ def test_a_deployer_reads_no_data_uses_no_key_and_runs_no_function() -> None:
         "kms:GenerateDataKey",
         "kms:Sign",
         "lambda:InvokeFunction",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
         "logs:FilterLogEvents",
         "logs:GetLogEvents",
         "states:StartExecution",

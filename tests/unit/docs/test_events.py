@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 from unittest.mock import Mock
@@ -26,7 +27,7 @@ from headrace.runtime.api import Call, Endpoint
 from headrace.runtime.authorizer import Authorizer
 from headrace.runtime.task import Task, TimedTask
 from headrace.templates.model import Reader
-from tests.builders import NOON, a_completion, a_notice, a_process, a_walk
+from tests.builders import NOON, a_completion, a_notice, a_process, a_walk, an_export
 from tests.unit.docs.checkout import ROOT, functions, snake_case, template
 
 EVENTS = ROOT / "events"
@@ -131,7 +132,7 @@ def test_a_task_hands_its_event_to_its_use_case(name: str, monkeypatch: pytest.M
         "export_range": False,
         "complete_job": True,
         "fail_job": False,
-        "end_export": Status.SUCCEEDED,
+        "end_export": replace(an_export(), status=Status.SUCCEEDED),
         "deliver_webhook": Delivery("north", "bureau", "hooks", a_completion()),
     }
     told: list[Any] = []

@@ -263,6 +263,7 @@ class Endpoint:
             reply = problem(told, correlation_id)
         except Exception:
             logger().exception("failed", extra={"route": self.route.path})
+            metrics.emit({metrics.ERRORS: 1}, product=self._product)
             reply = problem(
                 HeadraceError(
                     "The request failed on our side. Try again; if it fails again, "
@@ -279,13 +280,17 @@ class Endpoint:
             return FieldsInvalid.of(error)
         return error
 
+    @property
+    def _product(self) -> str:
+        return self.function.__module__.partition(".")[0]
+
     def _measure(self, event: Mapping[str, Any], error: HeadraceError) -> None:
         if not isinstance(error, QuotaExhausted):
             return
         caller = known_caller(event.get("requestContext") or {})
         metrics.emit(
             {metrics.QUOTA_REFUSALS: 1},
-            product=self.function.__module__.partition(".")[0],
+            product=self._product,
             tenant=caller.tenant if caller is not None else None,
         )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from headrace.runtime.settings import settings
 
 _BY_PRODUCT = (("Product",),)
+_OF_ALL = ((), ("Product",))
 _BY_TENANT = (("Product",), ("Product", "Tenant"))
 
 
@@ -41,9 +42,11 @@ SWEEPER_LAG = Metric("SweeperLagSeconds", "Seconds", _BY_PRODUCT)
 """Of a sweep: how long ago the oldest that it found was due; 0 if nothing was."""
 EXPORTS_MISSED = Metric("ScheduledExportsMissed", "Count", _BY_PRODUCT)
 """Runs of recurring exports that were not started in time, and are not any more."""
+ERRORS = Metric("Errors", "Count", _OF_ALL)
+"""Calls that ended in a 500, and tasks that raised: a workflow tries those again."""
 
 METRICS = (
-    *(OPERATIONS_ENDED, OPERATIONS_FAILED, ROWS_EXPORTED, BYTES_EXPORTED, GIGABYTE_SECONDS),
+    *(ERRORS, OPERATIONS_ENDED, OPERATIONS_FAILED, ROWS_EXPORTED, BYTES_EXPORTED, GIGABYTE_SECONDS),
     *(QUOTA_REFUSALS, STUCK_OPERATIONS, SWEEPER_LAG, EXPORTS_MISSED),
 )
 

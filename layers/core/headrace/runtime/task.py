@@ -91,6 +91,7 @@ def _outcome(module: str, event: Event, work: Callable[[], Answer]) -> dict[str,
         return {"outcome": "void"}
     except Exception:
         logger().exception("task failed", extra=about)
+        metrics.emit({metrics.ERRORS: 1}, product=product)
         raise
     finally:
         used = (time.monotonic() - began) * _memory_gb()
