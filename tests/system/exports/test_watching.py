@@ -20,7 +20,7 @@ def test_an_export_is_measured_by_its_end_its_rows_and_its_work(
     platform: Platform, integrator: Integrator
 ) -> None:
     operation = integrator.export()
-    size = sum(job["sizeBytes"] for job in operation["jobs"])
+    size = sum(job["bytes"] for job in operation["jobs"])
     where = {"Product": "exports", "Tenant": integrator.tenant}
 
     def ended() -> bool:
