@@ -18,6 +18,9 @@ from tests.system.conftest import HARBOUR, NORTHWIND, Clients, People
 from tests.system.deployed import ACTIVE, Platform
 
 HOURS = 24.0
+_LATE_S = 300.0
+"""So long after the day's end the last client must be done."""
+
 PROFILES = ("profiles:read", "profiles:write")
 
 
@@ -95,24 +98,26 @@ class Crowd:
     seconds: float = 0.0
 
     def gather(self, http: httpx.AsyncClient) -> None:
-        """Makes the clients; all of them stand in one published catalog."""
+        """Makes the clients, in one published catalog."""
         base = self.clients.base
         organisation = next(one for one in base.tenants if one.tenant_id == NORTHWIND)
         assert organisation.organisation_id is not None
-        for kind in kinds(organisation.organisation_id):
-            count = max(1, round(self.size * kind.share / 100))
-            if kind.person:
-                who = [
-                    self.people.of(kind.tenant, Permission.EXPORT_TEMPLATES) for _ in range(count)
-                ]
-                made = [Visitor(http, self.seen, one, kind.name) for one in who]
-            else:
-                traits = {"scopes": kind.scopes} if kind.scopes else {}
-                one_by_one = self.clients.several(
-                    count, kind.tenant, *kind.tables, daily_quota=kind.daily_quota, **traits
-                )
-                made = [Visitor(http, self.seen, one, kind.name) for one in one_by_one]
-            self.visitors += [(kind, visitor) for visitor in made]
+        with self.clients.published_together():
+            for kind in kinds(organisation.organisation_id):
+                count = max(1, round(self.size * kind.share / 100))
+                if kind.person:
+                    who = [
+                        self.people.of(kind.tenant, Permission.EXPORT_TEMPLATES)
+                        for _ in range(count)
+                    ]
+                    made = [Visitor(http, self.seen, one, kind.name) for one in who]
+                else:
+                    traits = {"scopes": kind.scopes} if kind.scopes else {}
+                    one_by_one = self.clients.several(
+                        count, kind.tenant, *kind.tables, daily_quota=kind.daily_quota, **traits
+                    )
+                    made = [Visitor(http, self.seen, one, kind.name) for one in one_by_one]
+                self.visitors += [(kind, visitor) for visitor in made]
 
     async def live(self, day: float, memory: Memory) -> None:
         """Has all of them do what they do in a day of so many seconds."""
@@ -122,8 +127,20 @@ class Crowd:
             watching = asyncio.create_task(memory.watch(every=max(1.0, day / 60)))
             begun = time.monotonic()
             chance = random.Random(self.seed)
-            days = [self._day(visitor, _plan(kind, chance), day) for kind, visitor in self.visitors]
-            await asyncio.gather(*days)
+            days = [
+                asyncio.create_task(
+                    self._day(visitor, _plan(kind, chance), day), name=f"{kind.name} {number}"
+                )
+                for number, (kind, visitor) in enumerate(self.visitors)
+            ]
+            _, late = await asyncio.wait(days, timeout=day + _LATE_S)
+            for task in late:
+                task.cancel()
+                self.seen.wrong.append(
+                    f"{task.get_name()} was not done {_LATE_S:.0f} s after the day"
+                )
+            ended = await asyncio.gather(*days, return_exceptions=True)
+            self.seen.wrong += [repr(one) for one in ended if isinstance(one, Exception)]
             self.seconds = time.monotonic() - begun
             watching.cancel()
 

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
@@ -98,6 +99,16 @@ class Clients:
         self._publish_if_needed()
         return [self._integrator(client, tenant) for client in made]
 
+    @contextmanager
+    def published_together(self) -> Iterator[None]:
+        """What is made in the block stands in one catalog, which is published at its end."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+        self._publish_if_needed()
+
     def add_tenant(self, tenant: Tenant, like: str) -> None:
         """A tenant whose clients get what those of the tenant ``like`` get."""
         self.tenants.append(tenant)
@@ -154,6 +165,7 @@ class Clients:
 
     _like: dict[str, str] = field(default_factory=dict)
     _published: int | None = None
+    _waits: bool = False
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def _make_ready(self, tenant: str, size: int) -> None:
@@ -181,6 +193,8 @@ class Clients:
         return client
 
     def _publish_if_needed(self) -> None:
+        if self._waits:
+            return
         current = self.catalogs.current()
         if current is None or current.version != self._published:
             self._publish()

@@ -48,7 +48,9 @@ def test_a_day_of_many_clients(
     left = crowd.left()
     head = (
         f"{_head()}: {len(crowd.visitors)} clients ({crowd.population()}), "
-        f"{crowd.seen.calls:,} calls in {crowd.seconds:.0f} s."
+        f"{crowd.seen.calls:,} calls in {crowd.seconds:.0f} s. "
+        f"Wrong: {len(crowd.seen.wrong)}; left behind: {len(left)}; "
+        f"grown in memory: {', '.join(memory.grown()) or 0}."
     )
     tables = (crowd.seen.endpoints(), crowd.seen.errands(), memory.table())
     _told("day", "\n\n".join([head, *tables]), capsys)
