@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -15,11 +16,14 @@ from tests.load.errands import Errand, Visitor
 from tests.load.memory import Memory
 from tests.load.seen import Seen
 from tests.system.conftest import HARBOUR, NORTHWIND, Clients, People
-from tests.system.deployed import ACTIVE, Platform
+from tests.system.deployed import ACTIVE, Platform, eventually
 
 HOURS = 24.0
 _LATE_S = 300.0
 """So long after the day's end the last client must be done."""
+
+_END_S = 30.0
+"""So long after that the last workflow must have ended."""
 
 PROFILES = ("profiles:read", "profiles:write")
 
@@ -170,10 +174,26 @@ class Crowd:
             found += [f"{key} of {visitor.client.client_id} is active" for key in active]
             uploads = self.platform.uploads(visitor.client.prefix)
             found += [f"{one['Key']} is open" for one in uploads]
-        running = self.platform.aws("stepfunctions").list_executions(
-            stateMachineArn=self.platform.outputs["ExportStateMachineArn"], statusFilter="RUNNING"
-        )
-        return found + [f"{one['name']} runs" for one in running["executions"]]
+        return found + self._running()
+
+    def _running(self) -> list[str]:
+        """The operations whose workflow does not come to its end, which is after their own."""
+        workflows = self.platform.aws("stepfunctions").get_paginator("list_executions")
+        mine = {operation for _, visitor in self.visitors for operation in visitor.operations}
+        running: list[str] = []
+
+        def ended() -> bool:
+            pages = workflows.paginate(
+                stateMachineArn=self.platform.outputs["ExportStateMachineArn"],
+                statusFilter="RUNNING",
+            )
+            names = [one["name"] for page in pages for one in page["executions"]]
+            running[:] = [name for name in names if name.rpartition("-")[0] in mine]
+            return not running
+
+        with suppress(AssertionError):
+            eventually(ended, within=_END_S, what="all workflows ended", every=1.0)
+        return [f"{name} runs" for name in running]
 
     def population(self) -> str:
         """How many are of each kind."""
