@@ -113,8 +113,10 @@ bench: tools .tools/bench/.installed sam-build ## how fast an export is, beside 
 	@$(PYTHON) -m benchmarks $(BENCH)
 
 load: tools ## 200 clients for a day in minutes, fairness, growth; writes docs/load.md (CLIENTS=20 DAY=60)
-	@CLIENTS=$(CLIENTS) DAY=$(DAY) $(PYTHON) -m local test tests/system/load/campaign.py
-	@HEADRACE_WORKERS=16 $(PYTHON) -m local test tests/system/load/fairness.py tests/system/load/growth.py
+	@failed=0; \
+	CLIENTS=$(CLIENTS) DAY=$(DAY) $(PYTHON) -m local test tests/system/load/campaign.py || failed=1; \
+	HEADRACE_WORKERS=16 $(PYTHON) -m local test tests/system/load/fairness.py tests/system/load/growth.py || failed=1; \
+	exit $$failed
 
 format: .venv/.installed ## put the code into its format
 	@$(BIN)/ruff format .

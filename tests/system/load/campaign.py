@@ -23,7 +23,7 @@ DAY_S = float(os.environ.get("DAY") or 600)
 
 def _head() -> str:
     command = f"`make load CLIENTS={CLIENTS} DAY={DAY_S:.0f}`"
-    return f"{command} on {datetime.now(UTC).date()}, a busy machine with {report.machine()}"
+    return f"{command} on {datetime.now(UTC).date()}, a machine with {report.machine()}"
 
 
 def _told(section: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
