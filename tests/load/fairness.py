@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 from benchmarks import report
@@ -22,9 +22,9 @@ class Contest:
     alone: Sequence[float]
     beside: Sequence[float]
     workers: int
-    """Of the huge export, at most at once."""
+    """Of the huge exports, at most at once: the tables that are being read."""
     active: bool
-    """Did the huge export outlast all of the small ones."""
+    """Did all huge exports outlast the small ones."""
 
     @property
     def ratio(self) -> float:
@@ -47,7 +47,7 @@ def table(contests: Sequence[Contest]) -> str:
     """A row for each source."""
     head = (
         "source",
-        "huge export's tables at once",
+        "huge tenant's tables at once",
         "small alone, s",
         "beside it, s",
         "longest, s",
@@ -58,47 +58,47 @@ def table(contests: Sequence[Contest]) -> str:
 
 @dataclass
 class Huge:
-    """An export that goes on for longer than anyone looks."""
+    """Exports of one tenant that go on for longer than anyone looks."""
 
-    integrator: Integrator
-    operation_id: str
+    operations: Sequence[tuple[Integrator, str]]
     workers: int = 0
-    seen: list[str] = field(default_factory=list)
 
     def look(self) -> bool:
-        """Is it active; counts its tables that are read now."""
-        standing = self.integrator.status(self.operation_id)
-        running = [job for job in standing["jobs"] if job["status"] == "running"]
+        """Are all of them active; counts the tables that are being read now."""
+        standing = [integrator.status(operation) for integrator, operation in self.operations]
+        running = [job for one in standing for job in one["jobs"] if job["status"] == "running"]
         self.workers = max(self.workers, len(running))
-        return standing["status"] in ACTIVE
+        return all(one["status"] in ACTIVE for one in standing)
 
 
 @contextmanager
-def going_on(integrator: Integrator, at_once: int) -> Iterator[Huge]:
-    """Its export, of which so many tables are being read when the block begins; then cancelled."""
-    huge = Huge(integrator, integrator.start(fileFormat="csv")["operationId"])
+def going_on(integrators: Sequence[Integrator], at_once: int) -> Iterator[Huge]:
+    """Their exports, which read so many tables when the block begins; cancelled at its end."""
+    huge = Huge([(one, one.start(fileFormat="csv")["operationId"]) for one in integrators])
     deadline = time.monotonic() + _LONGEST_S
     try:
         while huge.workers < at_once:
-            assert huge.look(), "the huge export ended before it was huge"
+            assert huge.look(), "a huge export ended before it was huge"
             assert time.monotonic() < deadline, f"only {huge.workers} tables are read at once"
             time.sleep(_LOOKED_EVERY)
         yield huge
     finally:
-        integrator.cancel(huge.operation_id)
-        integrator.ended(huge.operation_id, within=_LONGEST_S)
+        for integrator, operation in huge.operations:
+            integrator.cancel(operation)
+        for integrator, operation in huge.operations:
+            integrator.ended(operation, within=_LONGEST_S)
 
 
-def measure(source: str, small: Integrator, huge: Integrator, at_once: int) -> Contest:
+def measure(source: str, small: Integrator, huge: Sequence[Integrator], at_once: int) -> Contest:
     """Both, one after the other: the processes are warm from an export that does not count."""
     small.export(within=_LONGEST_S, fileFormat="csv")
     alone = [_seconds(small) for _ in range(ROUNDS)]
-    with going_on(huge, at_once) as other:
+    with going_on(huge, at_once) as others:
         beside, active = [], True
         for _ in range(ROUNDS):
             beside.append(_seconds(small))
-            active = active and other.look()
-    return Contest(source, alone, beside, other.workers, active)
+            active = others.look() and active
+    return Contest(source, alone, beside, others.workers, active)
 
 
 def _seconds(small: Integrator) -> float:
