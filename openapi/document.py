@@ -339,6 +339,7 @@ def _query(parameter: QueryParameter) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": "query",
+        **({"required": True} if parameter.needed else {}),
         "description": parameter.description,
         "schema": {name: value for name, value in schema.items() if value is not None},
     }

@@ -15,7 +15,7 @@ route = Route(
     scope=Scope.DATA_EXCHANGE,
     tag="datasets",
     action=Action.CONFIGURE,
-    query=(QueryParameter("action", "What to do", maximum=5, pattern="stop|start"),),
+    query=(QueryParameter("action", "What to do", maximum=5, pattern="stop|start", needed=True),),
     replies={200: TaskProcessingView},
     errors=(BodyTooLarge, NotFound, SourceUnavailable, ValidationFailed),
 )

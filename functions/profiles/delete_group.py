@@ -23,7 +23,9 @@ route = Route(
     scope=Scope.PROFILES_WRITE,
     tag="profiles",
     action=Action.DELETE,
-    query=(QueryParameter("TenantId", "The tenant, by its organization id", maximum=64),),
+    query=(
+        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64, needed=True),
+    ),
     names_in_any_case=True,
     replies={204: None},
     errors=(

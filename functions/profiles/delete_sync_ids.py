@@ -16,7 +16,9 @@ route = Route(
     scope=Scope.PROFILES_WRITE,
     tag="profiles",
     action=Action.DELETE,
-    query=(QueryParameter("TenantId", "The tenant, by its organization id", maximum=64),),
+    query=(
+        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64, needed=True),
+    ),
     replies={200: SyncIdsDeleted},
     errors=(TenantNotAllowed, SomeGroupsOnly, WrongRegion),
     names_in_any_case=True,

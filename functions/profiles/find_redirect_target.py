@@ -29,8 +29,12 @@ route = Route(
     tag="profiles",
     action=Action.REDIRECT,
     query=(
-        QueryParameter("tenantId", "The tenant, by its organization id", minimum=1, maximum=64),
-        QueryParameter("syncId", "What your system knows the person by", minimum=1, maximum=256),
+        QueryParameter(
+            "tenantId", "The tenant, by its organization id", minimum=1, maximum=64, needed=True
+        ),
+        QueryParameter(
+            "syncId", "What your system knows the person by", minimum=1, maximum=256, needed=True
+        ),
     ),
     only_named=True,
     replies={200: RedirectTarget},

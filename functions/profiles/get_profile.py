@@ -16,7 +16,9 @@ route = Route(
     scope=Scope.PROFILES_READ,
     tag="profiles",
     action=Action.DOWNLOAD,
-    query=(QueryParameter("TenantId", "The tenant, by its organization id", maximum=64),),
+    query=(
+        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64, needed=True),
+    ),
     replies={200: ProfileView},
     errors=(NotFound, TenantNotAllowed, WrongRegion),
     names_in_any_case=True,

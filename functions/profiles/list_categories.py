@@ -13,7 +13,9 @@ route = Route(
     "A tenant's categories",
     scope=Scope.PROFILES_READ,
     tag="profiles",
-    query=(QueryParameter("TenantId", "The tenant, by its organization id", maximum=64),),
+    query=(
+        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64, needed=True),
+    ),
     names_in_any_case=True,
     replies={200: CategoryList},
     errors=(InvalidRequest, ValidationFailed, TenantNotAllowed, WrongRegion),

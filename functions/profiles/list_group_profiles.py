@@ -24,7 +24,7 @@ route = Route(
     scope=Scope.PROFILES_READ,
     tag="profiles",
     query=(
-        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64),
+        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64, needed=True),
         QueryParameter("GroupId", "The group, by our id", maximum=64),
         QueryParameter("GroupSyncId", "The group, by yours", maximum=MOST_CHARACTERS),
         QueryParameter("PageSize", "Profiles on a page", int, 1000, 1, 10_000),

@@ -18,7 +18,7 @@ route = Route(
     tag="profiles",
     action=Action.DOWNLOAD,
     query=(
-        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64),
+        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64, needed=True),
         QueryParameter(
             "ProfileIds", f"Those of these ids, {MOST_IDS} at most", maximum=64, many=True
         ),

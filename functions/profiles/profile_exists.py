@@ -15,8 +15,8 @@ route = Route(
     scope=Scope.PROFILES_READ,
     tag="profiles",
     query=(
-        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64),
-        QueryParameter("SyncId", "What you know the profile by", maximum=256),
+        QueryParameter("TenantId", "The tenant, by its organization id", maximum=64, needed=True),
+        QueryParameter("SyncId", "What you know the profile by", maximum=256, needed=True),
     ),
     replies={200: ProfileExistsView},
     errors=(TenantNotAllowed, WrongRegion),

@@ -17,13 +17,14 @@ BEGINNING = """\
 ```sh
 make security                     # all of them, some minutes
 make security TOOL=checkov        # one
+make security TOOL=schemathesis EXAMPLES=200    # more calls for each operation
 ```
 
 Each finding is mended, or answered below with the reason. The command ends with an error for a
 finding that nobody has answered, for an answer to what is found no more, and for a tool that did
-not run. The tools are in an environment of their own, `.tools/security`, and ask nothing of a
-network once they are there. Which bad calls the API gets in its tests is in
-[security.md](security.md).
+not run. The tools are in an environment of their own, `.tools/security` (schemathesis is with the
+tests), and ask nothing of a network once they are there. Which bad calls the API gets in its tests
+is in [security.md](security.md).
 
 Made from `tests/security/answers.toml` and the tools' descriptions by `make openapi`.
 

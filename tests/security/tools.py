@@ -1,7 +1,7 @@
 """The tools, each run as its authors ship it, and what they find.
 
 They lie in ``.tools/security`` (``make security`` installs them), asl-validator in
-``.tools/asl-validator``. No tool asks anything of a network.
+``.tools/asl-validator``, schemathesis with the tests. No tool asks anything of a network.
 """
 
 import json
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from xml.etree import ElementTree
 
 from tests.security.findings import Finding
 from tests.security.front import front
@@ -26,6 +27,11 @@ HERE = Path(__file__).resolve().parent
 ANSWERS = HERE / "answers.toml"
 BASELINE = HERE / "secrets.json"
 INSTALLED = ROOT / ".tools" / "security" / "bin"
+SENT_BY_SCHEMATHESIS = (
+    "tests/system/reference/test_schemathesis.py",
+    "tests/system/reference/test_authorisation.py",
+)
+_LEAST_OPERATIONS = 100
 CODE = ("layers", "functions", "client", "admin", "local")
 """What runs: the product, the two commands, the local platform. Tests are no part of it."""
 
@@ -35,10 +41,15 @@ class ToolFailed(Exception):
 
 
 def said(
-    command: Sequence[Any], *, given: str | None = None, fine: tuple[int, ...] = (0, 1)
+    command: Sequence[Any],
+    *,
+    given: str | None = None,
+    fine: tuple[int, ...] = (0, 1),
+    **variables: str,
 ) -> str:
     """What a command writes. Raises ToolFailed when it ends with another code than those."""
-    environ = {**os.environ, "PATH": f"{INSTALLED}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    path = f"{INSTALLED}:{os.environ['PATH']}"
+    environ = {**os.environ, "PATH": path, "NO_COLOR": "1", **variables}
     done = subprocess.run(
         command, cwd=ROOT, input=given, env=environ, capture_output=True, text=True, check=False
     )
@@ -198,6 +209,33 @@ def sslyze() -> Iterator[Finding]:
         yield Finding("sslyze", check, "local/emulator/front.py", what)
 
 
+def schemathesis() -> Iterator[Finding]:
+    """The running API: whatever is sent, answers are as described, and go to who may ask only.
+
+    ``make test`` has a sample of it; here are ``EXAMPLES`` calls (40) and more for each operation,
+    on a local platform of its own.
+    """
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        text = said(
+            [
+                *(sys.executable, "-m", "local", "test", "-q", "-o", "junit_family=xunit1"),
+                *(f"--junit-xml={report}", *SENT_BY_SCHEMATHESIS),
+            ],
+            EXAMPLES=os.environ.get("EXAMPLES", "40"),
+        )
+        if not report.exists():
+            raise ToolFailed(f"no call was made: {text[-2000:]}")
+        cases = list(ElementTree.parse(report).iter("testcase"))
+    if len(cases) < _LEAST_OPERATIONS:
+        raise ToolFailed(f"only {len(cases)} operations were called: {text[-2000:]}")
+    for case in cases:
+        for failure in (*case.iter("failure"), *case.iter("error")):
+            test, _, operation = case.attrib["name"].partition("[")
+            what = failure.attrib.get("message", "").strip().partition("\n")[0]
+            yield Finding("schemathesis", test, operation.rstrip("]") or test, what[:300])
+
+
 TOOLS: Mapping[str, Callable[[], Iterator[Finding]]] = {
     "bandit": bandit,
     "semgrep": semgrep,
@@ -208,4 +246,5 @@ TOOLS: Mapping[str, Callable[[], Iterator[Finding]]] = {
     "asl-validator": asl_validator,
     "detect-secrets": detect_secrets,
     "sslyze": sslyze,
+    "schemathesis": schemathesis,
 }

@@ -226,6 +226,22 @@ def test_a_query_parameter_given_twice_is_refused() -> None:
     assert answer(event=event, query=(page,))["statusCode"] == 400
 
 
+def test_a_query_parameter_that_is_needed_and_left_out_is_told_by_its_name() -> None:
+    query = (
+        QueryParameter("tenant", "", needed=True),
+        QueryParameter("id", "", needed=True),
+        QueryParameter("note", ""),
+    )
+    event = an_event(multiValueQueryStringParameters={"tenant": ["north"]})
+    refused = answer(event=event, query=query)
+    assert refused["statusCode"] == 422
+    problem = json.loads(refused["body"])
+    assert problem["code"] == "validation_failed"
+    assert problem["errors"] == [{"field": "id", "message": "is needed"}]
+    event = an_event(multiValueQueryStringParameters={"tenant": ["north"], "id": ["1"]})
+    assert answer(event=event, query=query)["statusCode"] == 200
+
+
 @pytest.mark.parametrize("text", ["0", "11", "-1", "1.0", "x", "", "١", "9" * 5000, " 1"])
 def test_a_number_out_of_bounds_or_shape_is_refused(text: str) -> None:
     with pytest.raises(ValidationFailed):

@@ -109,6 +109,7 @@ class QueryParameter:
     pattern: str | None = None
     many: bool = False
     """May it stand several times, and with several values each, divided by commas: a tuple."""
+    needed: bool = False
 
     def read(self, text: str) -> Any:
         """The value. Raises ValidationFailed."""
@@ -364,8 +365,14 @@ class Endpoint:
         values: dict[str, Any] = {}
         if self.route.only_named and given.keys() - {one.name for one in self.route.query}:
             raise InvalidRequest("The query gives parameters that this route does not have.")
+        sent = {one.name: self._given(given, one.name) for one in self.route.query}
+        if left_out := [one.name for one in self.route.query if one.needed and not sent[one.name]]:
+            raise ValidationFailed(
+                "A query parameter is wrong.",
+                [{"field": name, "message": "is needed"} for name in left_out],
+            )
         for parameter in self.route.query:
-            texts = self._given(given, parameter.name)
+            texts = sent[parameter.name]
             if parameter.many:
                 each = (one for text in texts for one in text.split(",") if one)
                 values[parameter.name] = tuple(parameter.read(one) for one in each)
