@@ -31,6 +31,10 @@ install: .venv/.installed .tools/sam/.installed .tools/platform/.installed ## th
 	@requirements/install .tools/bench -r requirements/bench.txt
 	@touch $@
 
+.tools/containers/.installed: requirements/containers.txt
+	@requirements/install .tools/containers -r requirements/containers.txt
+	@touch $@
+
 .tools/security/.installed: requirements/security.txt
 	@requirements/install .tools/security -r requirements/security.txt
 	@touch $@
@@ -79,6 +83,9 @@ chaos: tools ## every fault at every point of an export's life; writes docs/reli
 
 postgresql-versions: tools ## the component tests that use PostgreSQL, on servers 12 to 18 from npm, an hour (VERSIONS="12 18")
 	@$(PYTHON) -m tests.component.postgresql.versions $(VERSIONS)
+
+sam-local: tools .tools/containers/.installed ## every function in a real container, by sam local (FUNCTIONS="…", IMAGE=…)
+	@$(PYTHON) -m tests.containers $(FUNCTIONS) $(if $(IMAGE),--image $(IMAGE))
 
 explore: tools ## the property tests with examples never tried before
 	@HYPOTHESIS_PROFILE=explore $(PYTHON) -m pytest -n 2 $$(grep -rl hypothesis --include='test_*.py' tests/unit tests/component)
@@ -131,4 +138,4 @@ openapi: .venv/.installed ## write the pages that are made from code anew
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos postgresql-versions explore check security bench load format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos sam-local postgresql-versions explore check security bench load format openapi tools style types imports template described
