@@ -76,9 +76,13 @@ class Engine:
     def remove_images(self, repository: str) -> None:
         """Removes all images of a repository."""
         self.remove_containers()
-        known = self.said(["image", "ls", "--quiet", "--no-trunc", repository]).split()
-        if known:
-            self._run(["image", "rm", "--force", *set(known)])
+        name = "{{.Repository}}:{{.Tag}}"
+        known = self.said(["image", "ls", "--format", name, repository]).split()
+        named = [one for one in known if not one.endswith(":<none>")]
+        if named:
+            self._run(["image", "rm", "--force", *named])
+        if self.is_ours:
+            self._run(["image", "prune", "--force"])
 
     def _run(
         self, arguments: Sequence[str], fine: tuple[int, ...] = (0,)
