@@ -121,7 +121,8 @@ class Containers:
             )
         if done.returncode:
             raise SamFailed(f"sam local invoke {logical_id}: {tail(self.log, 15)}")
-        return json.loads(done.stdout)
+        # Before it, SAM tells how far it is with fetching layers.
+        return json.loads(done.stdout.strip().rpartition("\n")[2])
 
     @contextmanager
     def serving(self, command: str, *options: str) -> Iterator[str]:
