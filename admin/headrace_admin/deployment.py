@@ -191,8 +191,8 @@ class Deployment:
 
     def profiles(self) -> DynamoProfiles:
         """The profiles of persons."""
-        table, keys = self._table("ProfilesTableName"), KmsDataKeys(self._client("kms"))
-        kms_key, stack_key = self.catalogs().kms_key, self._output("ProfilesKeyArn")
+        table, keys = self._table("ProfilesTableName"), KmsDataKeys(self.client("kms"))
+        kms_key, stack_key = self.catalogs().kms_key, self.output("ProfilesKeyArn")
         return DynamoProfiles(
             table, DynamoTenantKeys(table, keys, kms_key, stack_key, SystemClock())
         )
@@ -225,18 +225,18 @@ class Deployment:
         """Requests for access, with their evidence."""
         return DynamoAccessRequests(
             self._table("CredentialsTableName"),
-            KmsDataKeys(self._client("kms")),
-            self._output("FilesKeyArn"),
+            KmsDataKeys(self.client("kms")),
+            self.output("FilesKeyArn"),
         )
 
     def operator(self) -> str:
         """Who calls, as AWS names them."""
-        return str(self._client("sts").get_caller_identity()["Arn"])
+        return str(self.client("sts").get_caller_identity()["Arn"])
 
     @property
     def public_url(self) -> str:
         """The URL that clients use. Raises DeploymentNotFound."""
-        return self._output("PublicUrl").rstrip("/")
+        return self.output("PublicUrl").rstrip("/")
 
     def accounts(self) -> DynamoAccounts:
         """The account holders."""
@@ -268,15 +268,15 @@ class Deployment:
 
     def certificate_key(self) -> KmsCertificateKey:
         """The certificate authority's key. Raises Unavailable."""
-        return KmsCertificateKey.read(self._client("kms"), self._output("CertificateKeyArn"))
+        return KmsCertificateKey.read(self.client("kms"), self.output("CertificateKeyArn"))
 
     def put_object(self, bucket: str, key: str, body: bytes) -> None:
         """Writes an object of the operator's own."""
-        self._client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+        self.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
 
     def audit_trail(self) -> DynamoTrail:
         """The audit trail."""
-        kept = timedelta(days=int(self._output("AuditDays")))
+        kept = timedelta(days=int(self.output("AuditDays")))
         return DynamoTrail(self._table("AuditTableName"), kept)
 
     def statistics(self) -> DynamoStatistics:
@@ -291,7 +291,7 @@ class Deployment:
         """What webhooks are signed with, sealed."""
         return DynamoWebhookSecrets(
             self._table("WebhookSecretsTableName"),
-            KmsSeal(self._client("kms"), self._output("WebhookKeyArn")),
+            KmsSeal(self.client("kms"), self.output("WebhookKeyArn")),
         )
 
     def operations(self) -> DynamoOperations:
@@ -308,19 +308,21 @@ class Deployment:
 
     def log_lines(self) -> LogLines:
         """What the functions wrote down."""
-        return LogLines(self._client("logs"), self._output("LogGroupName"))
+        return LogLines(self.client("logs"), self.output("LogGroupName"))
 
     def _table(self, output: str) -> Table:
-        return Table(self._client("dynamodb"), self._output(output))
+        return Table(self.client("dynamodb"), self.output(output))
 
-    def _output(self, name: str) -> str:
+    def output(self, name: str) -> str:
+        """An output of the stack. Raises DeploymentNotFound."""
         if name not in self.outputs:
             raise DeploymentNotFound(
                 f"The {self.name} has no output {name}; is it a Headrace stack of this release?"
             )
         return self.outputs[name]
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """A client of the deployment's AWS."""
         create: Any = self.session.client  # its stubs want a literal name
         return create(service, endpoint_url=self.endpoint, config=_CONFIG)
 

@@ -14,6 +14,7 @@ from headrace_admin.operations import operations
 from headrace_admin.outcome import EXIT_CODES
 from headrace_admin.people import role, team, user
 from headrace_admin.persons import profile
+from headrace_admin.restore import restore
 from headrace_admin.schedules import schedule
 from headrace_admin.services import service
 from headrace_admin.sharing import account, consent, membership, organisation
@@ -53,6 +54,7 @@ app.command(audit)
 app.command(schedule)
 app.command(template)
 app.command(source)
+app.command(restore)
 
 
 def run() -> None:

@@ -42,11 +42,12 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.REFUSED: "the catalog has problems, and each was named",
     Exit.USAGE: "wrong usage: an option, an unknown deployment",
     Exit.NOT_FOUND: "no such version, client, secret, request, profile, user, role, team, "
-    "operation, source or template",
+    "operation, source or template, or nothing that was restored to the moment",
     Exit.CONFLICT: "somebody changed it at the same moment, a client has two secrets already, a "
     "user's name is taken, a role is somebody's, a request was decided about, several profiles "
     "have an address, a consent's state does not allow it, or a source's database has no place for "
-    "a change log, or none, or the deployment is of an earlier release",
+    "a change log, or none, or the deployment is of an earlier release, or what was restored "
+    "cannot be read",
     Exit.UNAVAILABLE: "AWS or a source did not answer, or refused",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }

@@ -67,6 +67,7 @@ TABLES = (
     "ConsentsTable",
     "ProfilesTable",
     "TemplatesTable",
+    "DataSetsTable",
 )
 
 STACK = {
@@ -99,6 +100,7 @@ STACK = {
         "FilesKeyArn": {"Value": {"Fn::GetAtt": ["FilesKey", "Arn"]}},
         "ProfilesKeyArn": {"Value": {"Fn::GetAtt": ["ProfilesKey", "Arn"]}},
         "AuditDays": {"Value": "400"},
+        "LogGroupName": {"Value": "/headrace/headrace"},
         "PublicUrl": {"Value": "https://api.example.com/v1"},
         "CertificateKeyArn": {"Value": {"Ref": "CertificateKeyArn"}},
     },

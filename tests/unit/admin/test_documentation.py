@@ -55,6 +55,7 @@ def test_the_docs_show_every_command() -> None:
         "audit",
         "operations",
         "source",
+        "restore",
     ):
         for name in app[group]:
             if not name.startswith("-"):

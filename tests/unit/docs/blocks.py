@@ -101,6 +101,12 @@ NOT_RUN = {
     },
     "docs/reliability.md": {"make chaos": _MINUTES},
     "docs/security-tools.md": {"make security": _MINUTES},
+    "docs/upgrade.md": {
+        "headrace-admin restore tables --at 2026-11-26T12:00:00Z --table catalog "
+        "--table operations --table consents": "the moment has to be of a deployment; "
+        "tests/component/admin/test_restore.py runs them",
+        "aws dynamodb list-backups --backup-type SYSTEM --table-name OLD_NAME": _AWS,
+    },
 }
 """By page and first line: what no test can run here, and why. It is parsed
 (``test_commands.py``)."""
