@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zoneinfo
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -92,6 +93,12 @@ def contents() -> Files:
             files[lang / "lib" / version / "site-packages" / inside] = path
     commands = {name: Path(_found(name)).resolve() for name in COMMANDS}
     files |= {PurePosixPath("bin") / name: path for name, path in commands.items()}
+    # Amazon Linux 2023 has these, and so has Lambda since 2024 (aws/aws-lambda-dotnet, issue 1620).
+    zones = next((Path(one) for one in zoneinfo.TZPATH if Path(one).is_dir()), None)
+    for path in _below(zones) if zones else ():
+        inside = path.relative_to(str(zones)).as_posix()
+        if not inside.startswith(("right/", "posix/")):
+            files[PurePosixPath("usr/share/zoneinfo") / inside] = path
     linking = [path for path in files.values() if _links(path)]
     for library in _libraries(linking) | set(_named(BY_NAME)):
         # An installation's own libpython lies beside it, not where the system's libraries are.

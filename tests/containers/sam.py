@@ -24,7 +24,7 @@ import yaml
 from local.deployment import STACK, client
 from local.home import CHECKOUT, Home, choose_port
 from local.platform import REGION, aws_environment, endpoint, tail
-from tests.containers.engine import Engine
+from tests.containers.engine import Engine, EngineFailed, NoDocker
 
 SAM = CHECKOUT / ".tools" / "sam" / "bin" / "sam"
 ADDED = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -181,10 +181,17 @@ def reachable(engine: Engine, image: str, port: int) -> Iterator[str]:
 
     The platform listens on the loopback interface alone. Docker Desktop leads its name for the
     host there by itself; an engine on this machine has a bridge, whose address gets a relay.
+    Raises EngineFailed, or NoDocker of an engine of our own, when no container can be run.
     """
     asked = ["run", "--rm", f"--add-host={_HOST}:host-gateway", "--entrypoint=", image]
     program = f"import socket; print(socket.gethostbyname('{_HOST}'))"
-    host = engine.said([*asked, "python3.13", "-c", program]).strip()
+    try:
+        host = engine.said([*asked, "python3.13", "-c", program]).strip()
+    except EngineFailed as error:
+        if not engine.is_ours:
+            raise
+        # A sandbox may let an engine start and no container run.
+        raise NoDocker(f"an engine of our own starts, and runs no container: {error}") from error
     try:
         listening = socket.create_server((host, 0))
     except OSError:
