@@ -2,34 +2,49 @@
 
 Its answers are the same: what is left out is searched for and never found, or made anew each time
 from the same. That holds for moto 5.2; with another version read its code before its number.
+
+And it answers one request at a time: its tables are plain dictionaries, which a thread may not add
+to while another one goes through them ("dictionary changed size during iteration").
 """
 
+import threading
 from functools import cache
 from typing import Any
 
 import moto.core.models
 import moto.kms.models
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.config import default_user_config
 from moto.core.serialize import BaseJSONSerializer
 
 _models: Any = moto.core.models
 _kms: Any = moto.kms.models
 _json: Any = BaseJSONSerializer
+_stubber: Any = BotocoreStubber
 
 _serialize_structure = _json._serialize_type_structure
 _private_key = _kms.generate_private_key
 _private_key_once = cache(_private_key)
 _answer_once = cache(_models.CallbackResponse)
+_process_request = _stubber.process_request
+_answering = threading.RLock()
 
 
 def quicken() -> None:
-    """Leaves that work out from now on."""
+    """Leaves that work out from now on, and has threads take turns."""
+    _stubber.process_request = _in_turn
     _json._serialize_type_structure = _structure
     _kms.generate_private_key = _key
     # Each `mock_aws` makes the answers to a thousand patterns of addresses again.
     _models.CallbackResponse = _answer_once
     # For each new session the descriptions of AWS's services are read again.
     default_user_config["core"]["reset_boto3_session"] = False
+
+
+def _in_turn(self: Any, request: Any) -> Any:
+    """The answer, with no other one in the making."""
+    with _answering:
+        return _process_request(self, request)
 
 
 def _structure(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
