@@ -35,11 +35,19 @@ class Replica:
         """The primary's database as a source that is read from the standby."""
         return self.primary.source(database, replica_host=str(self.embedded.socket_folder))
 
+    def has(self, written: str) -> bool:
+        """Does the standby show what the primary had written at this place of its log."""
+        return self.run(f"SELECT pg_last_wal_replay_lsn() >= '{written}'").strip() == "t"
+
+    def written(self) -> str:
+        """The place in the primary's log up to which it has written."""
+        return self.primary.run("SELECT pg_current_wal_lsn()").strip()
+
     def catch_up(self) -> None:
         """Comes back when the standby shows all that the primary has written until now."""
-        written = self.primary.run("SELECT pg_current_wal_lsn()").strip()
+        written = self.written()
         deadline = time.monotonic() + _PATIENCE_S
-        while self.run(f"SELECT pg_last_wal_replay_lsn() >= '{written}'").strip() != "t":
+        while not self.has(written):
             assert time.monotonic() < deadline, "the standby does not follow"
             time.sleep(0.02)
 
