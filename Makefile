@@ -74,9 +74,8 @@ sam-build: tools ## what a deployment to AWS would upload, in .aws-sam/build
 
 ## --- the checks that CI runs ------------------------------------------------------------------
 
-test: tools ## unit and component tests, then the system tests on a platform of their own
-	@$(PYTHON) -m pytest -n 2 tests/unit tests/component
-	@$(PYTHON) -m local test
+test: tools ## unit and component tests, and beside them the system tests on a platform of their own
+	@$(PYTHON) -m local all-tests
 
 chaos: tools ## every fault at every point of an export's life; writes docs/reliability.md (SEEDS=3)
 	@SEEDS=$(or $(SEEDS),3) PAIRS=$(or $(PAIRS),9) $(PYTHON) -m local test tests/system/chaos/campaign.py tests/system/chaos/test_exports.py

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local import platform
+from local.beside import beside
 from local.deployment import Deployment, outputs
 from local.home import CHECKOUT, Home, LocalFailure
 from local.sample.roster import Roster
@@ -103,11 +104,21 @@ def system_tests(arguments: list[str]) -> int:
                 platform.stop(home)
 
 
+def all_tests() -> int:
+    """Every test; 0 if all are well. The system tests wait for much of their time, so they run
+    beside the others."""
+    pytest = [sys.executable, "-m", "pytest", "-n", "2", "tests/unit", "tests/component"]
+    others, system = beside(pytest, [sys.executable, "-m", "local", "test"])
+    for name, code in (("unit and component", others), ("system", system)):
+        print(f"{name} tests: {f'failed ({code})' if code else 'passed'}")
+    return 1 if others or system else 0
+
+
 def main() -> int:
     """Run one command; 0, or 1 with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     demos = ("demo", "demo-datasets", "demo-templates", "demo-profiles")
-    commands = ["up", "down", "logs", "clean", *demos, "test"]
+    commands = ["up", "down", "logs", "clean", *demos, "test", "all-tests"]
     parser.add_argument("command", choices=commands)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of test: what pytest is told")
     told = parser.parse_args()
@@ -128,6 +139,8 @@ def main() -> int:
                 follow(home, os.environ.get("FUNCTION", ""))
         elif command == "test":
             return system_tests(told.arguments)
+        elif command == "all-tests":
+            return all_tests()
         elif command == "demo-datasets":
             up(home)
             from local import demo_datasets  # noqa: PLC0415
