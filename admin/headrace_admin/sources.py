@@ -1,9 +1,13 @@
 """The commands about the change log of a source: ``headrace-admin source``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from psycopg import Connection
 
 from headrace.adapters.postgresql import capturing
 from headrace.adapters.postgresql.capturing import Plan
@@ -67,6 +71,26 @@ def _source(
     return found, *wanted(known.configurations, name)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A source whose database is open, for an owner of its tables."""
+
+    source: Source
+    tables: tuple[CapturedTable, ...]
+    refused: tuple[NotCapturable, ...]
+    connection: Connection[Any]
+
+
+@contextmanager
+def _opened(
+    name: str, dsn: str | None, folder: Path | None, variables: tuple[str, ...], target: Target
+) -> Iterator[_Opened]:
+    """Open until the block ends. Raises NotFound, InvalidRequest, Unavailable."""
+    found, tables, refused = _source(name, folder, variables, target)
+    with surroundings(target), capturing.owner_connection(found, dsn) as connection:
+        yield _Opened(found, tables, refused, connection)
+
+
 def _done(
     printer: Printer, plan: Plan, refused: tuple[NotCapturable, ...], *, dry_run: bool
 ) -> None:
@@ -98,19 +122,16 @@ def install_source(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        found, tables, refused = _source(name, catalog, variables, target)
-        with surroundings(target):
-            reader = capturing.reader_of(found)
-            with capturing.owner_connection(found, dsn) as connection:
-                plan = capturing.installation(
-                    connection,
-                    tables,
-                    reader=reader,
-                    retention_days=capturing.retention_days(found),
-                )
-                if not dry_run:
-                    capturing.run(connection, plan)
-        _done(printer, plan, refused, dry_run=dry_run)
+        with _opened(name, dsn, catalog, variables, target) as opened:
+            plan = capturing.installation(
+                opened.connection,
+                opened.tables,
+                reader=capturing.reader_of(opened.source),
+                retention_days=capturing.retention_days(opened.source),
+            )
+            if not dry_run:
+                capturing.run(opened.connection, plan)
+        _done(printer, plan, opened.refused, dry_run=dry_run)
         return Exit.OK
 
     return finished(printer, work)
@@ -130,11 +151,10 @@ def uninstall_source(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        found, _, _ = _source(name, catalog, variables, target)
-        with surroundings(target), capturing.owner_connection(found, dsn) as connection:
-            plan = capturing.uninstallation(connection)
+        with _opened(name, dsn, catalog, variables, target) as opened:
+            plan = capturing.uninstallation(opened.connection)
             if not dry_run:
-                capturing.run(connection, plan)
+                capturing.run(opened.connection, plan)
         _done(printer, plan, (), dry_run=dry_run)
         return Exit.OK
 
@@ -154,12 +174,11 @@ def source_status(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        found, tables, refused = _source(name, catalog, variables, target)
-        with surroundings(target), capturing.owner_connection(found, dsn) as connection:
-            stands = capturing.status(connection, tables)
+        with _opened(name, dsn, catalog, variables, target) as opened:
+            stands = capturing.status(opened.connection, opened.tables)
         printer.result(
-            capture_status_json(stands, refused),
-            lambda out: print_capture_status(out, stands, refused),
+            capture_status_json(stands, opened.refused),
+            lambda out: print_capture_status(out, stands, opened.refused),
         )
         return Exit.OK
 
@@ -180,13 +199,13 @@ def maintain_source(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        found, _, _ = _source(name, catalog, variables, target)
         if dry_run:
+            _source(name, catalog, variables, target)
             said = {"dryRun": True, "statements": [capturing.MAINTAIN_CALL]}
             printer.result(said, lambda out: out.print(f"{capturing.MAINTAIN_CALL};"))
             return Exit.OK
-        with surroundings(target), capturing.owner_connection(found, dsn) as connection:
-            done = capturing.maintain(connection)
+        with _opened(name, dsn, catalog, variables, target) as opened:
+            done = capturing.maintain(opened.connection)
         printer.result(
             {"dryRun": False, **done},
             lambda out: out.print(
