@@ -97,9 +97,19 @@ NOT_RUN = {
     },
     "docs/load.md": {"make load": _MINUTES},
     "docs/operations.md": {
-        "aws logs put-metric-filter --log-group-name /headrace/STACK --filter-name errors \\": _AWS
+        "aws cloudwatch describe-alarms --alarm-name-prefix STACK- --state-value ALARM": _AWS
     },
     "docs/reliability.md": {"make chaos": _MINUTES},
+    "docs/runbooks.md": {
+        "headrace-admin operations list --status failed": "tests/component/admin/test_commands.py "
+        "and tests/system/exports/test_story.py run them",
+        'aws lambda invoke --function-name "$SWEEP_FUNCTION" /dev/stdout': _AWS,
+    },
+    "docs/sam-local.md": {
+        "make sam-local": _MINUTES,
+        "make sam-local IMAGE=public.ecr.aws/lambda/python:3.13-x86_64": _MINUTES,
+        "make up": _MINUTES,
+    },
     "docs/security-tools.md": {"make security": _MINUTES},
     "docs/upgrade.md": {
         "headrace-admin restore tables --at 2026-11-26T12:00:00Z --table catalog "

@@ -105,7 +105,8 @@ def _read(variable: str) -> bool:
     """Does what make starts with them in its environment look at the variable."""
     return any(
         re.search(rf'[(\[]"{variable}"', path.read_text())
-        for path in (ROOT / "tests" / "system").rglob("campaign.py")
+        for folder in ("system", "security")
+        for path in (ROOT / "tests" / folder).rglob("*.py")
     )
 
 
