@@ -31,20 +31,6 @@ def test_an_export_is_measured_by_its_end_its_rows_and_its_work(
     assert all(used > 0 for used in measured(platform, "GigabyteSeconds", **where))
 
 
-def test_a_refusal_by_the_quota_is_measured(platform: Platform, integrator: Integrator) -> None:
-    before = len(list(measured(platform, "QuotaRefusals", Tenant=integrator.tenant)))
-    while (reply := integrator.starts()).status_code == 202:
-        integrator.cancel(reply.json()["operationId"])
-    assert reply.json()["code"] == "quota_exhausted"
-
-    def refused() -> bool:
-        return (
-            len(list(measured(platform, "QuotaRefusals", Tenant=integrator.tenant))) == before + 1
-        )
-
-    assert eventually(refused, within=30, what="the line of the refusal")
-
-
 def test_a_sweep_says_how_far_behind_it_is(platform: Platform) -> None:
     platform.sweep()
 

@@ -1,15 +1,20 @@
 """Metrics as lines of the log, as CloudWatch's embedded metric format has them."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.kernel.errors import NotFound, QuotaExhausted
 from headrace.runtime import metrics
+from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.metrics import METRICS, Metric, emit, line
 from headrace.runtime.settings import settings
+from headrace.runtime.task import Task
+from tests.unit.runtime.test_api import an_event
 
 UNITS = {"Count", "Bytes", "Seconds", "None"}
 """Of CloudWatch's, those in use."""
@@ -99,3 +104,46 @@ def test_whatever_is_measured_is_one_line_that_has_all_of_it(
 
 def test_no_two_metrics_have_one_name() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS)
+
+
+def refused(error: Exception) -> None:
+    """A call of the API by a caller of ``north`` that ends with the error."""
+
+    def fail(call: Call) -> Reply:
+        raise error
+
+    Route("POST", "/thing", "A thing", scope=Scope.DATA_READ)(fail)(an_event(), None)
+
+
+def test_a_refusal_by_the_quota_is_measured_for_the_tenant(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refused(QuotaExhausted("Used up."))
+    [text] = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    told = {(name, value, dimensions) for _, name, value, dimensions in kept(text)}
+    product = ("Product", "tests")
+    assert told == {
+        ("QuotaRefusals", 1, (product,)),
+        ("QuotaRefusals", 1, (product, ("Tenant", "north"))),
+    }
+
+
+def test_a_call_that_fails_on_our_side_is_measured_and_any_other_refusal_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refused(NotFound("There is no such thing."))
+    assert "_aws" not in capsys.readouterr().out
+    refused(RuntimeError("Oh."))
+    [text] = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert {name for _, name, _, _ in kept(text)} == {"Errors"}
+
+
+def test_work_is_measured_by_the_memory_that_lambda_gives(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "2048")
+    moments = iter((10.0, 12.5))
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
+    Task(lambda event: {})({"tenant": "north"}, None)
+    [text] = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert {value for _, name, value, _ in kept(text) if name == "GigabyteSeconds"} == {5.0}
