@@ -118,6 +118,10 @@ def _elliptic_signatures() -> Iterator[Case]:
     yield _signature(
         "ES256, r with an octet of zeros in front", rule, lambda m: _short(key, m), taken=True
     )
+    yield _signature("ES256, s with a zero more in front", rule, lambda m: _spread(*pair(key, m)))
+    yield _signature(
+        "ES256, without the zeros in front of s", rule, lambda m: _narrow(_short(key, m, 32))
+    )
     yield _signature("ES256, without the zeros in front of r", rule, lambda m: _short(key, m)[1:])
     yield _signature(
         "ES256, n - s for s",
@@ -147,9 +151,21 @@ def _elliptic_signatures() -> Iterator[Case]:
         )
 
 
-def _short(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
-    """A good signature whose first octet is zero, as one of 256 has it."""
-    return next(octets for _ in count() if (octets := side_by_side(*pair(key, message)))[0] == 0)
+def _short(key: ec.EllipticCurvePrivateKey, message: bytes, place: int = 0) -> bytes:
+    """A good signature with a zero there, where r or s begins, as one of 256 has it."""
+    return next(
+        octets for _ in count() if (octets := side_by_side(*pair(key, message)))[place] == 0
+    )
+
+
+def _narrow(octets: bytes) -> bytes:
+    """Without the first octet of s."""
+    return octets[:32] + octets[33:]
+
+
+def _spread(r: int, s: int) -> bytes:
+    """With s an octet wider."""
+    return r.to_bytes(32) + s.to_bytes(33)
 
 
 def _other_half(r: int, s: int) -> bytes:
