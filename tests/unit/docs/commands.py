@@ -121,7 +121,8 @@ def _python(words: list[str]) -> str | None:
 
 
 def _pytest(words: list[str]) -> str | None:
-    return next((f"there is no {word}" for word in words if not (ROOT / word).exists()), None)
+    paths = [word for word in words if not word.startswith("-")]
+    return next((f"there is no {path}" for path in paths if not (ROOT / path).exists()), None)
 
 
 def _pre_commit(words: list[str]) -> str | None:
