@@ -418,6 +418,16 @@ _GATEWAY = (
     ),
     Patch(
         _API,
+        "a policy's * stands for line breaks in a path too",
+        old="""\
+    return re.match(regex, arn) is not None
+""",
+        new="""\
+    return re.match(regex, arn, re.DOTALL) is not None
+""",
+    ),
+    Patch(
+        _API,
         "a denial's gateway response sees what the authorizer said",
         old="""\
     decision = _evaluate_policy(policy_doc, method_arn)
