@@ -35,5 +35,11 @@ def test_a_part_that_had_hardly_worked_by_half_time_is_not_judged() -> None:
     assert a_run("Authorize", [(30, 25, 0.4), (100, 64, 5)]).grown() == []
 
 
+def test_a_reader_may_come_to_wider_rows_late_but_not_hold_ever_more() -> None:
+    assert a_run("ExportRange", [(0, 60, 1), (40, 144, 9), (100, 195, 20)]).grown() == []
+    leaking = a_run("ExportRange", [(0, 60, 1), (40, 144, 9), (100, 260, 20)])
+    assert leaking.grown() == ["ExportRange grew from 144 to 260 MiB"]
+
+
 def test_a_part_above_what_the_template_gives_it_is_told() -> None:
     assert a_run("Authorize", [(80, 600, 1)]).grown() == ["Authorize had 600 MiB of 512"]
