@@ -96,8 +96,12 @@ ABSENT = (
 )
 """Endpoints whose event names what is nobody's: a service, a group, a process, a definition."""
 
+OUT_OF_REACH = ("control_task_processing", "get_sync_version", "get_task_processing")
+"""Endpoints that ask a source which is a file or a socket of this machine."""
+
 STATUSES: Mapping[str, int] = {
     **dict.fromkeys(ABSENT, 404),
+    **dict.fromkeys(OUT_OF_REACH, 503),
     "delete_export": 204,
     "download_job": 303,
     "exchange_refresh_token": 400,
