@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.exports.extraction import PlanUnload
-from headrace.exports.model import Compression, FileFormat, Limits, Status
+from headrace.exports.model import Compression, FileFormat, Job, Limits, Operation, Status
+from headrace.exports.ports import Unload
 from headrace.exports.sources import ColumnType, RowFilter
 from headrace.exports.sweeping import Swept
 from headrace.kernel.errors import Fenced
@@ -214,20 +215,56 @@ def test_the_sweeper_leaves_a_running_query_alone(deployment: Deployment) -> Non
     assert world.open_uploads() == 1  # the query's own; nothing of ours
 
 
+def test_a_query_that_is_asked_for_again_is_the_one_that_stands(deployment: Deployment) -> None:
+    publish(deployment, "north")
+    world, again = deployment.world, list[Unload | None]()
+    operation = world.start()
+    [job_id] = world.plan(operation)
+    plan = PlanUnload(world.extraction, deployment.tables)
+
+    def planned_twice() -> None:
+        again.append(plan(world.attempt(operation), job_id))
+
+    deployment.athena.before_answer = planned_twice
+    deployment.run_job(operation, job_id)
+    [job], [request], [unload] = world.status(operation).jobs, deployment.athena.requests, again
+    assert job.status is Status.SUCCEEDED
+    assert unload is not None
+    assert (unload.query, unload.token) == (request["QueryString"], request["ClientRequestToken"])
+    with pytest.raises(Fenced):
+        plan(world.attempt(operation), job_id)
+
+
+def test_a_query_that_is_asked_for_twice_at_once_is_one(deployment: Deployment) -> None:
+    publish(deployment, "north")
+    world, first = deployment.world, list[Unload | None]()
+    operation = world.start()
+    [job_id] = world.plan(operation)
+    plan = PlanUnload(world.extraction, deployment.tables)
+    claim = world.operations.claim_job
+
+    def claimed_meanwhile(operation: Operation, job: Job) -> Job:
+        if not first:
+            first.append(None)  # before it claims itself
+            first[0] = plan(world.attempt(operation), job_id)
+        return claim(operation, job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(world.operations), "claim_job", lambda _, *of: claimed_meanwhile(*of))
+        second = plan(world.attempt(operation), job_id)
+    assert second is not None
+    assert second == first[0]
+    deployment.run_job(operation, job_id)
+    assert world.status(operation).jobs[0].status is Status.SUCCEEDED
+
+
 def test_rows_of_another_query_are_no_rows_of_this_one(deployment: Deployment) -> None:
     publish(deployment, "north")
     world = deployment.world
     operation = world.start()
     [job_id] = world.plan(operation)
-
-    def planned_twice() -> None:
-        # The task ran once more, late: the job now waits for a query that nobody has run.
-        PlanUnload(world.extraction, deployment.tables)(world.attempt(operation), job_id)
-
-    deployment.athena.before_answer = planned_twice
-    deployment.run_job(operation, job_id)
-    [job] = world.status(operation).jobs
-    assert (job.status, job.attempt, world.stored()) == (Status.RUNNING, 2, {})
+    plan = PlanUnload(world.extraction, deployment.tables)
+    assert plan(world.attempt(operation), job_id) is not None
     with pytest.raises(Fenced):
         world.plan_job(operation, job_id)
 

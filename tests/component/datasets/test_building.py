@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from headrace.datasets.ending import Swept
+from headrace.datasets.model import Process
 from headrace.kernel.errors import Unavailable
 from headrace.kernel.ids import OPERATION_ID
 from headrace.runtime import datasets
@@ -427,6 +429,7 @@ def test_a_build_whose_worker_died_stands_in_nobodys_way_for_long(side: SourceSi
     side.create()
     dead = side.build().json["id"]
     side.clock.advance(minutes=4)
+    side.runs.states[f"{dead}-1"] = False
     assert side.build().status == 409
     side.clock.advance(minutes=2)
     following = side.build()
@@ -438,6 +441,62 @@ def test_a_build_whose_worker_died_stands_in_nobodys_way_for_long(side: SourceSi
     side.run()
     assert side.process(dead).json == ended
     assert side.process(following.json["id"]).json["result"] == "S"
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_start_by_a_clock_that_is_wrong_takes_no_running_builds_place(
+    side: SourceSide, hours: int
+) -> None:
+    side.create()
+    running = side.build().json["id"]
+    side.clock.advance(hours=hours)
+    refused = side.build()
+    assert (refused.status, refused.json["blockingProcessId"]) == (409, running)
+    side.clock.advance(hours=-hours)
+    side.run()
+    assert side.process(running).json["result"] == "S"
+
+
+def test_a_start_that_cannot_ask_for_the_running_build_leaves_it_alone(
+    side: SourceSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.create()
+    running = side.build().json["id"]
+    side.runs.states[f"{running}-1"] = False
+    side.clock.advance(hours=1)
+
+    def busy(_: Process) -> bool:
+        raise Unavailable("busy")
+
+    monkeypatch.setattr(side.runs, "is_running", busy)
+    assert side.build().status == 409
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_dead_build_of_a_worker_whose_clock_was_wrong_is_ended_by_the_next_sweep(
+    side: SourceSide, hours: int
+) -> None:
+    side.create()
+    side.clock.advance(hours=hours)
+    dead = side.build().json["id"]
+    side.clock.advance(hours=-hours)
+    side.runs.states[f"{dead}-1"] = False
+    assert datasets.sweep_data_sets()().failed == 1
+    assert side.process(dead).json["result"] == "F"
+    assert side.build().status == 201
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_sweeper_whose_clock_is_wrong_leaves_a_running_build_alone(
+    side: SourceSide, hours: int
+) -> None:
+    side.create()
+    running = side.build().json["id"]
+    side.clock.advance(hours=hours)
+    assert datasets.sweep_data_sets()() == Swept()
+    side.clock.advance(hours=-hours)
+    side.run()
+    assert side.process(running).json["result"] == "S"
 
 
 def test_other_tenants_build_at_the_same_time(side: SourceSide) -> None:
@@ -520,9 +579,8 @@ def test_a_start_that_the_workflow_service_did_not_take_is_begun_by_the_sweeper(
     side.runs.failure = Unavailable("busy")
     process_id = side.build().json["id"]
     side.runs.failure = None
-    assert datasets.sweep_data_sets()().started == 0
-    side.clock.advance(minutes=6)
     assert datasets.sweep_data_sets()().started == 1
+    assert datasets.sweep_data_sets()().started == 0
     side.run()
     assert side.process(process_id).json["result"] == "S"
 

@@ -55,7 +55,7 @@ class World:
         """Records a process, with what it left."""
         now = instance.clock().now()
         process = Process(TENANT, ID, kind, "CLAIMS", "BRANDS", now, "carrier", {})
-        assert datasets.processes().begin(process, LEASE) is not None
+        assert datasets.processes().begin(process, LEASE, is_gone=lambda _: False) is not None
         outcome: dict[str, Any] = {"counts": {"added": 1}}
         if difference is not None:
             outcome["difference"] = difference_key(ID)

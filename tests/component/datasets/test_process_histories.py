@@ -47,6 +47,7 @@ class ProcessHistories(RuleBasedStateMachine):
         self.notices = DynamoNotices(table)
         self.known: dict[str, Known] = {}
         self.keys: dict[str, str] = {}
+        self.gone: set[str] = set()
 
     def teardown(self) -> None:
         if hasattr(self, "mock"):
@@ -63,13 +64,15 @@ class ProcessHistories(RuleBasedStateMachine):
             started_at=self.clock.now(),
         )
         given = None if key is None else IdempotencyKey(key, "digest")
-        begun = self.processes.begin(process, LEASE, given)
+        begun = self.processes.begin(process, LEASE, given, is_gone=self.is_gone)
         if key in self.keys:
             assert begun is not None
             assert begun.process_id == self.keys[key]
             return
         holder = self.holder()
-        if holder is not None and self.clock.now() < holder.alive_until:
+        if holder is not None and (
+            self.clock.now() < holder.alive_until or not self.is_gone(holder.process)
+        ):
             assert begun is None
             return
         assert begun == process
@@ -79,6 +82,14 @@ class ProcessHistories(RuleBasedStateMachine):
         self.known[process.process_id] = Known(process, self.clock.now() + LEASE)
         if key is not None:
             self.keys[key] = process.process_id
+
+    def is_gone(self, process: Process) -> bool:
+        return process.process_id in self.gone
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def lose_its_execution(self, data: st.DataObject) -> None:
+        self.gone.add(self.any_of(data).process.process_id)
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), done=st.integers(0, 5))
@@ -161,7 +172,7 @@ def test_messages_come_page_by_page_in_the_order_in_which_they_were_told() -> No
         clock = SteppingClock()
         processes = DynamoProcesses(Table(client, "DataSetsTable"), clock)
         process = a_process()
-        assert processes.begin(process, LEASE) == process
+        assert processes.begin(process, LEASE, is_gone=lambda _: False) == process
         told = [Message("GEN-MIGR-001", f"text {n}", item=str(n)) for n in range(250)]
         processes.tell(process, told[:120])
         clock.advance(seconds=1)
@@ -179,10 +190,11 @@ def test_the_last_word_on_a_process_is_why_it_failed() -> None:
         clock = SteppingClock()
         processes = DynamoProcesses(Table(client, "DataSetsTable"), clock)
         dead = a_process()
-        assert processes.begin(dead, LEASE) == dead
+        assert processes.begin(dead, LEASE, is_gone=lambda _: False) == dead
         clock.advance(minutes=10)
         processes.tell(dead, MESSAGES)
-        assert processes.begin(a_process(process_id="01kaqb7m3y6c9r2t5v8x1z4001"), LEASE)
+        following = a_process(process_id="01kaqb7m3y6c9r2t5v8x1z4001")
+        assert processes.begin(following, LEASE, is_gone=lambda _: True)
         told = processes.messages("north", dead.process_id, 1, 100).items
         assert told[:-1] == MESSAGES
         assert told[-1].code == "GEN-MIGR-013"

@@ -1,12 +1,14 @@
 """What may happen to an operation, told as a caller and a workflow would see it."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from headrace.adapters.s3.files import S3Files
-from headrace.exports.model import Failure, Status
+from headrace.exports.model import Failure, Job, Operation, Status
+from headrace.exports.sweeping import Swept
 from headrace.kernel.errors import (
     Fenced,
     FileExpired,
@@ -492,6 +494,38 @@ def test_the_sweep_aborts_an_upload_that_nobody_owns(world: World) -> None:
 
     assert world.sweep().aborted == 2
     assert world.open_uploads() == 1
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_sweeper_whose_clock_is_wrong_leaves_an_upload_that_is_about_to_be_claimed(
+    world: World, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    operation = world.start()
+    job_id, _ = world.plan(operation)
+    world.workflows.executions[operation.execution_name] = True
+    claim, swept = world.operations.claim_job, list[Swept]()
+
+    def claimed_after_a_sweep(operation: Operation, job: Job) -> Job:
+        # Uploads bear the time of the storage.
+        world.clock.moment = datetime.now(UTC) + timedelta(hours=hours)
+        assert world.open_uploads() == 1
+        swept.append(world.sweep())
+        return claim(operation, job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            type(world.operations), "claim_job", lambda _, *of: claimed_after_a_sweep(*of)
+        )
+        world.plan_job(operation, job_id)
+    assert [one.aborted for one in swept] == [0]
+    assert world.open_uploads() == 1
+    # What was opened for an attempt that will never be is nobody's, and goes.
+    job = world.status(operation).job(job_id)
+    assert job.key is not None
+    late = job.key.replace(f"/{job.attempt}/", "/0/")
+    world.clients["s3"].create_multipart_upload(Bucket=BUCKET, Key=late)
+    world.clock.moment = datetime.now(UTC) + timedelta(hours=1)
+    assert world.sweep().aborted == 1
 
 
 @pytest.mark.abuse(67)

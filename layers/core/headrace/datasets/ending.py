@@ -20,7 +20,7 @@ from headrace.datasets.ports import (
     SigningSecrets,
 )
 from headrace.datasets.running import LEASE, Ran, running
-from headrace.kernel.clock import Clock
+from headrace.kernel.clock import MOST_SKEW, Clock
 from headrace.kernel.deliveries import Answer, DeliveryState, headers
 from headrace.kernel.errors import AddressRefused, Fenced, NotFound, Unavailable
 
@@ -134,7 +134,7 @@ class SweepProcesses:
         now = self.clock.now()
         counts: Counter[str] = Counter()
         troubles = [
-            *self._each(self.due.processes(now), self._look_at, counts),
+            *self._each(self.due.processes(now + MOST_SKEW), self._look_at, counts),
             *self._each(self.due.notices(now), self._look_at_notice, counts),
         ]
         counts.pop("", None)

@@ -21,7 +21,7 @@ from headrace.datasets.ports import (
     Upload,
     Uploads,
 )
-from headrace.datasets.running import LEASE
+from headrace.datasets.running import LEASE, is_gone
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
@@ -80,7 +80,12 @@ class ImportStarter:
         """
         what = {name: value for name, value in process.request.items() if name != "payload"}
         asked = [str(process.kind), process.definition, process.data_set, what, digest]
-        begun = self.starts.begin(process, LEASE, idempotency_of(caller, key, asked))
+        begun = self.starts.begin(
+            process,
+            LEASE,
+            idempotency_of(caller, key, asked),
+            is_gone=lambda held: is_gone(self.runs, held),
+        )
         if begun is None:
             running = self.starts.running(caller.tenant)
             members = {} if running is None else {"blockingProcessId": running}

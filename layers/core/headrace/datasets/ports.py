@@ -101,14 +101,16 @@ class ProcessStarts(Protocol):
         lease: timedelta,
         key: IdempotencyKey | None = None,
         *,
+        is_gone: Callable[[Process], bool],
         adding: DataSet | None = None,
         changing: DataSet | None = None,
     ) -> Process | None:
         """Records it and takes the lease, all or nothing; with it a data set is added, or put in
         place of what there is.
 
-        The process; or the one that the key has started before. None if another one runs whose
-        lease has not ended; nothing changes then. One whose lease has ended is failed by this.
+        The process; or the one that the key has started before. None if another one runs;
+        nothing changes then. One whose lease seems to be over, and that ``is_gone``, is failed by
+        this.
         Raises DataSetExists, IdempotencyKeyReused.
         """
         ...

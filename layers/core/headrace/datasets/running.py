@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from headrace.datasets.model import Process, Progress, Result
-from headrace.datasets.ports import Processes
+from headrace.datasets.ports import Processes, Runs
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import Fenced
+from headrace.kernel.errors import Fenced, Unavailable
 
 LEASE = timedelta(minutes=5)
 """A worker that says nothing for so long is taken for dead. A statement over all records of a
@@ -43,6 +43,19 @@ class Heartbeat:
         if now - self._said >= RENEWED_EVERY:
             self._said = now
             self.processes.renew(self.process, LEASE, Progress(done, self.total))
+
+
+def is_gone(runs: Runs, process: Process) -> bool:
+    """Is nobody at a process any more whose lease seems to be over.
+
+    A lease is written by one machine's clock and read by another's, so it says when it is worth to
+    ask; the answer is the execution's, which has no clock of ours. One that never began is the
+    sweeper's to begin, and while nobody can tell, it is not gone.
+    """
+    try:
+        return runs.is_running(process) is False
+    except Unavailable:
+        return False
 
 
 def running(processes: Processes, tenant: str, process_id: str) -> Process:

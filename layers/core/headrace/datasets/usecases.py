@@ -33,7 +33,7 @@ from headrace.datasets.ports import (
     Runs,
     SourceDatabase,
 )
-from headrace.datasets.running import LEASE
+from headrace.datasets.running import LEASE, is_gone
 from headrace.kernel.caller import Caller
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
@@ -183,6 +183,7 @@ class Starter:
             process,
             LEASE,
             key,
+            is_gone=lambda held: is_gone(self.runs, held),
             adding=data_set if is_new else None,
             changing=data_set if is_changed else None,
         )

@@ -223,24 +223,48 @@ class PlanUnload:
     def __call__(self, attempt: Attempt, job_id: str) -> Unload | None:
         """The query that the workflow has to run first; None of a source that workers can read.
 
-        Each attempt has a folder of its own, so that rows of two queries never meet.
-        Raises Fenced, Unavailable.
+        Each attempt has a folder of its own, so that rows of two queries never meet. The query
+        that the operation's attempt has already is the one that counts, however often it is asked
+        for: its token makes it one for Athena too. Raises Fenced, Unavailable.
         """
         extraction = self.extraction
         operation = extraction.operation(attempt)
         before = operation.job(job_id)
         if before.status not in (Status.SCHEDULED, Status.RUNNING):
             raise Fenced("The job has ended.")
-        source, table = extraction.table(operation, before)
+        source, _ = extraction.table(operation, before)
         if not source.unloads:
             return None
+        if before.status is Status.RUNNING:
+            return self._standing(operation, before)
+        try:
+            return self._claimed(operation, before)
+        except Fenced:
+            # The same invocation, twice: the query of the one that came first is for both.
+            operation = extraction.operation(attempt)
+            return self._standing(operation, operation.job(job_id))
+
+    def _standing(self, operation: Operation, job: Job) -> Unload:
+        """The query that the job waits for. Raises Fenced."""
+        unload = self._asked(operation, job)
+        if job.status is not Status.RUNNING or job.staging != unload.staging.prefix:
+            raise Fenced("The job does not wait for a query any more.")
+        return unload
+
+    def _claimed(self, operation: Operation, before: Job) -> Unload:
+        extraction = self.extraction
         discard_work(extraction.files, before)
-        job = Job(job_id, before.table, Status.RUNNING, before.attempt + 1)
+        job = Job(before.job_id, before.table, Status.RUNNING, before.attempt + 1)
+        unload = self._asked(operation, job)
+        extraction.operations.claim_job(operation, replace(job, staging=unload.staging.prefix))
+        return unload
+
+    def _asked(self, operation: Operation, job: Job) -> Unload:
+        extraction = self.extraction
+        source, table = extraction.table(operation, job)
         kms_key = extraction.configurations.kms_key(operation.tenant)
         staging = extraction.files.staging(operation, job, kms_key)
-        unload = self.unloads.unload(source, operation.sync_version or "", table, staging)
-        extraction.operations.claim_job(operation, replace(job, staging=staging.prefix))
-        return unload
+        return self.unloads.unload(source, operation.sync_version or "", table, staging)
 
 
 @dataclass(frozen=True)

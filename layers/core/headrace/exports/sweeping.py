@@ -1,7 +1,7 @@
 """The scheduled sweep: it closes what nobody else will."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from headrace.exports.extraction import Extraction
@@ -124,7 +124,7 @@ class Sweep:
         return "failed"
 
     def _abort_orphans(self, now: datetime) -> int:
-        """Aborts uploads older than a lease that are not those of a job that runs."""
+        """Aborts uploads older than a lease that are no job's, and cannot become one's."""
         aborted = 0
         for upload in self.extraction.files.open_uploads(now - self.extraction.limits.lease):
             if not self._owned(upload):
@@ -133,12 +133,28 @@ class Sweep:
         return aborted
 
     def _owned(self, upload: OpenUpload) -> bool:
-        return any(
-            job.upload_id == upload.upload_id
+        operation = self._operation(upload.owner)
+        return operation is not None and any(
+            (job.status is Status.RUNNING and job.upload_id == upload.upload_id)
             # An engine that unloads rows writes them in uploads of its own.
-            or (job.staging is not None and upload.key.startswith(job.staging))
-            for job in self._running_jobs(upload.owner)
+            or (
+                job.status is Status.RUNNING
+                and job.staging is not None
+                and upload.key.startswith(job.staging)
+            )
+            or self._may_be_claimed(operation, job, upload)
+            for job in operation.jobs
         )
+
+    def _may_be_claimed(self, operation: Operation, job: Job, upload: OpenUpload) -> bool:
+        """Was it opened for the attempt that the job's next claim makes.
+
+        By its age nobody can tell: the storage's clock gave it, and ours may be another hour.
+        """
+        if not operation.status.active or job.status not in (Status.SCHEDULED, Status.RUNNING):
+            return False
+        following = replace(job, attempt=job.attempt + 1)
+        return upload.key.startswith(self.extraction.files.key(operation, following, ""))
 
     def _unstage_orphans(self) -> int:
         """Removes unloaded rows that no running job reads: a crash left them, or a late query."""
@@ -150,10 +166,11 @@ class Sweep:
         return unstaged
 
     def _running_jobs(self, owner: DueOperation | None) -> tuple[Job, ...]:
-        if owner is None:
-            return ()
-        operation = self.extraction.operations.find(
-            owner.tenant, owner.client_id, owner.operation_id
-        )
+        operation = self._operation(owner)
         jobs = operation.jobs if operation is not None else ()
         return tuple(job for job in jobs if job.status is Status.RUNNING)
+
+    def _operation(self, owner: DueOperation | None) -> Operation | None:
+        if owner is None:
+            return None
+        return self.extraction.operations.find(owner.tenant, owner.client_id, owner.operation_id)

@@ -5,6 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+MOST_SKEW = timedelta(hours=1)
+"""Two machines' clocks differ by no more. (AWS refuses requests that are signed by a clock which is
+off by some minutes: docs/decisions/0054-no-clock-decides-about-anothers-work.md.)"""
+
 
 class Clock(Protocol):
     """Tells the time."""

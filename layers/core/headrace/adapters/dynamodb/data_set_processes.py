@@ -7,7 +7,8 @@ A partition holds all that one tenant has of them, beside the data sets (``data_
                                             sweeper looks at it (index ``due``); of an import that
                                             was undone, ``undone_by``
     TENANT      LEASE                       ``process_id`` of the one that runs, and ``held_until``:
-                                            when it is taken to be dead if nothing is heard of it
+                                            from when on somebody who wants it asks whether it is
+                                            dead, if nothing is heard of it
     TENANT      MESSAGES#ID#DIGEST          one message of a process; ``told_at`` orders them
     TENANT      NOTICE#ID                   the notice of its end; due_shard, due_at while pending
     TENANT      KEY#CLIENT#SHA256_OF_KEY    what a caller's Idempotency-Key started
@@ -17,7 +18,7 @@ A partition holds all that one tenant has of them, beside the data sets (``data_
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import batched, count, islice
@@ -62,6 +63,7 @@ class DynamoProcesses:
         lease: timedelta,
         key: IdempotencyKey | None = None,
         *,
+        is_gone: Callable[[Process], bool],
         adding: DataSet | None = None,
         changing: DataSet | None = None,
     ) -> Process | None:
@@ -81,7 +83,11 @@ class DynamoProcesses:
             if held is not None:
                 if from_rfc3339(held["held_until"]) > now:
                     return None
-                actions += self._to_fail(process.tenant, held["process_id"], now)
+                dead = self.find(process.tenant, held["process_id"])
+                if dead is not None and not dead.has_ended:
+                    if not is_gone(dead):
+                        return None
+                    actions += self._to_fail(dead, now)
             if key is not None:
                 actions.append(self._to_remember(process, key, now))
             try:
@@ -110,11 +116,8 @@ class DynamoProcesses:
         item = {**_process_item(process), **self._due(until)}
         return [self.table.to_put(item, "attribute_not_exists(pk)"), put]
 
-    def _to_fail(self, tenant: str, process_id: str, now: datetime) -> list[Item]:
-        """What fails a process whose worker was not heard of any more."""
-        dead = self.find(tenant, process_id)
-        if dead is None or dead.has_ended:
-            return []
+    def _to_fail(self, dead: Process, now: datetime) -> list[Item]:
+        """What fails a process that nobody is at any more."""
         reason = TECHNICAL_FAILURE(reason="the work ended without a result; start it again")
         failed = dead.ended(Result.FAILURE, now, dead.outcome)
         return [*self._to_end(failed), self._to_tell(dead, reason, f"{rfc3339(now)}#{_LAST_WORD}")]
