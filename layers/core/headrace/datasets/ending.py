@@ -133,8 +133,10 @@ class SweepProcesses:
         """
         now = self.clock.now()
         counts: Counter[str] = Counter()
+        # An hour for the clock that said when it is due, and more than a lease beside.
+        horizon = now + 2 * MOST_SKEW
         troubles = [
-            *self._each(self.due.processes(now + MOST_SKEW), self._look_at, counts),
+            *self._each(self.due.processes(horizon), self._look_at, counts),
             *self._each(self.due.notices(now), self._look_at_notice, counts),
         ]
         counts.pop("", None)
