@@ -325,7 +325,8 @@ class Integrator:
     client_id: str
     client_secret: str
     tenant: str
-    _tokens: dict[str | None, str] = field(default_factory=dict, repr=False)
+    _tokens: dict[str | None, tuple[str, float]] = field(default_factory=dict, repr=False)
+    """By scope: the token, and when to ask for another by the monotonic clock."""
 
     @property
     def prefix(self) -> str:
@@ -346,12 +347,14 @@ class Integrator:
         )
 
     def token(self, scope: str | None = None) -> str:
-        """A token, asked for once."""
-        if scope not in self._tokens:
-            reply = self.asks_for_token(scope)
+        """A token, asked for anew when half of its time is over."""
+        token, renewed_at = self._tokens.get(scope, ("", 0.0))
+        if time.monotonic() >= renewed_at:
+            asked_at, reply = time.monotonic(), self.asks_for_token(scope)
             assert reply.status_code == 200, reply.text
-            self._tokens[scope] = reply.json()["access_token"]
-        return self._tokens[scope]
+            token = reply.json()["access_token"]
+            self._tokens[scope] = token, asked_at + reply.json()["expires_in"] / 2
+        return token
 
     def call(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
