@@ -15,7 +15,7 @@ BEGINNING = """\
 # Security tools
 
 ```sh
-make security                     # all of them, some minutes
+make security                     # all of them, a quarter of an hour
 make security TOOL=checkov        # one
 make security TOOL=schemathesis EXAMPLES=200    # more calls for each operation
 ```
