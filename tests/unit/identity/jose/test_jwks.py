@@ -94,7 +94,7 @@ def test_a_private_key_that_is_published_stops_no_other_and_is_told(
 @pytest.mark.parametrize(
     "document",
     [{}, {"keys": None}, {"keys": {}}, {"keys": "x"}, {"keys": 1}, jwk_of(elliptic())],
-    ids=str,
+    ids=["empty", "null", "object", "text", "number", "one key"],
 )
 def test_what_is_no_set_is_told_apart_from_an_empty_one(document: Json) -> None:
     with pytest.raises(ValueError, match="not a JWK set"):
@@ -137,6 +137,7 @@ def test_a_thumbprint_is_of_the_members_needed_and_of_nothing_else(jwk: Json) ->
         (name_of(jwk_of(elliptic(1))), "invalid_token"),
         (name_of(jwk_of(rsa_key())), "invalid_token"),
     ],
+    ids=["its own", "padded", "with a blank", "in other case", "another's", "of another kind"],
 )
 def test_a_bound_token_comes_with_a_proof_of_just_that_key(jkt: str, code: str | None) -> None:
     token = ACCESS_TOKEN.text(claims={"cnf": {"jkt": jkt}})
