@@ -80,7 +80,7 @@ def exported(client: Integrator) -> tuple[list[str], int]:
 
 def on_behalf(broker: Integrator, organisation: str) -> Integrator:
     """The broker, whose every call names the organisation."""
-    return replace(broker, _tokens={None: f"{broker.token()}; grp={organisation}"})
+    return broker.with_token(f"{broker.token()}; grp={organisation}")
 
 
 def test_an_export_has_the_rows_of_those_who_share_then(service: Integrator) -> None:

@@ -28,7 +28,7 @@ def system(clients: Clients) -> Integrator:
         auth=(made.client_id, made.client_secret),
     )
     assert reply.status_code == 200, reply.text
-    return replace(made, _tokens={None: reply.json()["access_token"]})
+    return made.with_token(reply.json()["access_token"])
 
 
 @pytest.fixture(scope="module")
