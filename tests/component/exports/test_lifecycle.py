@@ -443,6 +443,14 @@ def test_the_sweep_leaves_a_running_workflow_alone(world: World) -> None:
     assert world.status(operation).status is Status.SCHEDULED
 
 
+def test_the_sweep_says_for_how_long_the_first_of_what_was_due_had_been_due(world: World) -> None:
+    assert world.sweep().lag_s == 0
+    world.start()
+    lease = world.extraction.limits.lease.total_seconds()
+    world.clock.advance(seconds=lease + 110)
+    assert world.sweep().lag_s == 110
+
+
 def test_the_sweep_ends_an_operation_whose_workflow_is_gone(world: World) -> None:
     operation = world.start()
     job_id, _ = world.plan(operation)

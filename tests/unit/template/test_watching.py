@@ -86,7 +86,7 @@ def test_the_dashboard_shows_metrics_that_functions_emit_and_all_of_them() -> No
         for line in widget["properties"].get("metrics", []):
             if isinstance(line[0], dict):
                 search = re.fullmatch(
-                    r"SEARCH\('\{Headrace/acme,([A-Za-z,]+)\} MetricName=\"(\w+)\"', .*\)",
+                    r"SEARCH\('\{\"Headrace/acme\",([A-Za-z,]+)\} MetricName=\"(\w+)\"', .*\)",
                     line[0]["expression"],
                 )
                 assert search is not None
