@@ -16,7 +16,8 @@ from tests.system.exports.test_webhooks import Receiver
 
 NOTHING_FOLLOWS = frozenset({("after the webhook", Fault.ERROR)})
 """Where no request follows that the fault could meet."""
-BEGIN, END = "<!-- written by make chaos -->\n", "<!-- end -->\n"
+BEGIN, END = "<!-- {}: written by make chaos -->\n", "<!-- end of {} -->\n"
+"""What a journey's part of the page stands between."""
 
 
 def cases(seeds: int, points: Sequence[Point] = EXPORT) -> list[Case]:
@@ -69,7 +70,7 @@ class Campaign:
 
 
 def report(runs: Sequence[Run], command: str, day: str) -> str:
-    """The tables of a campaign, in Markdown."""
+    """How the runs of one journey went, in Markdown: how many there were, a table, what broke."""
     seconds = sorted(run.seconds for run in runs)
     broken = [run for run in runs if run.broken]
     lines = [
@@ -77,13 +78,11 @@ def report(runs: Sequence[Run], command: str, day: str) -> str:
         f"{len(runs) - len(broken)} kept all invariants. A run took "
         f"{statistics.median(seconds):.0f} s in the middle and {seconds[-1]:.0f} s at most, with "
         "its checks.",
+        "",
+        *_table(runs),
     ]
-    for name in dict.fromkeys(run.journey for run in sorted(runs, key=lambda run: run.journey)):
-        lines += ["", f"**{name}**: runs that kept all invariants, of all runs", ""]
-        lines += _table([run for run in runs if run.journey == name])
     for run in broken:
-        lines.append("")
-        lines.append(f"- {run.journey}, {run.case}: {'; '.join(run.broken)[:600]}")
+        lines += ["", f"- {run.case}: {'; '.join(run.broken)[:600]}"]
     return "\n".join([*lines, ""])
 
 
@@ -107,8 +106,10 @@ def _order(run: Run) -> int:
     return EXPORT.index(run.case.point) if run.case.point in EXPORT else len(EXPORT)
 
 
-def write(page: Path, text: str) -> None:
-    """Puts the text between the page's markers."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}{text}{END}{after}")
+def write(page: Path, journey: str, text: str) -> None:
+    """Puts the text where the page tells of the journey."""
+    begin, end = BEGIN.format(journey), END.format(journey)
+    before, _, rest = page.read_text().partition(begin)
+    _, found, after = rest.partition(end)
+    assert found, f"{page} has no place for {journey}"
+    page.write_text(f"{before}{begin}{text}{end}{after}")

@@ -2,7 +2,8 @@
 
 Not collected with the other tests: it takes an hour. ``SEEDS``: how many of each; ``LANES``: how
 many runs at once; ``JOURNEYS``, ``POINTS`` and ``FAULTS``: parts of names, with commas between, of
-what to leave everything else out for. The page is written if all points and faults are there.
+what to leave everything else out for. A journey's table is written as soon as it is at its end, if
+all points and faults are there.
 """
 
 import os
@@ -36,12 +37,6 @@ def test_every_invariant_holds_whatever_goes_wrong(
     journeys = _chosen("JOURNEYS", [FULL, OF_LAKE, OF_DATABASE])
     points = _chosen("POINTS", [point.name for point in EXPORT])
     faults = _chosen("FAULTS", [*Fault])
-    todo = [
-        (journey, case)
-        for case in campaign.cases(seeds)
-        for journey in journeys
-        if case.point.name in points and case.fault in faults
-    ]
     lanes = [lane(*journeys) for _ in range(int(os.environ.get("LANES") or 3))]
 
     def say(line: str) -> None:
@@ -49,13 +44,17 @@ def test_every_invariant_holds_whatever_goes_wrong(
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
 
-    runs = campaign.Campaign(chaos, say)(lanes, todo)
-
-    asked = os.environ.get("JOURNEYS", "")
-    command = f"make chaos SEEDS={seeds}" + (f" JOURNEYS={asked}" if asked else "")
-    text = campaign.report(runs, command, f"{datetime.now(UTC):%Y-%m-%d}")
-    say(text)
-    if (len(points), len(faults)) == (len(EXPORT), len(Fault)):
-        campaign.write(PAGE, text)
-    broken = [f"{run.journey}: {run.case}: {run.broken}" for run in runs if run.broken]
+    broken = []
+    for journey in journeys:
+        todo = [
+            (journey, case)
+            for case in campaign.cases(seeds)
+            if case.point.name in points and case.fault in faults
+        ]
+        runs = campaign.Campaign(chaos, say)(lanes, todo)
+        text = campaign.report(runs, f"make chaos SEEDS={seeds}", f"{datetime.now(UTC):%Y-%m-%d}")
+        say(f"\n{journey}: {text}")
+        if (len(points), len(faults)) == (len(EXPORT), len(Fault)):
+            campaign.write(PAGE, journey, text)
+        broken += [f"{run.journey}: {run.case}: {run.broken}" for run in runs if run.broken]
     assert broken == []
