@@ -18,7 +18,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
         metrics.emit({metrics.STUCK_OPERATIONS: len(troubles.exceptions)}, product="datasets")
         raise
     stuck = swept.started + swept.failed
-    metrics.emit({metrics.STUCK_OPERATIONS: stuck}, product="datasets")
+    measured = {metrics.STUCK_OPERATIONS: stuck, metrics.SWEEPER_LAG: swept.lag_s}
+    metrics.emit(measured, product="datasets")
     for _ in range(swept.failed):
         ended = {metrics.OPERATIONS_ENDED: 1, metrics.OPERATIONS_FAILED: 1}
         metrics.emit(ended, product="datasets")

@@ -1,5 +1,6 @@
 """The end of a process is told to the endpoint that the environment names, in the seed's XML."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +9,11 @@ from xml.etree import ElementTree
 import pytest
 from standardwebhooks import Webhook
 
+from datasets import sweep_data_sets
 from headrace.adapters.http.outbound import Poster
 from headrace.datasets.ending import ENDPOINT, secrets_owner
 from headrace.datasets.environments import EXPORT_ENDPOINT, IMPORT_ENDPOINT
+from headrace.datasets.running import LEASE
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import Unavailable
 from headrace.runtime import datasets
@@ -175,10 +178,30 @@ def test_the_failure_of_a_process_whose_worker_died_is_told(
 def test_a_process_that_runs_is_left_alone_by_the_sweeper(side: SourceSide) -> None:
     running = side.build().json["id"]
     side.clock.advance(minutes=6)
-    swept = datasets.sweep_data_sets()()
-    assert (swept.started, swept.failed, swept.notified) == (0, 0, 0)
-    assert side.process(running).json["result"] is None
-    assert datasets.sweep_data_sets()() == swept
+    for _ in range(2):
+        swept = datasets.sweep_data_sets()()
+        assert (swept.started, swept.failed, swept.notified) == (0, 0, 0)
+        assert side.process(running).json["result"] is None
+
+
+def test_the_sweep_says_for_how_long_the_first_of_what_was_due_had_been_due(
+    side: SourceSide, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lag() -> float:
+        capsys.readouterr()
+        did = sweep_data_sets.handler({}, None)
+        [line] = [one for one in capsys.readouterr().out.splitlines() if "SweeperLagSeconds" in one]
+        measured = json.loads(line)
+        assert measured["Product"] == "datasets"
+        assert measured["SweeperLagSeconds"] == did["lag_s"]
+        return float(measured["SweeperLagSeconds"])
+
+    assert lag() == 0
+    side.build()
+    assert lag() == 0  # it runs, and is looked at again after a lease
+    side.clock.advance(seconds=LEASE.total_seconds() + 110)
+    assert lag() == 110
+    assert lag() == 0
 
 
 def _void(event: Any) -> dict[str, Any]:

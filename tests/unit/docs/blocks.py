@@ -118,6 +118,7 @@ NOT_RUN = {
         "headrace-admin restore tables --at 2026-11-26T12:00:00Z --table catalog "
         "--table operations --table consents": "the moment has to be of a deployment; "
         "tests/component/admin/test_restore.py runs them",
+        "aws cloudformation describe-stacks --stack-name STACK --output json \\": _AWS,
         "aws dynamodb list-backups --backup-type SYSTEM --table-name OLD_NAME": _AWS,
     },
 }

@@ -35,15 +35,63 @@ def kept() -> set[tuple[str, tuple[str, ...]]]:
     return {(metric.name, one) for metric in METRICS for one in metric.by}
 
 
+def section(alarm: dict[str, Any]) -> str:
+    """The runbook's section that the alarm's description names."""
+    _, sign, named = str(alarm["AlarmDescription"]).rpartition(": docs/runbooks.md#")
+    assert sign, alarm["AlarmName"]
+    return named
+
+
 def test_every_alarm_has_a_runbook_and_every_runbook_an_alarm() -> None:
     sections = re.findall(r"^## (.+)$", RUNBOOKS, re.M)
-    assert sorted(sections) == sorted(slug(alarm) for alarm in ALARMS.values())
+    assert sorted(sections) == sorted({section(alarm) for alarm in ALARMS.values()})
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_says_where_its_runbook_is(name: str) -> None:
+def test_an_alarm_has_the_name_of_its_runbook_with_what_it_watches_behind(name: str) -> None:
     alarm = ALARMS[name]
-    assert alarm["AlarmDescription"].endswith(f": docs/runbooks.md#{slug(alarm)}")
+    what = slug(alarm).removeprefix(section(alarm))
+    assert what in ("", "-data-sets", "-deliveries")
+    if what:
+        text = RUNBOOKS.partition(f"\n## {section(alarm)}\n")[2].partition("\n## ")[0]
+        assert f"`STACK-{slug(alarm)}`" in text
+
+
+def test_every_workflow_has_alarms_of_executions_that_failed_and_of_those_that_took_too_long() -> (
+    None
+):
+    machines = {name for name, one in RESOURCES.items() if one["Type"].endswith("::StateMachine")}
+    watched = {
+        (alarm["MetricName"], alarm["Dimensions"][0]["Value"]["Ref"])
+        for alarm in ALARMS.values()
+        if alarm["Namespace"] == "AWS/States"
+    }
+    ends = ("ExecutionsFailed", "ExecutionsTimedOut")
+    assert watched == {(end, machine) for end in ends for machine in machines}
+
+
+@pytest.mark.parametrize("metric", ["StuckOperations", "SweeperLagSeconds"])
+def test_the_sweepers_of_both_products_are_watched(metric: str) -> None:
+    watched = [one["Dimensions"] for one in ALARMS.values() if one["MetricName"] == metric]
+    assert sorted(one["Value"] for [one] in watched) == ["datasets", "exports"]
+
+
+def test_what_takes_an_update_back_are_alarms_that_a_release_can_set_off() -> None:
+    text = TEMPLATE["Outputs"]["RollbackConfiguration"]["Value"]["Fn::Sub"]
+    told = json.loads(text)
+    assert 15 < told["MonitoringTimeInMinutes"] <= 180  # CloudFormation's limit
+    assert 0 < len(told["RollbackTriggers"]) <= 5  # and its other one
+    named = [re.fullmatch(r"\$\{(\w+)\.Arn\}", one["Arn"]) for one in told["RollbackTriggers"]]
+    triggers = [found[1] for found in named if found]
+    assert triggers == [name for name in triggers if name in ALARMS]
+    assert {one["Type"] for one in told["RollbackTriggers"]} == {"AWS::CloudWatch::Alarm"}
+    # What others bring about, a source, a client or another stack, must not take a release back.
+    assert {section(ALARMS[name]) for name in triggers} == {
+        *("calls-failing", "errors-raised", "workflows-broken")
+    }
+    for name in triggers:
+        late = ALARMS[name]["Period"] * ALARMS[name]["EvaluationPeriods"]
+        assert late <= told["MonitoringTimeInMinutes"] * 60
 
 
 @pytest.mark.parametrize("name", [name for name, one in ALARMS.items() if one["Namespace"] == OURS])
@@ -64,7 +112,7 @@ def test_alarms_tell_a_topic_if_there_is_one() -> None:
 
 def test_silence_is_an_alarm_of_what_runs_by_itself() -> None:
     silent = {name for name, one in ALARMS.items() if one["TreatMissingData"] == "breaching"}
-    assert silent == {"SweeperBehind", "SchedulesBehind"}
+    assert silent == {"SweeperBehind", "SweeperOfDataSetsBehind", "SchedulesBehind"}
 
 
 def widgets() -> list[dict[str, Any]]:

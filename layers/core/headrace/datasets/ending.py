@@ -107,11 +107,15 @@ class NotifyEnd:
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep did."""
+    """What a sweep did, in processes and notices.
+
+    ``lag_s``: for how many seconds the first of what was due had been due.
+    """
 
     started: int = 0
     failed: int = 0
     notified: int = 0
+    lag_s: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,10 +139,13 @@ class SweepProcesses:
         counts: Counter[str] = Counter()
         # An hour for the clock that said when it is due, and more than a lease beside.
         horizon = now + 2 * MOST_SKEW
+        processes, notices = [*self.due.processes(horizon)], [*self.due.notices(now)]
         troubles = [
-            *self._each(self.due.processes(horizon), self._look_at, counts),
-            *self._each(self.due.notices(now), self._look_at_notice, counts),
+            *self._each(processes, self._look_at, counts),
+            *self._each(notices, self._look_at_notice, counts),
         ]
+        first = min((one.due_at for one in (*processes, *notices)), default=now)
+        counts["lag_s"] = max(0, int((now - first).total_seconds()))
         counts.pop("", None)
         if troubles:
             raise ExceptionGroup(f"{len(troubles)} could not be looked at", troubles)

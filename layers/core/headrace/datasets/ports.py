@@ -138,10 +138,11 @@ class Notices(Protocol):
 
 @dataclass(frozen=True)
 class Due:
-    """What the sweeper should look at: a process, or the notice of its end."""
+    """What the sweeper should look at since ``due_at``: a process, or the notice of its end."""
 
     tenant: str
     process_id: str
+    due_at: datetime
 
 
 class DueProcesses(Protocol):

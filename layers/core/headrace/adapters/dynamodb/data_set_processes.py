@@ -338,7 +338,8 @@ class DynamoDueProcesses:
 
     def _due(self, shard: str, moment: datetime) -> Iterator[Due]:
         for item in self.table.due(shard, rfc3339(moment)):
-            yield Due(item["pk"], item["sk"].partition("#")[2])
+            process_id = item["sk"].partition("#")[2]
+            yield Due(item["pk"], process_id, from_rfc3339(item["due_at"]))
 
 
 # --- items and values -----------------------------------------------------------------------
