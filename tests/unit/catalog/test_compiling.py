@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -186,6 +187,54 @@ def test_changes_are_kept_for_as_many_days_as_is_said(days: str) -> None:
 def test_a_retention_that_is_no_number_of_days_is_refused(days: str) -> None:
     with pytest.raises(ValidationError, match="must be 1 to 365"):
         SourceEntry(name="hr", kind="postgresql", options={"change_retention_days": days})
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("90m", timedelta(minutes=90)),
+        ("26h", timedelta(hours=26)),
+        ("1d", timedelta(days=1)),
+        (None, None),
+    ],
+)
+def test_a_source_may_say_how_old_its_newest_data_may_be(
+    said: str | None, meant: timedelta | None
+) -> None:
+    entry = {"name": "hr", "kind": "ducklake", "options": {"catalog": "sqlite:/x"}}
+    given = SourceEntry.model_validate(entry | ({"expected_every": said} if said else {}))
+    assert given.expected_within == meant
+    source = Source("hr", "ducklake", {"catalog": "sqlite:/x"}, meant)
+    written = document.source_to_json(source)
+    assert document.source_from_json(written) == source
+    # What says nothing is written as an earlier release did, and is no other catalog for it.
+    assert ("expectedEverySeconds" in written) == (said is not None)
+
+
+@pytest.mark.parametrize("said", ["", "0h", "h", "26", "26 h", "1.5h", "-1h", "26H", "2w", "٢h"])
+def test_a_span_that_is_none_is_refused(said: str) -> None:
+    with pytest.raises(ValidationError, match="expected_every"):
+        SourceEntry(name="hr", kind="duckdb", options={"path": "/x"}, expected_every=said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("postgresql", {}), ("athena", {"database": "lake"})]
+)
+def test_nothing_is_expected_of_a_source_that_cannot_tell_its_age(
+    kind: str, options: dict[str, str]
+) -> None:
+    entry = {"name": "hr", "kind": kind, "options": options}
+    SourceEntry.model_validate(entry)
+    with pytest.raises(ValidationError, match="cannot tell how old"):
+        SourceEntry.model_validate(entry | {"expected_every": "26h"})
+
+
+def test_what_is_expected_of_a_source_is_published_with_it() -> None:
+    text = (HEAD.replace("KIND", "duckdb") + TABLE).replace(
+        "kind: duckdb", "kind: duckdb, expected_every: 26h"
+    )
+    catalog = compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas(), FakeDatabases())
+    assert [one.expected_every for one in catalog.sources] == [timedelta(hours=26)]
 
 
 def test_schedules_are_on_the_tenants_clock_unless_they_name_another() -> None:

@@ -228,7 +228,7 @@ def test_the_names_that_the_template_gives_are_within_the_policy(stack: str) -> 
             alarm = named(resource["Properties"]["AlarmName"])
             arn = f"arn:aws:cloudwatch:{here}:alarm:{alarm}"
             assert granted("cloudwatch:PutMetricAlarm", arn)
-    for function in ("Sweep", "RunSchedules", "SweepDataSets"):
+    for function in ("Sweep", "RunSchedules", "SweepDataSets", "WatchSources"):
         [schedule] = functions()[function]["Events"].values()
         name = schedule["Properties"].get("Name")
         # Without a name of its own, SAM calls a schedule by function and event.

@@ -67,6 +67,7 @@ def test_every_function_is_of_a_kind_that_is_tested_here() -> None:
         "RunSchedules",
         "Sweep",
         "SweepDataSets",
+        "WatchSources",
     }
 
 
@@ -245,7 +246,7 @@ def _branches(parallel: dict[str, Any]) -> list[dict[str, Any]]:
     return [branch["States"] for branch in parallel["Branches"]]
 
 
-@pytest.mark.parametrize("name", ["RunSchedules", "Sweep", "SweepDataSets"])
+@pytest.mark.parametrize("name", ["RunSchedules", "Sweep", "SweepDataSets", "WatchSources"])
 def test_a_scheduled_event_is_what_the_scheduler_sends_without_an_input(name: str) -> None:
     event = event_of(snake_case(name))
     [schedule] = functions()[name]["Events"].values()

@@ -19,6 +19,7 @@ TASKS = {
     "fail_job",
     "end_export",
     "sweep",
+    "watch_sources",
     "deliver_webhook",
     "build_data_set",
     "end_data_set_process",

@@ -76,6 +76,35 @@ def test_nothing_is_kept_by_tenant_where_the_deployment_does_not_want_it(
     assert "north" not in text
 
 
+def test_a_source_is_measured_by_its_name_and_its_lag_for_all_of_them_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measured: dict[Metric, float] = {metrics.SOURCE_AGE: 90, metrics.SOURCE_LAG: 30}
+    emit(measured, product="exports", source="hr")
+    product, source = ("Product", "exports"), ("Source", "hr")
+    assert kept(printed(capsys)) == {
+        ("Headrace", "SourceAgeSeconds", 90, (product, source)),
+        ("Headrace", "SourceLagSeconds", 30, (product,)),
+        ("Headrace", "SourceLagSeconds", 30, (product, source)),
+    }
+
+
+def test_nothing_is_kept_by_source_where_it_is_not_by_tenant(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENANT_METRICS", "false")
+    settings.cache_clear()
+    try:
+        emit({metrics.SOURCE_AGE: 90}, product="exports", source="hr")
+        assert capsys.readouterr().out == ""  # it is kept for nothing but a source
+        emit({metrics.SOURCE_AGE: 90, metrics.SOURCE_LAG: 30}, product="exports", source="hr")
+    finally:
+        settings.cache_clear()
+    text = printed(capsys)
+    assert kept(text) == {("Headrace", "SourceLagSeconds", 30, (("Product", "exports"),))}
+    assert "hr" not in text
+
+
 names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=60)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from headrace.exports.watching import WHOLE
 from headrace.runtime.metrics import METRICS
 from tests.unit.template.deployed import TEMPLATE, Deployed
 from tests.world import ROOT
@@ -111,8 +112,29 @@ def test_alarms_tell_a_topic_if_there_is_one() -> None:
 
 
 def test_silence_is_an_alarm_of_what_runs_by_itself() -> None:
-    silent = {name for name, one in ALARMS.items() if one["TreatMissingData"] == "breaching"}
-    assert silent == {"SweeperBehind", "SweeperOfDataSetsBehind", "SchedulesBehind"}
+    def silent(deployed: Deployed) -> set[str]:
+        shown = {name: deployed.resolved(one["TreatMissingData"]) for name, one in ALARMS.items()}
+        return {name for name, missing in shown.items() if missing == "breaching"}
+
+    always = {"SweeperBehind", "SweeperOfDataSetsBehind", "SchedulesBehind"}
+    assert silent(Deployed()) == {*always, "SourcesUnreachable"}
+    assert silent(Deployed(WatchMinutes="0")) == always
+
+
+@pytest.mark.parametrize("minutes", TEMPLATE["Parameters"]["WatchMinutes"]["AllowedValues"])
+def test_sources_are_asked_at_least_once_in_each_period_of_the_alarm_or_never(minutes: int) -> None:
+    given = Deployed(WatchMinutes=str(minutes))
+    event = given.resolved(FUNCTIONS["WatchSources"]["Events"]["Schedule"]["Properties"])
+    assert event["State"] == ("ENABLED" if minutes else "DISABLED")
+    assert minutes * 60 <= ALARMS["SourcesUnreachable"]["Period"]
+    if minutes:
+        assert event["ScheduleExpression"] == {"Fn::Sub": "rate(${WatchMinutes} minutes)"}
+    # EventBridge takes the singular for one, and no rate of none.
+    assert minutes != 1
+
+
+def test_a_look_at_the_sources_has_time_for_those_that_do_not_answer() -> None:
+    assert WHOLE.total_seconds() + 30 <= FUNCTIONS["WatchSources"]["Timeout"]
 
 
 def widgets() -> list[dict[str, Any]]:
@@ -158,7 +180,7 @@ def test_no_event_is_lost_of_what_is_invoked_and_not_waited_for() -> None:
         for name, one in FUNCTIONS.items()
         if any(event["Type"] == "ScheduleV2" for event in one.get("Events", {}).values())
     }
-    assert set(scheduled) == {"Sweep", "RunSchedules", "SweepDataSets"}
+    assert set(scheduled) == {"Sweep", "RunSchedules", "SweepDataSets", "WatchSources"}
     for name in (*scheduled, "ReadTemplateRows"):
         assert FUNCTIONS[name]["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": queue}
     for one in scheduled.values():

@@ -7,6 +7,7 @@ have a default here, and raises ``FORMAT`` if whoever does not know it would giv
 import hashlib
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from headrace.catalog.model import (
@@ -149,12 +150,17 @@ def client_from_json(value: Json) -> Client:
 
 def source_to_json(source: Source) -> Json:
     """A source."""
-    return {"name": source.name, "kind": source.kind, "options": dict(source.options)}
+    told: Json = {"name": source.name, "kind": source.kind, "options": dict(source.options)}
+    if source.expected_every is not None:
+        told["expectedEverySeconds"] = int(source.expected_every.total_seconds())
+    return told
 
 
 def source_from_json(value: Json) -> Source:
     """The inverse of ``source_to_json``."""
-    return Source(value["name"], value["kind"], value["options"])
+    every = value.get("expectedEverySeconds")
+    expected_every = None if every is None else timedelta(seconds=every)
+    return Source(value["name"], value["kind"], value["options"], expected_every)
 
 
 def configuration_to_json(configuration: Configuration) -> Json:

@@ -7,6 +7,7 @@ what, so it must mean what it says.
 import re
 import unicodedata
 from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -558,6 +559,31 @@ class SourceEntry(Entry):
         description="What it is."
     )
     options: dict[str, str] = Field(description="Where it is; see below, by kind.")
+    expected_every: Annotated[str, Field(pattern="^[1-9][0-9]{0,3}[mhd]$")] | None = Field(
+        default=None,
+        description="How old its newest data may be, in minutes (`90m`), hours or days. An alarm "
+        "begins where it is older for long ([runbooks.md](runbooks.md#sources-behind)). Not of "
+        "`postgresql`, which tells by itself how far a replica is behind, nor of `athena`, which "
+        "cannot tell.",
+        examples=["26h"],
+    )
+
+    @property
+    def expected_within(self) -> timedelta | None:
+        """How old its newest data may be."""
+        if self.expected_every is None:
+            return None
+        unit = {"m": "minutes", "h": "hours", "d": "days"}[self.expected_every[-1]]
+        return timedelta(**{unit: int(self.expected_every[:-1])})
+
+    @model_validator(mode="after")
+    def _can_tell_its_age(self) -> "SourceEntry":
+        if self.expected_every is not None and self.kind in ("postgresql", "athena"):
+            raise ValueError(
+                f"a {self.kind} source cannot tell how old its newest data is: "
+                'leave out "expected_every"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _knows_its_options(self) -> "SourceEntry":

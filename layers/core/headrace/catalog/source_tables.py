@@ -39,7 +39,10 @@ class SourceTables:
 
     def __post_init__(self) -> None:
         entries = [item.entry for item in self.declared]
-        self.sources = {one.name: Source(one.name, one.kind, dict(one.options)) for one in entries}
+        self.sources = {
+            one.name: Source(one.name, one.kind, dict(one.options), one.expected_within)
+            for one in entries
+        }
 
     def open(self, name: str) -> Opened | None:
         """The source; None if it is not declared or cannot be read, which is said once."""

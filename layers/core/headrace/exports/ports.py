@@ -31,6 +31,7 @@ from headrace.exports.sources import (
     ChangeWindow,
     ColumnType,
     Configuration,
+    Freshness,
     SharedAccounts,
     Source,
     Table,
@@ -239,6 +240,14 @@ class PublishedSchedules(Protocol):
 
     def of_client(self, tenant: str, client_id: str) -> tuple[Schedule, ...]:
         """A client's own, by name."""
+        ...
+
+
+class PublishedSources(Protocol):
+    """The sources of the published catalog, as it is now."""
+
+    def sources(self) -> tuple[Source, ...]:
+        """All of them, each once; none before the first publication. Raises Unavailable."""
         ...
 
 
@@ -709,6 +718,14 @@ class Warehouse(Protocol):
 
         Only of a source that keeps no versions. Raises SourceUnavailable.
         """
+        ...
+
+
+class SourceFreshness(Protocol):
+    """How new the data of a source is."""
+
+    def freshness(self, source: Source) -> Freshness:
+        """As it is now. Raises SourceUnavailable, SourceChanged."""
         ...
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from headrace.kernel.errors import NotFound
@@ -305,12 +305,14 @@ MAX_READERS = 4
 class Source:
     """Where tables are read.
 
-    The options of each kind are those of ``catalog.schema.OPTIONS``.
+    The options of each kind are those of ``catalog.schema.OPTIONS``. ``expected_every``: how old
+    its newest data may be, where the operator says so.
     """
 
     name: str
     kind: str
     options: Mapping[str, str] = field(default_factory=dict)
+    expected_every: timedelta | None = None
 
     @property
     def keeps_versions(self) -> bool:
@@ -332,6 +334,19 @@ class Source:
     def unloads(self) -> bool:
         """Does an engine of its own leave the rows in our storage, where workers read them."""
         return self.kind == "athena"
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What a source tells of how new its data is; neither is ever negative.
+
+    ``age``: since its data last changed; None where it cannot tell. ``lag``: how far it is behind
+    what it follows, which is the primary of a replica, or for a change log the writers whose
+    changes it cannot tell yet; None where it follows nothing.
+    """
+
+    age: timedelta | None = None
+    lag: timedelta | None = None
 
 
 class VersionPlace(StrEnum):

@@ -15,6 +15,7 @@ from headrace.runtime.settings import settings
 _BY_PRODUCT = (("Product",),)
 _OF_ALL = ((), ("Product",))
 _BY_TENANT = (("Product",), ("Product", "Tenant"))
+_BY_SOURCE = (("Product",), ("Product", "Source"))
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Metric:
     name: str
     unit: str
     by: tuple[tuple[str, ...], ...]
+
+    def sets(self, dimensions: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+        """Those that it is kept for of which all dimensions are given."""
+        return tuple(one for one in self.by if dimensions.keys() >= set(one))
 
 
 OPERATIONS_ENDED = Metric("OperationsEnded", "Count", _BY_PRODUCT)
@@ -40,6 +45,12 @@ STUCK_OPERATIONS = Metric("StuckOperations", "Count", _BY_PRODUCT)
 """Of a sweep: those whose workflow was gone, and those it could not look at."""
 SWEEPER_LAG = Metric("SweeperLagSeconds", "Seconds", _BY_PRODUCT)
 """Of a sweep: how long ago the oldest that it found was due; 0 if nothing was."""
+SOURCE_AGE = Metric("SourceAgeSeconds", "Seconds", (("Product", "Source"),))
+"""How old the newest data of a source is, where it can tell."""
+SOURCE_LAG = Metric("SourceLagSeconds", "Seconds", _BY_SOURCE)
+"""How far a source is behind what it follows, or what the catalog expects of it."""
+SOURCES_UNREACHABLE = Metric("SourcesUnreachable", "Count", _BY_PRODUCT)
+"""Of a look at the sources, those that did not answer."""
 EXPORTS_MISSED = Metric("ScheduledExportsMissed", "Count", _BY_PRODUCT)
 """Runs of recurring exports that were not started in time, and are not any more."""
 ERRORS = Metric("Errors", "Count", _OF_ALL)
@@ -48,16 +59,30 @@ ERRORS = Metric("Errors", "Count", _OF_ALL)
 METRICS = (
     *(ERRORS, OPERATIONS_ENDED, OPERATIONS_FAILED, ROWS_EXPORTED, BYTES_EXPORTED, GIGABYTE_SECONDS),
     *(QUOTA_REFUSALS, STUCK_OPERATIONS, SWEEPER_LAG, EXPORTS_MISSED),
+    *(SOURCE_AGE, SOURCE_LAG, SOURCES_UNREACHABLE),
 )
 
 
-def emit(values: Mapping[Metric, float], *, product: str, tenant: str | None = None) -> None:
-    """Prints the line; by tenant as well if there is one and the deployment keeps that."""
+def emit(
+    values: Mapping[Metric, float],
+    *,
+    product: str,
+    tenant: str | None = None,
+    source: str | None = None,
+) -> None:
+    """Prints the line; by tenant or source as well if there is one and the deployment keeps that.
+
+    What is kept for none of the dimensions that are left is not told.
+    """
     dimensions = {"Product": product}
-    if tenant is not None and settings().tenant_metrics:
-        dimensions["Tenant"] = tenant
+    for name, value in (("Tenant", tenant), ("Source", source)):
+        if value is not None and settings().tenant_metrics:
+            dimensions[name] = value
+    kept = {metric: value for metric, value in values.items() if metric.sets(dimensions)}
+    if not kept:
+        return
     at_ms = int(time.time() * 1000)
-    sys.stdout.write(line(values, dimensions, settings().metrics_namespace, at_ms) + "\n")
+    sys.stdout.write(line(kept, dimensions, settings().metrics_namespace, at_ms) + "\n")
     sys.stdout.flush()
 
 
@@ -70,8 +95,7 @@ def line(
     """
     kept: dict[tuple[tuple[str, ...], ...], list[Metric]] = {}
     for metric in values:
-        sets = tuple(one for one in metric.by if dimensions.keys() >= set(one))
-        kept.setdefault(sets, []).append(metric)
+        kept.setdefault(metric.sets(dimensions), []).append(metric)
     directives = [
         {
             "Namespace": namespace,

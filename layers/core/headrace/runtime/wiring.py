@@ -26,7 +26,16 @@ if TYPE_CHECKING:
         StepFunctionsDeliveries,
         StepFunctionsWorkflows,
     )
-    from headrace.exports import delivering, extraction, holding, increments, scheduling, sweeping
+    from headrace.adapters.warehouse.by_kind import WarehouseByKind
+    from headrace.exports import (
+        delivering,
+        extraction,
+        holding,
+        increments,
+        scheduling,
+        sweeping,
+        watching,
+    )
     from headrace.exports.ports import (
         AccountLists,
         Baselines,
@@ -157,11 +166,22 @@ def deliver_webhook() -> "delivering.DeliverWebhook":
 
 
 @cache
-def warehouse() -> "Warehouse":
-    """The sources."""
+def _sources() -> "WarehouseByKind":
     from headrace.adapters.warehouse.by_kind import WarehouseByKind
 
     return WarehouseByKind()
+
+
+def warehouse() -> "Warehouse":
+    """The sources."""
+    return _sources()
+
+
+def watch_sources() -> "watching.WatchSources":
+    """The scheduled look at the sources."""
+    from headrace.exports.watching import WatchSources
+
+    return WatchSources(_catalogs(), _sources())
 
 
 @cache

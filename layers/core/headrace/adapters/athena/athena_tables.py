@@ -24,7 +24,7 @@ from headrace.adapters.warehouse.values import classify
 from headrace.catalog.model import QueryRefused
 from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
 from headrace.exports.ports import HeldSnapshot, RowStream, SourceColumn, Staging, Unload
-from headrace.exports.sources import ColumnType, RowFilter, Source, Table
+from headrace.exports.sources import ColumnType, Freshness, RowFilter, Source, Table
 from headrace.kernel.clock import Clock, SystemClock, from_rfc3339, rfc3339
 from headrace.kernel.errors import HeadraceError, SourceChanged, SourceUnavailable
 
@@ -57,6 +57,11 @@ class AthenaTables:
         with _glue_errors(source):
             self.glue().get_database(Name=source.options["database"])
         return f"{_VERSION}{rfc3339(self.clock.now())}"
+
+    def freshness(self, source: Source) -> Freshness:
+        """Nothing: Glue does not know when rows changed. Raises SourceUnavailable."""
+        self.current_version(source)
+        return Freshness()
 
     def holds_version(self, source: Source, version: str) -> bool:
         """Can the version still be read: any moment can, as far as the tables can tell it."""

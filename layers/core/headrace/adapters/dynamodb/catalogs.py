@@ -63,7 +63,8 @@ def _partition(version: int) -> str:
 
 @dataclass(frozen=True)
 class DynamoCatalogs:
-    """The ``Catalogs`` port, and ``Configurations`` and ``PublishedSchedules`` of the exports.
+    """The ``Catalogs`` port, and of the exports ``Configurations``, ``PublishedSchedules`` and
+    ``PublishedSources``.
 
     Entries are remembered, as a version never changes; the pointer is read anew each time.
     """
@@ -166,6 +167,15 @@ class DynamoCatalogs:
         prefix = f"schedule#{tenant}#{client_id}#"
         bodies = self._bodies(self._current_version(), prefix)
         return tuple(map(document.schedule_from_json, bodies))
+
+    # --- what watches the sources reads ------------------------------------------------------
+
+    def sources(self) -> tuple[Source, ...]:
+        """All sources as published now, by name; none before the first publication."""
+        publication = self.current()
+        if publication is None:
+            return ()
+        return tuple(map(document.source_from_json, self._bodies(publication.version, "source#")))
 
     # --- publishing -------------------------------------------------------------------------
 

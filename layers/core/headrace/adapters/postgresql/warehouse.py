@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from headrace.adapters.postgresql import lag
 from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.planning import (
     cut,
@@ -61,7 +62,7 @@ from headrace.exports.model import (
     TableRange,
 )
 from headrace.exports.ports import RowStream, SourceColumn
-from headrace.exports.sources import Column, Source, Table
+from headrace.exports.sources import Column, Freshness, Source, Table
 from headrace.kernel.errors import (
     HeadraceError,
     SnapshotLost,
@@ -111,6 +112,11 @@ class PostgresqlWarehouse:
         """The cluster and the transactions that a read begun now would see."""
         with session(source) as connection:
             return version_of(connection)
+
+    def freshness(self, source: Source) -> Freshness:
+        """How far a standby is behind, or a change log: see ``lag``."""
+        with session(source) as connection:
+            return lag.freshness(connection)
 
     def holds_version(self, source: Source, version: str) -> bool:
         """Is it a version of this cluster.

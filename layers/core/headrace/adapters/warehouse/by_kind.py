@@ -7,13 +7,20 @@ from typing import Protocol
 
 from headrace.catalog.ports import SourceSchemas
 from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
-from headrace.exports.ports import Changes, HeldSnapshot, RowStream, SourceColumn, Warehouse
-from headrace.exports.sources import ChangeWindow, Source, Table
+from headrace.exports.ports import (
+    Changes,
+    HeldSnapshot,
+    RowStream,
+    SourceColumn,
+    SourceFreshness,
+    Warehouse,
+)
+from headrace.exports.sources import ChangeWindow, Freshness, Source, Table
 from headrace.kernel.errors import IncrementsUnavailable
 
 
-class Reader(Warehouse, SourceSchemas, Protocol):
-    """What reads a kind of source, for exports and for the catalog."""
+class Reader(Warehouse, SourceSchemas, SourceFreshness, Protocol):
+    """What reads a kind of source, for exports, for the catalog and for who watches."""
 
 
 def _duckdb() -> Reader:
@@ -73,6 +80,10 @@ class WarehouseByKind:
     def current_version(self, source: Source) -> str:
         """See the port."""
         return self.reader(source).current_version(source)
+
+    def freshness(self, source: Source) -> Freshness:
+        """See the port."""
+        return self.reader(source).freshness(source)
 
     def holds_version(self, source: Source, version: str) -> bool:
         """See the port."""

@@ -12,6 +12,7 @@ import uuid
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -40,6 +41,7 @@ READ = frozenset(
 """The reader features that are known here."""
 
 _READER = 3
+_LOOKED_BACK = 50
 _GONE = "The source no longer holds the version asked for."
 _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
@@ -135,6 +137,29 @@ class DeltaFormat:
         latest = _log(storage, folder).latest
         return None if latest is None else str(latest)
 
+    def changed_at(self, storage: Storage, folder: str) -> datetime | None:
+        """When rows of the table in ``folder`` last changed, as its log says; None if there is no
+        table.
+
+        Commits that only rearrange rows do not count, nor those that change nothing. Where the
+        newest ``_LOOKED_BACK`` are all of that kind, it is when the oldest of them was.
+        """
+        log = _log(storage, folder)
+        found: datetime | None = None
+        for version in sorted(log.commits, reverse=True)[:_LOOKED_BACK]:
+            path = f"{folder}_delta_log/{version:020d}.json"
+            text = storage.read(path)
+            if text is None:
+                break  # cleaned up a moment ago
+            actions = list(_actions(text))
+            found = _told_at(actions) or storage.modified(path) or found
+            if any(map(_changes_rows, actions)):
+                break
+        if found is None and log.checkpoints:
+            (newest, *_) = log.checkpoints[max(log.checkpoints)]
+            found = storage.modified(f"{folder}_delta_log/{newest}")
+        return found
+
     def table(
         self, storage: Storage, connection: Connection, folder: str, version: str
     ) -> TableFiles:
@@ -172,6 +197,23 @@ def _state(
 
 def _actions(text: bytes) -> Iterator[dict[str, Any]]:
     return (json.loads(line) for line in text.splitlines() if line.strip())
+
+
+def _changes_rows(action: Mapping[str, Any]) -> bool:
+    file = action.get("add") or action.get("remove")
+    return "cdc" in action or (file is not None and file.get("dataChange", True) is not False)
+
+
+def _told_at(actions: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """The commit's own time, in milliseconds, which tables without ``inCommitTimestamp`` need not
+    have, and copies of a folder keep.
+    """
+    for action in actions:
+        told = action.get("commitInfo") or {}
+        at = told.get("inCommitTimestamp") or told.get("timestamp")
+        if isinstance(at, int) and at > 0:
+            return datetime.fromtimestamp(at / 1000, UTC)
+    return None
 
 
 def _checkpointed(

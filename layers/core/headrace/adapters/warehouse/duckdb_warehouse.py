@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 
@@ -40,7 +41,7 @@ from headrace.exports.model import (
     TableRange,
 )
 from headrace.exports.ports import HeldSnapshot, SourceColumn
-from headrace.exports.sources import RowFilter, Source, Table
+from headrace.exports.sources import Freshness, RowFilter, Source, Table
 from headrace.kernel.errors import HeadraceError, SourceChanged
 
 WHOLE = PartPosition(first=True, last=True)
@@ -93,6 +94,13 @@ class DuckdbWarehouse:
     def current_version(self, source: Source) -> str:
         """The version that a read begun now would see."""
         return sources.current_version(source, self.limits)
+
+    def freshness(self, source: Source) -> Freshness:
+        """Since when the source's data is as it is, by the clock of who wrote it."""
+        changed = sources.changed_at(source, self.limits)
+        if changed is None:
+            return Freshness()
+        return Freshness(age=max(timedelta(), datetime.now(UTC) - changed))
 
     def holds_version(self, source: Source, version: str) -> bool:
         """Can the version still be read. Raises SourceUnavailable."""

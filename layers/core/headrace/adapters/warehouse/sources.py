@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
@@ -718,6 +719,10 @@ class _TableFormat(Protocol):
         """The version that the table in ``folder`` is at; None if there is no table."""
         ...
 
+    def changed_at(self, storage: Storage, folder: str) -> datetime | None:
+        """When rows of the table in ``folder`` last changed; None if there is no table."""
+        ...
+
     def table(
         self, storage: Storage, connection: Connection, folder: str, version: str
     ) -> TableFiles:
@@ -910,16 +915,76 @@ def current_version(source: Source, limits: Limits) -> str:
             return _fingerprint(_local_files(_folder(_option(source, "path"))))
         case "parquet" | "staged":
             pattern = "**" if source.kind == "staged" else "**/*.parquet"
-            with errors_translated():
-                connection = engine.connect(limits)
-                try:
-                    engine.allow_s3(connection)
-                    root = _folder(_option(source, "path"))
-                    return _fingerprint(_remote_files(connection, root, pattern))
-                finally:
-                    connection.close()
+            return _fingerprint(_listed(source, limits, pattern))
         case "delta" | "iceberg":
             return _version_text(_versions_now(source))
         case _:
             with opened(source, None, limits) as reader:
                 return _ducklake_version(reader, source)
+
+
+def _listed(source: Source, limits: Limits, pattern: str) -> dict[str, tuple[int, int]]:
+    """The files of a folder in S3."""
+    with errors_translated():
+        connection = engine.connect(limits)
+        try:
+            engine.allow_s3(connection)
+            return _remote_files(connection, _folder(_option(source, "path")), pattern)
+        finally:
+            connection.close()
+
+
+# --- how new the data is -------------------------------------------------------------------------
+
+
+def changed_at(source: Source, limits: Limits) -> datetime | None:
+    """When the source's data last changed, in any of its tables; None if there is none."""
+    match source.kind:
+        case "duckdb":
+            files = _database_files(Path(_option(source, "path")))
+            return _latest(files, per_second=1_000_000_000)
+        case "parquet" if not engine.is_remote(_option(source, "path")):
+            files = _local_files(_folder(_option(source, "path")))
+            return _latest(files, per_second=1_000_000_000)
+        case "parquet":
+            return _latest(_listed(source, limits, "**/*.parquet"), per_second=1_000_000)
+        case "delta" | "iceberg":
+            root = _folder(_option(source, "path"))
+            storage, form = storage_of(root), _FORMATS[source.kind]
+            found = [form.changed_at(storage, f"{root}{n}/") for n in storage.folders(root)]
+            moments = [one for one in found if one is not None]
+            if not moments:
+                raise SourceUnavailable(f"There is no {source.kind} table in the source's folder.")
+            return max(moments)
+        case _:
+            with opened(source, None, limits) as reader:
+                return _lake_changed_at(reader.connection, source)
+
+
+def _latest(files: Mapping[str, tuple[int, int]], *, per_second: int) -> datetime | None:
+    changed = max((changed for _, changed in files.values()), default=None)
+    return None if changed is None else datetime.fromtimestamp(changed / per_second, UTC)
+
+
+_ROWS_CHANGED = "(^|,)(inserted_into_table|deleted_from_table|inlined_insert|inlined_delete):"
+"""What a DuckLake calls that in ``ducklake_snapshot_changes``; a snapshot may have done several
+things. Others made it for tables and views, or only to rearrange the files."""
+
+
+def _lake_changed_at(connection: Connection, source: Source) -> datetime:
+    """When the newest of its snapshots was committed that changed rows.
+
+    Where it holds none, its rows are as they were at the oldest that it holds.
+    """
+    catalog = lake_catalog(source)
+    row = connection.execute(
+        "SELECT coalesce(max(epoch_us(moment)) FILTER (WHERE changed), min(epoch_us(moment))) "  # noqa: S608
+        "FROM (SELECT CAST(s.snapshot_time AS TIMESTAMPTZ) AS moment, "
+        "coalesce(regexp_matches(c.changes_made, ?), false) AS changed "
+        f"FROM {catalog}.ducklake_snapshot s "
+        f"LEFT JOIN {catalog}.ducklake_snapshot_changes c USING (snapshot_id))",
+        [_ROWS_CHANGED],
+    ).fetchone()
+    if row is None or row[0] is None:
+        raise SourceUnavailable("The DuckLake has no snapshot.")
+    return datetime.fromtimestamp(row[0] / 1_000_000, UTC)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +31,10 @@ class Storage(Protocol):
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None if it is not there."""
+        ...
+
+    def modified(self, path: str) -> datetime | None:
+        """When the file was written; None if it is not there."""
         ...
 
 
@@ -61,6 +66,14 @@ class LocalStorage:
         with _errors_of_files():
             try:
                 return Path(path).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def modified(self, path: str) -> datetime | None:
+        """See the port."""
+        with _errors_of_files():
+            try:
+                return datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
             except FileNotFoundError:
                 return None
 
@@ -112,6 +125,12 @@ class S3Storage:
                 return None
         return content
 
+    def modified(self, path: str) -> datetime | None:
+        """See the port."""
+        bucket, key = _bucket_and_key(path)
+        listed = {one["Key"]: one["LastModified"] for one in self._objects(f"s3://{bucket}/{key}")}
+        return listed.get(key)
+
     def _prefixes(self, folder: str) -> Iterator[str]:
         bucket, prefix = _bucket_and_key(folder)
         with _errors_of_s3():
@@ -120,11 +139,14 @@ class S3Storage:
                 yield from (common["Prefix"] for common in page.get("CommonPrefixes", ()))
 
     def _keys(self, folder: str, delimiter: str) -> Iterator[str]:
+        return (entry["Key"] for entry in self._objects(folder, delimiter))
+
+    def _objects(self, folder: str, delimiter: str = "") -> Iterator[Any]:
         bucket, prefix = _bucket_and_key(folder)
         with _errors_of_s3():
             pages = self._s3.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter):
-                yield from (entry["Key"] for entry in page.get("Contents", ()))
+                yield from page.get("Contents", ())
 
 
 def _bucket_and_key(url: str) -> tuple[str, str]:
