@@ -94,6 +94,8 @@ FEWEST_ROWS = 200_000
 SWEEPS_A_MONTH = 30 * 24 * 60 / 5
 LOOKS_A_MONTH = 30 * 24 * 60
 """At the schedules of recurring exports."""
+WATCHES_A_MONTH = 30 * 24 * 60 / 5
+"""At how far the sources are behind."""
 RANGES_AT_ONCE = 8
 """Parameter ``RangeConcurrency``."""
 WORKER_GB = 1769 / 1024
@@ -148,6 +150,8 @@ class Figures:
     sweep_idle: Usage
     sweep_operation: Usage
     look_idle: Usage
+    watch_one: Usage
+    """A look at one source, a DuckLake."""
     webhook: Usage
     """What an operation uses on top when a webhook is told of its end, and has it at once."""
 
@@ -221,10 +225,11 @@ def small(source: str, figures: Figures) -> Usage:
 
 
 def idle_month(figures: Figures) -> Usage:
-    """What a month costs in which nothing is asked for: two functions on a schedule, two keys."""
+    """What a month costs in which nothing is asked for: three functions on a schedule, two keys."""
     return added(
         (SWEEPS_A_MONTH, figures.sweep_idle),
         (LOOKS_A_MONTH, figures.look_idle),
+        (WATCHES_A_MONTH, figures.watch_one),
         (2, {"kms_key_month": 1}),
     )
 
@@ -372,6 +377,7 @@ def measured(rows: int, rounds: int) -> Figures:
         shapes = {}
         for source in ("postgresql", "ducklake"):
             shapes[source], idle, swept, looked = _shape(counting, few, data, source)
+        watched = _watched(counting, few)
         told = _webhook(counting, few)
     finally:
         for server in started:
@@ -397,8 +403,17 @@ def measured(rows: int, rounds: int) -> Figures:
         sweep_idle=idle,
         sweep_operation=swept,
         look_idle=looked,
+        watch_one=watched,
         webhook=told,
     )
+
+
+def _watched(counting: Any, few: Any) -> Usage:
+    """A look at a DuckLake, by an instance that has looked before."""
+    with counting.an_account(few, "ducklake") as account:
+        account.look_at_sources()
+        looked: Usage = account.look_at_sources()
+    return looked
 
 
 def _shape(counting: Any, few: Any, data: Any, source: str) -> tuple[Shape, Usage, Usage, Usage]:

@@ -242,6 +242,10 @@ class Account:
         """A look at the recurring exports, of which there are none."""
         return self._scheduled("RunSchedules")
 
+    def look_at_sources(self) -> Usage:
+        """A look at the sources, of which there is one."""
+        return self._scheduled("WatchSources")
+
     def _scheduled(self, function: str) -> Usage:
         self.meter.taken()
         self.meter.add(scheduler=1)

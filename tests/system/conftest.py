@@ -136,6 +136,15 @@ class Clients:
         self.schedules = list(schedules)
         return self._publish()
 
+    def withdraw(self, *sources: Source) -> None:
+        """Publishes the catalog without these sources of ours, which nobody reads any more."""
+        self.sources = [one for one in self.sources if one not in sources]
+        current = self.catalogs.current()
+        assert current is not None
+        theirs = self.catalogs.read(current.version)
+        left = tuple(one for one in theirs.sources if one not in sources)
+        PublishCatalog(self.catalogs, SystemClock())(replace(theirs, sources=left))
+
     def keep(self, integrator: Integrator) -> None:
         """Leaves the client in the catalog for as long as there are tests."""
         self.kept.add(integrator.client_id)

@@ -12,6 +12,7 @@ from benchmarks.cost import (
     SERVICES,
     STREAMS,
     SWEEPS_A_MONTH,
+    WATCHES_A_MONTH,
     WORKER_GB,
     Figures,
     Shape,
@@ -49,6 +50,7 @@ def some_figures(**streams: Stream) -> Figures:
         sweep_idle={"lambda_call": 1},
         sweep_operation={"dynamodb_write": 4},
         look_idle={"dynamodb_read": 3},
+        watch_one={"dynamodb_read": 2},
         webhook={"transition": 3},
     )
 
@@ -72,6 +74,7 @@ def test_what_the_template_says_is_what_is_counted_with() -> None:
     assert told["WorkerMemory"]["Default"] / 1024 == WORKER_GB
     assert told["RangeConcurrency"]["Default"] == RANGES_AT_ONCE
     assert 30 * 24 * 60 / told["SweepMinutes"]["Default"] == SWEEPS_A_MONTH
+    assert 30 * 24 * 60 / told["WatchMinutes"]["Default"] == WATCHES_A_MONTH
 
 
 def test_units_cost_what_the_prices_say() -> None:
