@@ -22,16 +22,19 @@ from headrace.datasets.ports import (
     SourceDatabase,
 )
 from headrace.datasets.running import LEASE, Heartbeat, Ran, running
+from headrace.datasets.tidying import payload_key
 from headrace.datasets.usecases import everything
 from headrace.kernel.clock import Clock
-from headrace.kernel.errors import Unavailable
+from headrace.kernel.errors import Fenced, Unavailable
+from headrace.kernel.ids import Ids
 
 _CONTENT_TYPES = {OutputFormat.ZIP: "application/zip", OutputFormat.XML: "application/xml"}
 
 
 @dataclass(frozen=True)
 class BuildDataSet:
-    """Builds the payload of a data set. Another run of it begins anew, and writes the same."""
+    """Builds the payload of a data set. Another run of it begins anew, and writes another one; the
+    data set has the one that was taken last."""
 
     applications: Applications
     environment: KnowEnvironment
@@ -42,6 +45,7 @@ class BuildDataSet:
     writer: PayloadWriter
     payloads: Payloads
     clock: Clock
+    ids: Ids
 
     def __call__(self, tenant: str, process_id: str) -> Ran:
         """How it ended; what it failed for is told in messages. Raises Fenced, Unavailable."""
@@ -79,7 +83,9 @@ class BuildDataSet:
                 return self._failed(process, messages.EMPTY_DATA_SET())
             heartbeat.total = gathering.records
             manifest = self._manifest(application, definition, data_set, options, gathering)
-            key = f"payloads/{process.process_id}.{definition.output.lower()}"
+            run = self.ids.new(self.clock.now())
+            suffix = definition.output.lower()
+            key = payload_key(data_set.data_set_id, process.process_id, run, suffix)
             size = self.payloads.store(
                 data_set.tenant,
                 key,
@@ -95,19 +101,23 @@ class BuildDataSet:
             payload_built_at=self.clock.now(),
             payload_bytes=size,
         )
-        self.data_sets.built(built, process)
-        self._remove_older(data_set, key)
+        try:
+            self.data_sets.built(built, process)
+        except Fenced:
+            self._remove(data_set.tenant, key)
+            raise
+        if data_set.payload_key is not None:
+            self._remove(data_set.tenant, data_set.payload_key)
         return Ran(Result.SUCCESS, {"bytes": size, "items": gathering.items})
 
     def _failed(self, process: Process, message: Message) -> Ran:
         self.processes.tell(process, [message])
         return Ran(Result.FAILURE)
 
-    def _remove_older(self, before: DataSet, key: str) -> None:
-        """What was built before is of no use now. If it cannot be removed, that harms nobody."""
-        if before.payload_key is not None and before.payload_key != key:
-            with suppress(Unavailable):
-                self.payloads.remove(before.tenant, before.payload_key)
+    def _remove(self, tenant: str, key: str) -> None:
+        """What is of no use now. If it cannot be removed, that harms nobody: the sweeper does."""
+        with suppress(Unavailable):
+            self.payloads.remove(tenant, key)
 
     def _options(self, data_set: DataSet, process: Process) -> Options:
         asked = process.request

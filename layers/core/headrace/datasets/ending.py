@@ -20,6 +20,7 @@ from headrace.datasets.ports import (
     SigningSecrets,
 )
 from headrace.datasets.running import LEASE, Ran, running
+from headrace.datasets.tidying import TidyProcess
 from headrace.kernel.clock import MOST_SKEW, Clock
 from headrace.kernel.deliveries import Answer, DeliveryState, headers
 from headrace.kernel.errors import AddressRefused, Fenced, NotFound, Unavailable
@@ -115,19 +116,22 @@ class Swept:
     started: int = 0
     failed: int = 0
     notified: int = 0
+    tidied: int = 0
     lag_s: int = 0
 
 
 @dataclass(frozen=True)
 class SweepProcesses:
     """Ends the processes whose execution is gone, begins those that never had one, and sees to
-    notices that nobody sees to. Running it twice, or two at once, changes nothing more."""
+    notices that nobody sees to, and to what ended processes left. Running it twice, or two at once,
+    changes nothing more."""
 
     processes: Processes
     starts: ProcessStarts
     notices: Notices
     due: DueProcesses
     runs: Runs
+    tidy: TidyProcess
     clock: Clock
 
     def __call__(self) -> Swept:
@@ -140,11 +144,13 @@ class SweepProcesses:
         # An hour for the clock that said when it is due, and more than a lease beside.
         horizon = now + 2 * MOST_SKEW
         processes, notices = [*self.due.processes(horizon)], [*self.due.notices(now)]
+        ended = [*self.due.ended(now)]
         troubles = [
             *self._each(processes, self._look_at, counts),
             *self._each(notices, self._look_at_notice, counts),
+            *self._each(ended, self._look_at_ended, counts),
         ]
-        first = min((one.due_at for one in (*processes, *notices)), default=now)
+        first = min((one.due_at for one in (*processes, *notices, *ended)), default=now)
         counts["lag_s"] = max(0, int((now - first).total_seconds()))
         counts.pop("", None)
         if troubles:
@@ -179,6 +185,14 @@ class SweepProcesses:
         reason = "the work ended without a result; start it again"
         EndProcess(self.processes, self.clock)(one.tenant, one.process_id, Ran(None), reason)
         return "failed"
+
+    def _look_at_ended(self, one: Due) -> str:
+        process = self.processes.find(one.tenant, one.process_id)
+        if process is None:
+            return ""
+        done = self.tidy(one.tenant, one.process_id)
+        self.starts.tidied(process, None if done else self.clock.now() + LEASE)
+        return "tidied" if done else ""
 
     def _look_at_notice(self, one: Due) -> str:
         notice = self.notices.find(one.tenant, one.process_id)

@@ -60,6 +60,14 @@ class Items(Protocol):
         """In the order they were written in. Raises FileUnavailable."""
         ...
 
+    def remove(self, data_set: DataSet) -> None:
+        """Removes them, if they are there. Raises FileUnavailable."""
+        ...
+
+    def uploads(self, data_set: DataSet) -> "Sequence[OpenUpload]":
+        """Items that are being written, or were not written to their end."""
+        ...
+
 
 class Processes(Protocol):
     """The processes of an environment, and the lease that the running one has."""
@@ -123,6 +131,10 @@ class ProcessStarts(Protocol):
         """When the sweeper looks at it next. Raises Fenced if it has ended."""
         ...
 
+    def tidied(self, process: Process, again_at: datetime | None) -> None:
+        """That the sweeper has seen to what an ended one left, or when it is to look again."""
+        ...
+
 
 class Notices(Protocol):
     """The notices that ends of processes owe the configured endpoints."""
@@ -154,6 +166,10 @@ class DueProcesses(Protocol):
 
     def notices(self, moment: datetime) -> Iterator[Due]:
         """Those whose time has passed."""
+        ...
+
+    def ended(self, moment: datetime) -> Iterator[Due]:
+        """Those that have ended, and nobody has seen yet to what they left."""
         ...
 
 
@@ -480,4 +496,35 @@ class Payloads(Protocol):
 
     def remove(self, tenant: str, key: str) -> None:
         """Removes it, if it is there."""
+        ...
+
+
+@dataclass(frozen=True)
+class OpenUpload:
+    """A document that is not whole: its key, and what the storage calls the upload."""
+
+    key: str
+    upload_id: str
+
+
+class Leftovers(Protocol):
+    """What lies in the storage, whole or not, whether anybody knows of it or not.
+
+    Each call raises FileUnavailable.
+    """
+
+    def keys(self, tenant: str, prefix: str) -> Iterator[str]:
+        """Of what is there that begin so."""
+        ...
+
+    def uploads(self, tenant: str, prefix: str) -> Sequence[OpenUpload]:
+        """What is being stored, or was not stored to its end, under keys that begin so."""
+        ...
+
+    def abort(self, tenant: str, uploads: Iterable[OpenUpload]) -> None:
+        """Ends them without a document; who still stores there fails."""
+        ...
+
+    def remove(self, tenant: str, key: str) -> None:
+        """Removes a document, if it is there."""
         ...

@@ -131,6 +131,8 @@ class CreateDataSet:
             data_set = replace(data_set, number_of_items=self.items.write(data_set, found))
         if self.exchange.data_sets.add(data_set):
             return data_set
+        with suppress(Unavailable):
+            self.items.remove(data_set)
         if created := self.exchange.created_before(data_set):
             return created
         raise _exists()

@@ -169,6 +169,7 @@ def build_data_set() -> "BuildDataSet":
         writer(),
         payloads(),
         clock(),
+        RandomIds(),
     )
 
 
@@ -204,9 +205,12 @@ def sweep_data_sets() -> "SweepProcesses":
     """The scheduled sweep."""
     from headrace.adapters.dynamodb.data_set_processes import DynamoDueProcesses
     from headrace.datasets.ending import SweepProcesses
+    from headrace.datasets.tidying import TidyProcess
 
     due = DynamoDueProcesses(table())
-    return SweepProcesses(processes(), processes(), DynamoNotices(table()), due, runs(), clock())
+    tidy = TidyProcess(processes(), processes(), data_sets(), items(), payloads())
+    notices = DynamoNotices(table())
+    return SweepProcesses(processes(), processes(), notices, due, runs(), tidy, clock())
 
 
 # --- what passes between the workflow's states ----------------------------------------------

@@ -3,9 +3,9 @@
 A partition holds all that one tenant has of them, beside the data sets (``data_sets``).
 
     pk          sk                          holds
-    TENANT      PROCESS#ID                  a process; while it runs due_shard, due_at: when the
-                                            sweeper looks at it (index ``due``); of an import that
-                                            was undone, ``undone_by``
+    TENANT      PROCESS#ID                  a process; due_shard, due_at: when the sweeper looks
+                                            at it (index ``due``), once more when it has ended; of
+                                            an import that was undone, ``undone_by``
     TENANT      LEASE                       ``process_id`` of the one that runs, and ``held_until``:
                                             from when on somebody who wants it asks whether it is
                                             dead, if nothing is heard of it
@@ -19,6 +19,7 @@ A partition holds all that one tenant has of them, beside the data sets (``data_
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import batched, count, islice
@@ -245,6 +246,21 @@ class DynamoProcesses:
         due_at = rfc3339(moment)
         self._fenced([self._to_move(process, "SET due_at = :due_at", due_at=due_at)])
 
+    def tidied(self, process: Process, again_at: datetime | None) -> None:
+        """See the port."""
+        update, values = "REMOVE due_shard, due_at", {}
+        if again_at is not None:
+            update, values = "SET due_at = :again", {"again": rfc3339(again_at)}
+        with suppress(ConditionFailed):  # another sweep has done it
+            self.table.update(
+                process.tenant,
+                f"PROCESS#{process.process_id}",
+                update,
+                "due_shard = :shard",
+                shard=_ENDED,
+                **values,
+            )
+
     def _to_end(self, process: Process) -> list[Item]:
         ended_at, result = process.ended_at, process.result
         if ended_at is None or result is None:
@@ -259,7 +275,10 @@ class DynamoProcesses:
         )
         move = self._to_move(
             process,
-            "SET #result = :result, ended_at = :ended, outcome = :outcome REMOVE due_shard, due_at",
+            "SET #result = :result, ended_at = :ended, outcome = :outcome, due_shard = :shard, "
+            "due_at = :due",
+            shard=_ENDED,
+            due=rfc3339(ended_at + self.grace),
             result=str(result),
             ended=rfc3339(ended_at),
             outcome=json.dumps(dict(process.outcome)),
@@ -336,6 +355,10 @@ class DynamoDueProcesses:
         """See the port."""
         return self._due(_NOTICES, moment)
 
+    def ended(self, moment: datetime) -> Iterator[Due]:
+        """See the port."""
+        return self._due(_ENDED, moment)
+
     def _due(self, shard: str, moment: datetime) -> Iterator[Due]:
         for item in self.table.due(shard, rfc3339(moment)):
             process_id = item["sk"].partition("#")[2]
@@ -344,7 +367,7 @@ class DynamoDueProcesses:
 
 # --- items and values -----------------------------------------------------------------------
 
-_PROCESSES, _NOTICES = "process", "notice"
+_PROCESSES, _NOTICES, _ENDED = "process", "notice", "ended"
 
 
 def _total(progress: Progress) -> str:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from headrace.adapters.answers import answer_of, error_code
 from headrace.adapters.s3.part_upload import S3PartUploads
 from headrace.datasets.model import DataSet, Item
+from headrace.datasets.ports import OpenUpload
 from headrace.kernel.errors import FileExpired, FileUnavailable
 
 _SERVICE = "The storage"
@@ -124,6 +125,38 @@ class S3Payloads:
         """See the port."""
         self.client.delete_object(Bucket=self.bucket, Key=_place(tenant, key))
 
+    def keys(self, tenant: str, prefix: str) -> Iterator[str]:
+        """See the port."""
+        for item in self._listed("list_objects_v2", "Contents", _place(tenant, prefix)):
+            yield str(item["Key"]).removeprefix(_place(tenant, ""))
+
+    def uploads(self, tenant: str, prefix: str) -> list[OpenUpload]:
+        """See the port."""
+        found = self._listed("list_multipart_uploads", "Uploads", _place(tenant, prefix))
+        own = _place(tenant, "")
+        return [OpenUpload(one["Key"].removeprefix(own), one["UploadId"]) for one in found]
+
+    @answer_of(_SERVICE)
+    def abort(self, tenant: str, uploads: Iterable[OpenUpload]) -> None:
+        """See the port."""
+        for one in uploads:
+            place = {"Bucket": self.bucket, "Key": _place(tenant, one.key)}
+            try:
+                self.client.abort_multipart_upload(**place, UploadId=one.upload_id)
+            except ClientError as error:
+                if error_code(error) not in _GONE:
+                    raise
+
+    def _listed(self, operation: str, what: str, prefix: str) -> Iterator[Any]:
+        pages = self.client.get_paginator(operation).paginate(Bucket=self.bucket, Prefix=prefix)
+        pages = iter(pages)
+        while True:
+            with answer_of(_SERVICE):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from page.get(what, [])
+
 
 @dataclass(frozen=True)
 class S3Items:
@@ -142,6 +175,14 @@ class S3Items:
         for line in _lines(self.payloads.chunks(data_set.tenant, _key(data_set))):
             table_id, record_id, uuid = json.loads(line)
             yield Item(table_id, record_id, uuid)
+
+    def remove(self, data_set: DataSet) -> None:
+        """See the port."""
+        self.payloads.remove(data_set.tenant, _key(data_set))
+
+    def uploads(self, data_set: DataSet) -> list[OpenUpload]:
+        """See the port."""
+        return self.payloads.uploads(data_set.tenant, _key(data_set))
 
 
 class _Counted:
