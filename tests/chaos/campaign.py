@@ -10,17 +10,16 @@ from pathlib import Path
 
 from tests.chaos.faults import Fault
 from tests.chaos.journeys import Journey
-from tests.chaos.points import EXPORT, Point
+from tests.chaos.points import Point
 from tests.chaos.runs import Case, Chaos, Run
-from tests.system.exports.test_webhooks import Receiver
 
-NOTHING_FOLLOWS = frozenset({("after the webhook", Fault.ERROR)})
+NOTHING_FOLLOWS = frozenset({("after the webhook", Fault.ERROR), ("after the notice", Fault.ERROR)})
 """Where no request follows that the fault could meet."""
 BEGIN, END = "<!-- {}: written by make chaos -->\n", "<!-- end of {} -->\n"
 """What a journey's part of the page stands between."""
 
 
-def cases(seeds: int, points: Sequence[Point] = EXPORT) -> list[Case]:
+def cases(seeds: int, points: Sequence[Point]) -> list[Case]:
     """Every fault at every point, with so many seeds."""
     return [
         Case(point, fault, seed)
@@ -42,7 +41,7 @@ class Campaign:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(
-        self, lanes: Iterable[Sequence[tuple[Journey, Receiver]]], todo: Sequence[tuple[str, Case]]
+        self, lanes: Iterable[Sequence[Journey]], todo: Sequence[tuple[str, Case]]
     ) -> list[Run]:
         """All of ``todo`` (a journey's name, and what goes wrong in it)."""
         self._left = list(reversed(todo))
@@ -54,14 +53,14 @@ class Campaign:
         self.chaos.settle(self.runs)
         return self.runs
 
-    def _drive(self, lane: Sequence[tuple[Journey, Receiver]], total: int) -> None:
-        own = {journey.name: (journey, receiver) for journey, receiver in lane}
+    def _drive(self, lane: Sequence[Journey], total: int) -> None:
+        own = {journey.name: journey for journey in lane}
         while True:
             with self._lock:
                 if not self._left:
                     return
                 name, case = self._left.pop()
-            run = self.chaos.run(*own[name], case)
+            run = self.chaos.run(own[name], case)
             with self._lock:
                 self.runs.append(run)
                 how = "; ".join(run.broken) or "holds"
@@ -103,7 +102,7 @@ def _table(runs: Sequence[Run]) -> list[str]:
 
 
 def _order(run: Run) -> int:
-    return EXPORT.index(run.case.point) if run.case.point in EXPORT else len(EXPORT)
+    return run.journey.points.index(run.case.point)
 
 
 def write(page: Path, journey: str, text: str) -> None:

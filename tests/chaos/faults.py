@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tests.chaos.points import Point
-from tests.chaos.proxy import Answer, Forward, Gone, Phase, Request
+from tests.chaos.proxy import DATABASE, Answer, Forward, Gone, Phase, Request
 
 _LONGEST_HOLD_S = 60.0
+_STATEMENT_S = 20.0
 
 
 class Fault(StrEnum):
@@ -30,28 +31,29 @@ class Fault(StrEnum):
     THROTTLE = "throttle"
     """From here on DynamoDB throttles some requests of the run."""
     ERROR = "error"
-    """From here on S3, KMS and Step Functions answer some requests of the run 500 or 503."""
+    """From here on S3, KMS and Step Functions answer some requests of the run 500 or 503, and the
+    sessions of some statements are cut off."""
 
 
-FAILING = {Fault.THROTTLE: ("dynamodb",), Fault.ERROR: ("s3", "kms", "states")}
+FAILING = {Fault.THROTTLE: ("dynamodb",), Fault.ERROR: ("s3", "kms", "states", DATABASE)}
 """The services that answer with errors."""
 TIMES = (1, 4, 9)
 """How many requests get an error, by the seed: botocore gets past the first, a task's retries past
 the others."""
 HOLD_S = (1.0, 6.0, None)
 """How long a request is held, by the seed; None: until the function has sent it again, which it
-does after its read timeout of 30 s."""
+does after its read timeout of 30 s. A statement, which nobody sends again, is then held 20 s."""
 
 
 @dataclass
 class Injection:
-    """Brings the fault about once, at the point, in what is done for one client (a ``Tap``).
+    """Brings the fault about once, at the point, in what is done on one journey (a ``Tap``).
 
     ``nth`` counts the requests that are such a point. ``again`` invokes the function again with
     the event that this request was made for.
     """
 
-    client_id: str
+    mark: str
     point: Point
     fault: Fault
     seed: int
@@ -70,7 +72,7 @@ class Injection:
         self, phase: Phase, request: Request, answer: Answer | None, forward: Forward
     ) -> Answer | None:
         """See ``Tap``."""
-        if not request.says(self.client_id):
+        if not request.says(self.mark):
             return None
         if self.hit is not None and phase is Phase.BEFORE and _alike(request, self.hit):
             self._repetition.set()
@@ -86,20 +88,23 @@ class Injection:
             self._kill(request)
             raise Gone
         if at_point and self.fault is Fault.DELAY:
-            await self._hold()
+            await self._hold(request)
         if self.fault is Fault.DUPLICATE and self.hit is not None and self.done == 0:
             await self._duplicate(phase, request, forward)
         return None
 
     def _kill(self, request: Request) -> None:
-        assert request.pid is not None, f"nobody knows who sent {request.action}"
+        pid = request.sender()
+        assert pid is not None, f"nobody knows who sent {request.action}"
         self.done += 1
         with suppress(ProcessLookupError):
-            os.kill(request.pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
-    async def _hold(self) -> None:
+    async def _hold(self, request: Request) -> None:
         self.done += 1
         seconds = HOLD_S[self.seed % 3]
+        if seconds is None and request.service == DATABASE:
+            seconds = _STATEMENT_S
         self._repetition.clear()
         if seconds is not None:
             await asyncio.sleep(seconds)
@@ -109,7 +114,7 @@ class Injection:
 
     async def _duplicate(self, phase: Phase, request: Request, forward: Forward) -> None:
         assert self.hit is not None
-        if self.seed % 2:
+        if self.seed % 2 or self.hit.service == DATABASE:
             self.done += 1
             self._background.append(asyncio.ensure_future(asyncio.to_thread(self.again, self.hit)))
         elif phase is Phase.AFTER and _alike(request, self.hit):
@@ -123,6 +128,8 @@ class Injection:
             return None
         self._failing -= 1
         self.done += 1
+        if request.service == DATABASE:
+            raise Gone
         return error_of(request, self.seed + self.done)
 
     def is_quiet(self) -> bool:

@@ -1,17 +1,15 @@
 """One run: a journey, a point, a fault and a seed; and what of it does not hold."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from tests.chaos.faults import Fault, Injection, chance_of
-from tests.chaos.invariants import AT_ONCE, SETTLED, Invariant
-from tests.chaos.journeys import Journey, Travelled, Traveller
+from tests.chaos.journeys import Invariant, Journey, Travel
 from tests.chaos.points import Point
 from tests.chaos.proxy import Proxy
 from tests.system.deployed import Platform, eventually
-from tests.system.exports.test_webhooks import Receiver
 
 FUNCTIONS = (
     "StartFullExport",
@@ -24,8 +22,20 @@ FUNCTIONS = (
     "FailJob",
     "EndExport",
     "DeliverWebhook",
+    "RebuildDataSet",
+    "BuildDataSet",
+    "ImportFromEnvironment",
+    "FetchPayload",
+    "PauseTaskProcessing",
+    "ImportDataSet",
+    "ResumeTaskProcessing",
+    "StartUndo",
+    "EndDataSetProcess",
+    "NotifyDataSetProcess",
 )
 """Those whose requests lead through the proxy."""
+
+SWEEPERS = ("Sweep", "SweepDataSets")
 
 LEASE_AND_SWEEP_S = 120.0
 """The local platform's lease and the sweeper's period, a minute each."""
@@ -49,13 +59,14 @@ class Case:
 class Run:
     """How it went."""
 
-    journey: str
+    journey: Journey
     case: Case
     seconds: float = 0.0
     injected: bool = False
     broken: list[str] = field(default_factory=list)
     """The invariants that did not hold, and how it was seen."""
-    travelled: Travelled | None = None
+    travel: Travel | None = None
+    """None if it did not come to its end."""
 
 
 @dataclass(frozen=True)
@@ -65,90 +76,72 @@ class Chaos:
     platform: Platform
     proxy: Proxy
 
-    def run(self, journey: Journey, receiver: Receiver, *cases: Case) -> Run:
-        """One operation in which these faults come about, judged by ``AT_ONCE``."""
+    def run(self, journey: Journey, *cases: Case) -> Run:
+        """One operation in which these faults come about, judged by ``at_once``."""
         begun = time.monotonic()
-        run = Run(journey.name, cases[0])
+        run = Run(journey, cases[0])
         with ExitStack() as stack:
             try:
-                run.travelled = self._travel(journey, receiver, cases, stack, run)
+                run.travel = self._travel(cases, stack, run)
             except AssertionError as broken:
                 run.broken.append(f"journey: {broken}")
-        if run.travelled is not None:
-            self._judge(run, AT_ONCE)
+        if run.travel is not None:
+            self._judge(run, run.travel, journey.at_once)
             if not run.injected:
                 run.broken.append("the fault never came about")
         if run.broken:
-            self._start_over(journey)
+            journey.start_over()
         run.seconds = time.monotonic() - begun
         return run
 
     def settle(self, runs: Iterable[Run]) -> None:
-        """Has the sweeper see to what is left when a lease is over; judges by ``SETTLED``."""
-        ours = [run for run in runs if run.travelled is not None]
+        """Has the sweepers see to what is left when a lease is over; judges by ``settled``."""
+        ours = [(run, run.travel) for run in runs if run.travel is not None]
+        journeys = {id(run.journey): run.journey for run, _ in ours}.values()
         eventually(
-            lambda: self.platform.sweep() is not None and not self._open_uploads(ours),
+            lambda: self._sweep() and not any(one.open_uploads() for one in journeys),
             within=LEASE_AND_SWEEP_S + UNDISTURBED_S,
             what="the sweeper has aborted what nobody owns",
             every=5,
         )
-        for run in ours:
-            self._judge(run, SETTLED)
+        for run, travel in ours:
+            self._judge(run, travel, run.journey.settled)
 
-    def _travel(
-        self,
-        journey: Journey,
-        receiver: Receiver,
-        cases: tuple[Case, ...],
-        stack: ExitStack,
-        run: Run,
-    ) -> Travelled:
-        chance = chance_of(cases[0].point, cases[0].fault, cases[0].seed)
-        body = {**journey.body(chance), "webhook": "hooks"}
-        before = {"used": journey.client.quota()["used"]}
-        receiver.requests.clear()
-        travelled = Travelled(journey, before, body=body)
-        traveller = Traveller(self.platform, travelled, receiver)
-        injections = [self._injection(journey, case, traveller) for case in cases]
+    def _sweep(self) -> bool:
+        for sweeper in SWEEPERS:
+            error, swept = self.platform.invoke(sweeper, {})
+            assert error is None, swept
+        return True
+
+    def _travel(self, cases: tuple[Case, ...], stack: ExitStack, run: Run) -> Travel:
+        travel = run.journey.begin(chance_of(cases[0].point, cases[0].fault, cases[0].seed))
+        injections = [self._injection(run.journey, case, travel) for case in cases]
         for injection in injections:
             stack.enter_context(self.proxy.tapped(injection))
-        traveller.travel(LEASE_AND_SWEEP_S + UNDISTURBED_S)
+        travel.travel(LEASE_AND_SWEEP_S + UNDISTURBED_S)
         for injection in injections:
             eventually(injection.is_quiet, within=90, what="what was invoked again has ended")
         run.injected = all(injection.done for injection in injections)
-        return travelled
+        return travel
 
-    def _injection(self, journey: Journey, case: Case, traveller: Traveller) -> Injection:
+    def _injection(self, journey: Journey, case: Case, travel: Travel) -> Injection:
         chance = chance_of(case.point, case.fault, case.seed)
         nth = {"any": chance.randint(1, journey.jobs), "last": journey.jobs}
         return Injection(
-            journey.client.client_id,
+            journey.mark,
             case.point,
             case.fault,
             case.seed,
             nth.get(case.point.times) or int(case.point.times),
-            traveller.again,
+            travel.again,
         )
 
-    def _start_over(self, journey: Journey) -> None:
-        """Leaves nothing in the way of the client's next operation."""
-        journey.forget()
-        lock = journey.client.items().get("lock")
-        if lock is not None:
-            path = f"{journey.path}/{lock['operation_id']['S']}/cancel"
-            journey.client.call("POST", path)
-
-    def _judge(self, run: Run, invariants: tuple[Invariant, ...]) -> None:
-        assert run.travelled is not None
+    def _judge(self, run: Run, travel: Travel, invariants: Sequence[Invariant]) -> None:
         for invariant in invariants:
             try:
-                invariant(self.platform, run.travelled)
+                invariant(self.platform, travel.seen)
             except AssertionError as broken:
                 run.broken.append(f"{invariant.__name__}: {broken}")
-
-    def _open_uploads(self, runs: list[Run]) -> list[str]:
-        clients = {run.travelled.journey.client.prefix for run in runs if run.travelled}
-        return [one["Key"] for prefix in clients for one in self.platform.uploads(prefix)]
 
 
 @contextmanager

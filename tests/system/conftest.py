@@ -22,6 +22,7 @@ from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.client_secrets import DynamoClientSecrets
 from headrace.catalog.model import Catalog, Client, Publication, Tenant
 from headrace.catalog.usecases import PublishCatalog
+from headrace.datasets.definitions import Application
 from headrace.exports.schedules import Schedule
 from headrace.exports.sources import Configuration, Source
 from headrace.identity.usecases import CreateClientSecret
@@ -71,6 +72,8 @@ class Clients:
     clients: list[Client] = field(default_factory=list)
     configurations: list[Configuration] = field(default_factory=list)
     schedules: list[Schedule] = field(default_factory=list)
+    applications: list[Application] = field(default_factory=list)
+    """Of tenants of ours; they stay for as long as there are tests."""
     ready: dict[str, list[Client]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     run: str = field(default_factory=lambda: secrets.token_hex(3))
@@ -234,6 +237,10 @@ class Clients:
                 configurations=(
                     *(one for one in theirs.configurations if not one.client_id.startswith(ours)),
                     *self.configurations,
+                ),
+                applications=(
+                    *(one for one in theirs.applications if one.tenant not in mine),
+                    *self.applications,
                 ),
                 schedules=(
                     *(one for one in theirs.schedules if not one.client_id.startswith(ours)),

@@ -16,9 +16,8 @@ import pytest
 from local.home import CHECKOUT
 from tests.chaos import campaign
 from tests.chaos.faults import Fault
-from tests.chaos.points import EXPORT
 from tests.chaos.runs import Chaos
-from tests.system.chaos.conftest import FULL, OF_DATABASE, OF_LAKE, Lane
+from tests.system.chaos.conftest import POINTS, Lane
 
 pytestmark = pytest.mark.system
 
@@ -34,8 +33,7 @@ def test_every_invariant_holds_whatever_goes_wrong(
     chaos: Chaos, lane: Callable[..., Lane], capsys: pytest.CaptureFixture[str]
 ) -> None:
     seeds = int(os.environ.get("SEEDS") or 3)
-    journeys = _chosen("JOURNEYS", [FULL, OF_LAKE, OF_DATABASE])
-    points = _chosen("POINTS", [point.name for point in EXPORT])
+    journeys = _chosen("JOURNEYS", [*POINTS])
     faults = _chosen("FAULTS", [*Fault])
     lanes = [lane(*journeys) for _ in range(int(os.environ.get("LANES") or 3))]
 
@@ -46,15 +44,16 @@ def test_every_invariant_holds_whatever_goes_wrong(
 
     broken = []
     for journey in journeys:
+        points = _chosen("POINTS", [point.name for point in POINTS[journey]])
         todo = [
             (journey, case)
-            for case in campaign.cases(seeds)
+            for case in campaign.cases(seeds, POINTS[journey])
             if case.point.name in points and case.fault in faults
         ]
         runs = campaign.Campaign(chaos, say)(lanes, todo)
         text = campaign.report(runs, f"make chaos SEEDS={seeds}", f"{datetime.now(UTC):%Y-%m-%d}")
         say(f"\n{journey}: {text}")
-        if (len(points), len(faults)) == (len(EXPORT), len(Fault)):
+        if (len(points), len(faults)) == (len(POINTS[journey]), len(Fault)):
             campaign.write(PAGE, journey, text)
-        broken += [f"{run.journey}: {run.case}: {run.broken}" for run in runs if run.broken]
+        broken += [f"{journey}: {run.case}: {run.broken}" for run in runs if run.broken]
     assert broken == []

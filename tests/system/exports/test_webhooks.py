@@ -43,6 +43,8 @@ def receiver(*answers: int) -> Iterator[Receiver]:
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 
+        do_PUT = do_POST
+
         def log_message(self, format: str, *args: object) -> None:
             return
 

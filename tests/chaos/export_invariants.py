@@ -1,4 +1,4 @@
-"""What holds whatever went wrong. Each is a function of what was seen, and fails by AssertionError.
+"""What holds of exports whatever went wrong.
 
 ``AT_ONCE`` holds as soon as the operation has ended and its webhook was told, ``SETTLED`` when the
 sweeper has been there as well.
@@ -6,25 +6,23 @@ sweeper has been there as well.
 
 import hashlib
 import json
-from collections.abc import Callable
 
-from tests.chaos.journeys import Travelled
+from tests.chaos.exports import Travelled
+from tests.chaos.journeys import Invariant
 from tests.system.deployed import ACTIVE, Json, Platform
-
-type Invariant = Callable[[Platform, Travelled], None]
 
 
 def rows_are_the_snapshots(platform: Platform, seen: Travelled) -> None:
     """The documents' rows are those of the snapshot, as multisets."""
-    client = seen.journey.client
+    client = seen.export.client
     manifest = client.manifest(seen.operation_id)
     documents = {one["table"]: client.document(one["jobId"]) for one in manifest["files"]}
-    seen.journey.check(manifest, documents)
+    seen.export.check(manifest, documents)
 
 
 def manifest_is_right(platform: Platform, seen: Travelled) -> None:
     """One entry per job, whose size, parts and digests are those of its document."""
-    client = seen.journey.client
+    client = seen.export.client
     manifest = client.manifest(seen.operation_id)
     assert manifest["syncVersion"] == seen.last["syncVersion"] is not None
     jobs = {job["jobId"]: job for job in seen.last["jobs"]}
@@ -45,7 +43,7 @@ def manifest_is_right(platform: Platform, seen: Travelled) -> None:
 
 def one_object_per_job(platform: Platform, seen: Travelled) -> None:
     """The storage holds one document for each job, and nothing else of the operation."""
-    found = platform.objects(f"{seen.journey.client.prefix}{seen.operation_id}/")
+    found = platform.objects(f"{seen.export.client.prefix}{seen.operation_id}/")
     owners = sorted(key.split("/")[3] for key in found)
     assert owners == sorted(job["jobId"] for job in seen.last["jobs"]), found
 
@@ -53,8 +51,8 @@ def one_object_per_job(platform: Platform, seen: Travelled) -> None:
 def ends_change_by_retry_only(platform: Platform, seen: Travelled) -> None:
     """Each attempt ends once, and what has succeeded stays as it is."""
     assert [end["attempt"] for _, end in seen.ends] == list(range(1, len(seen.ends) + 1))
-    of = seen.journey.path.rpartition("/")[2]
-    now = seen.journey.client.status(seen.operation_id, of)
+    of = seen.export.path.rpartition("/")[2]
+    now = seen.export.client.status(seen.operation_id, of)
     moving = {"deliveries", "quota"}
     assert {k: v for k, v in now.items() if k not in moving} == {
         k: v for k, v in seen.last.items() if k not in moving
@@ -65,22 +63,22 @@ def lock_while_active(platform: Platform, seen: Travelled) -> None:
     """The client's lock was there at each look if, and only if, the operation was active."""
     for look in seen.looks:
         assert look.locked == (look.status in ACTIVE), seen.looks
-    assert seen.journey.client.is_free()
+    assert seen.export.client.is_free()
 
 
 def quota_is_accepted_less_refunds(platform: Platform, seen: Travelled) -> None:
     """One operation was counted, or none if the system failed it."""
-    item = seen.journey.client.items()[f"operation#{seen.operation_id}"]
+    item = seen.export.client.items()[f"operation#{seen.operation_id}"]
     refunded = item["refunded"]["BOOL"]
     assert refunded == any(end["status"] == "failed" for _, end in seen.ends)
-    used = seen.journey.client.quota()["used"] - seen.before["used"]
+    used = seen.export.client.quota()["used"] - seen.before["used"]
     assert used == (0 if refunded else 1)
 
 
 def nothing_in_plaintext(platform: Platform, seen: Travelled) -> None:
     """Every object is encrypted with KMS."""
     s3, bucket = platform.aws("s3"), platform.outputs["FilesBucketName"]
-    for key in platform.objects(f"{seen.journey.client.prefix}{seen.operation_id}/"):
+    for key in platform.objects(f"{seen.export.client.prefix}{seen.operation_id}/"):
         head = s3.head_object(Bucket=bucket, Key=key)
         assert head.get("ServerSideEncryption") == "aws:kms", key
 
@@ -90,7 +88,7 @@ def version_advances_with_complete_files(platform: Platform, seen: Travelled) ->
     for look in seen.looks:
         assert look.baseline == (look.status == "succeeded"), seen.looks
     assert seen.offered == [None] * (len(seen.ends) - 1)
-    items = seen.journey.client.items()
+    items = seen.export.client.items()
     latest = {
         item["version"]["S"]
         for sort, item in items.items()
@@ -113,7 +111,7 @@ def webhook_told_with_one_id(platform: Platform, seen: Travelled) -> None:
 
 def no_orphan_upload(platform: Platform, seen: Travelled) -> None:
     """No upload of the operation is open."""
-    assert platform.uploads(f"{seen.journey.client.prefix}{seen.operation_id}/") == []
+    assert platform.uploads(f"{seen.export.client.prefix}{seen.operation_id}/") == []
 
 
 AT_ONCE: tuple[Invariant, ...] = (
