@@ -151,12 +151,15 @@ def ends_stay(platform: Platform, seen: Carried) -> None:
 
 
 def one_payload_and_nothing_else(platform: Platform, seen: Carried) -> None:
-    """Of the data set there is the payload that it names and one list of items."""
-    kept, objects = seen.environment.data_set(seen.code), seen.environment.objects()
-    assert [one for one in objects if one.startswith("payloads/")] == [kept["payload_key"]["S"]]
-    assert [one for one in objects if one.startswith("items/")] == [
-        f"items/{kept['data_set_id']['S']}"
-    ]
+    """Of each data set there is the payload that it names and one list of items."""
+    items, objects = seen.environment.items(), seen.environment.objects()
+    data_sets = [item for sort, item in items.items() if sort.startswith("SET#")]
+    assert {one for one in objects if one.startswith("payloads/")} == {
+        item["payload_key"]["S"] for item in data_sets
+    }
+    assert {one for one in objects if one.startswith("items/")} == {
+        f"items/{item['data_set_id']['S']}" for item in data_sets
+    }
 
 
 def no_orphan_upload(platform: Platform, seen: Carried) -> None:
