@@ -54,7 +54,8 @@ NOT_AN_ENDPOINT: Mapping[str, Any] = {
     # Of a process that is nobody's nothing was paused, so all is as if it had been resumed.
     "resume_task_processing": DONE,
     "run_schedules": {"missed": 0},
-    "watch_sources": {"unreachable": 0},
+    # The sources lie on the machine, where no container sees them.
+    "watch_sources": {"behind": 0},
     "sweep": {"failed": 0},
     "sweep_data_sets": {"failed": 0},
 }

@@ -126,7 +126,7 @@ def test_a_source_that_many_tenants_share_is_asked_once(
 ) -> None:
     asked: list[str] = []
 
-    def freshness(_: object, source: Source) -> Freshness:
+    def freshness(_: object, source: Source, now: datetime) -> Freshness:
         asked.append(source.name)
         return Freshness(timedelta(seconds=7))
 
@@ -144,7 +144,7 @@ def test_what_is_no_answer_of_a_sources_is_logged_with_its_trace(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken(_: object, source: Source) -> Freshness:
+    def broken(_: object, source: Source, now: datetime) -> Freshness:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(WarehouseByKind, "freshness", broken)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,6 +16,12 @@ from tests.component.postgresql.server import Server, a_server
 WAREHOUSE = WarehouseByKind()
 NONE = timedelta()
 _PATIENCE_S = 60.0
+
+
+def freshness(source: Source) -> Freshness:
+    return WAREHOUSE.freshness(
+        source, datetime.max.replace(tzinfo=UTC)
+    )  # it has a clock of its own
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -52,9 +58,9 @@ def test_a_standby_that_has_replayed_all_is_not_behind_however_long_ago_that_was
 ) -> None:
     write(replica)
     replica.catch_up()
-    assert WAREHOUSE.freshness(standby) == Freshness(NONE, NONE)
+    assert freshness(standby) == Freshness(NONE, NONE)
     time.sleep(1.1)  # in which nothing is committed: that is what is meant
-    assert WAREHOUSE.freshness(standby) == Freshness(NONE, NONE)
+    assert freshness(standby) == Freshness(NONE, NONE)
 
 
 def test_a_standby_that_does_not_replay_is_as_far_behind_as_its_last_transaction(
@@ -69,8 +75,8 @@ def test_a_standby_that_does_not_replay_is_as_far_behind_as_its_last_transaction
         until(
             lambda: replica.run(f"SELECT pg_last_wal_receive_lsn() >= '{written}'").strip() == "t"
         )
-        first = WAREHOUSE.freshness(standby)
-        then = WAREHOUSE.freshness(standby)
+        first = freshness(standby)
+        then = freshness(standby)
     finally:
         replica.run("SELECT pg_wal_replay_resume()")
     assert first.lag is not None
@@ -78,7 +84,7 @@ def test_a_standby_that_does_not_replay_is_as_far_behind_as_its_last_transaction
     assert timedelta(seconds=1) <= first.lag < then.lag < timedelta(minutes=5)
     assert (first.age, then.age) == (first.lag, then.lag)
     replica.catch_up()
-    assert WAREHOUSE.freshness(standby) == Freshness(NONE, NONE)
+    assert freshness(standby) == Freshness(NONE, NONE)
 
 
 @pytest.mark.postgresql(13)
@@ -98,7 +104,7 @@ def test_a_standby_that_lost_its_primary_is_behind_though_it_has_replayed_all_th
             replica.run("SELECT pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn()").strip()
             == "t"
         )
-        told = WAREHOUSE.freshness(standby)
+        told = freshness(standby)
     finally:
         replica.set("primary_conninfo", conninfo)
     assert told.lag == told.age
@@ -106,7 +112,7 @@ def test_a_standby_that_lost_its_primary_is_behind_though_it_has_replayed_all_th
     assert NONE < told.lag < timedelta(minutes=5)
     until(follows)
     replica.catch_up()
-    assert WAREHOUSE.freshness(standby) == Freshness(NONE, NONE)
+    assert freshness(standby) == Freshness(NONE, NONE)
 
 
 # --- a primary ----------------------------------------------------------------------------------
@@ -116,7 +122,7 @@ def test_a_primary_without_a_change_log_is_never_behind(postgresql: Server) -> N
     database = a_database(postgresql, "CREATE TABLE one (id integer PRIMARY KEY)")
     with database.session() as long:
         long.execute("BEGIN; INSERT INTO one VALUES (1)")
-        assert WAREHOUSE.freshness(database.owner) == Freshness(lag=NONE)
+        assert freshness(database.owner) == Freshness(lag=NONE)
 
 
 def test_a_change_log_is_behind_who_still_writes_as_far_as_the_role_may_see(
@@ -128,24 +134,24 @@ def test_a_change_log_is_behind_who_still_writes_as_far_as_the_role_may_see(
     with other.session() as elsewhere, database.session() as reads, database.session() as writes:
         elsewhere.execute("BEGIN; INSERT INTO two VALUES (1)")
         reads.execute("BEGIN; SELECT FROM one")
-        assert WAREHOUSE.freshness(database.owner) == Freshness(lag=NONE)
+        assert freshness(database.owner) == Freshness(lag=NONE)
         writes.execute("BEGIN; INSERT INTO one VALUES (1)")
-        told = WAREHOUSE.freshness(database.owner).lag
+        told = freshness(database.owner).lag
         assert told is not None
         assert NONE < told < timedelta(minutes=5)
-        assert WAREHOUSE.freshness(database.reader) == Freshness(lag=NONE)
+        assert freshness(database.reader) == Freshness(lag=NONE)
         postgresql.run(f"GRANT pg_read_all_stats TO {READER}")
         try:
-            seen = WAREHOUSE.freshness(database.reader).lag
+            seen = freshness(database.reader).lag
         finally:
             postgresql.run(f"REVOKE pg_read_all_stats FROM {READER}")
         assert seen is not None
         assert seen > told
         writes.execute("COMMIT")
-        assert WAREHOUSE.freshness(database.owner) == Freshness(lag=NONE)
+        assert freshness(database.owner) == Freshness(lag=NONE)
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     nowhere = {"host": "/nowhere", "database": "postgres", "user": "postgres"}
     with pytest.raises(SourceUnavailable):
-        WAREHOUSE.freshness(Source("gone", "postgresql", nowhere))
+        freshness(Source("gone", "postgresql", nowhere))

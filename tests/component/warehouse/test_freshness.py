@@ -31,7 +31,7 @@ TWO_FILES = (
 
 
 def age(source: Source) -> timedelta:
-    told = WAREHOUSE.freshness(source)
+    told = WAREHOUSE.freshness(source, datetime.now(UTC))
     assert told.lag is None
     assert told.age is not None
     return told.age
@@ -200,7 +200,7 @@ def test_a_table_of_which_only_a_checkpoint_is_left_is_as_old_as_that(tmp_path: 
 
 def test_a_folder_without_a_delta_table_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable):
-        WAREHOUSE.freshness(Source("d", "delta", {"path": str(tmp_path)}))
+        WAREHOUSE.freshness(Source("d", "delta", {"path": str(tmp_path)}), datetime.now(UTC))
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -219,7 +219,8 @@ def test_a_folder_of_parquet_is_as_old_as_its_newest_file(tmp_path: Path) -> Non
 
 
 def test_an_empty_folder_has_no_age(tmp_path: Path) -> None:
-    assert WAREHOUSE.freshness(Source("p", "parquet", {"path": str(tmp_path)})).age is None
+    empty = Source("p", "parquet", {"path": str(tmp_path)})
+    assert WAREHOUSE.freshness(empty, datetime.now(UTC)).age is None
 
 
 def test_a_duckdb_file_is_as_old_as_its_last_change(tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_what_is_not_there_is_unavailable(tmp_path: Path) -> None:
         ("parquet", {"path": f"{tmp_path}/none"}),
     ):
         with pytest.raises(SourceUnavailable):
-            WAREHOUSE.freshness(Source("x", kind, options))
+            WAREHOUSE.freshness(Source("x", kind, options), datetime.now(UTC))
 
 
 def test_files_in_s3_are_as_old_as_s3_says(bucket: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -17,6 +17,7 @@ from headrace.exports.watching import (
     is_expected,
     lag_of,
 )
+from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import SourceUnavailable
 
 HOUR = timedelta(hours=1)
@@ -41,7 +42,7 @@ class FakeSources:
             Source(name, "ducklake", {}, self.expected_every.get(name)) for name in self.answers
         )
 
-    def freshness(self, source: Source) -> Freshness:
+    def freshness(self, source: Source, now: datetime) -> Freshness:
         """See the port."""
         with self.lock:
             self.asked[source.name] += 1
@@ -80,7 +81,7 @@ def make() -> Iterator[Make]:
 def look(
     sources: FakeSources, patience: timedelta = PATIENCE, whole: timedelta = HOUR
 ) -> dict[str, Standing]:
-    found = WatchSources(sources, sources, patience, whole)()
+    found = WatchSources(sources, sources, SystemClock(), patience, whole)()
     assert [one.source.name for one in found] == sorted(sources.answers)
     return {one.source.name: one for one in found}
 

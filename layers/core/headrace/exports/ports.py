@@ -724,8 +724,11 @@ class Warehouse(Protocol):
 class SourceFreshness(Protocol):
     """How new the data of a source is."""
 
-    def freshness(self, source: Source) -> Freshness:
-        """As it is now. Raises SourceUnavailable, SourceChanged."""
+    def freshness(self, source: Source, now: datetime) -> Freshness:
+        """As it is ``now``; a server goes by its own clock.
+
+        Raises SourceUnavailable, SourceChanged.
+        """
         ...
 
 

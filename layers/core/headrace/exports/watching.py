@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 
 from headrace.exports.ports import PublishedSources, SourceFreshness
 from headrace.exports.sources import Freshness, Source
+from headrace.kernel.clock import Clock
 from headrace.kernel.errors import HeadraceError, SourceUnavailable
 
 AT_ONCE = 4
@@ -47,6 +48,7 @@ class WatchSources:
 
     sources: PublishedSources
     freshness: SourceFreshness
+    clock: Clock
     patience: timedelta = PATIENCE
     whole: timedelta = WHOLE
 
@@ -92,7 +94,7 @@ class WatchSources:
     def _ask(self, source: Source, answers: SimpleQueue[Standing]) -> None:
         def ask() -> None:
             try:
-                told = self.freshness.freshness(source)
+                told = self.freshness.freshness(source, self.clock.now())
             except Exception as error:
                 answers.put(Standing(source, error=error))
             else:

@@ -181,7 +181,7 @@ def watch_sources() -> "watching.WatchSources":
     """The scheduled look at the sources."""
     from headrace.exports.watching import WatchSources
 
-    return WatchSources(_catalogs(), _sources())
+    return WatchSources(_catalogs(), _sources(), clock())
 
 
 @cache

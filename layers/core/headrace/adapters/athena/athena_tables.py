@@ -11,6 +11,7 @@ What Athena is asked for, and why so (docs/decisions/0017-athena-unloads-workers
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -58,7 +59,7 @@ class AthenaTables:
             self.glue().get_database(Name=source.options["database"])
         return f"{_VERSION}{rfc3339(self.clock.now())}"
 
-    def freshness(self, source: Source) -> Freshness:
+    def freshness(self, source: Source, now: datetime) -> Freshness:
         """Nothing: Glue does not know when rows changed. Raises SourceUnavailable."""
         self.current_version(source)
         return Freshness()

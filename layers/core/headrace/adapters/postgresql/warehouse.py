@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import psycopg
 
@@ -113,8 +114,8 @@ class PostgresqlWarehouse:
         with session(source) as connection:
             return version_of(connection)
 
-    def freshness(self, source: Source) -> Freshness:
-        """How far a standby is behind, or a change log: see ``lag``."""
+    def freshness(self, source: Source, now: datetime) -> Freshness:
+        """How far a standby is behind, or a change log, by the server's clock: see ``lag``."""
         with session(source) as connection:
             return lag.freshness(connection)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from headrace.catalog.ports import SourceSchemas
@@ -81,9 +82,9 @@ class WarehouseByKind:
         """See the port."""
         return self.reader(source).current_version(source)
 
-    def freshness(self, source: Source) -> Freshness:
+    def freshness(self, source: Source, now: datetime) -> Freshness:
         """See the port."""
-        return self.reader(source).freshness(source)
+        return self.reader(source).freshness(source, now)
 
     def holds_version(self, source: Source, version: str) -> bool:
         """See the port."""

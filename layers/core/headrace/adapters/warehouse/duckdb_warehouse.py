@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import duckdb
 
@@ -95,12 +95,12 @@ class DuckdbWarehouse:
         """The version that a read begun now would see."""
         return sources.current_version(source, self.limits)
 
-    def freshness(self, source: Source) -> Freshness:
+    def freshness(self, source: Source, now: datetime) -> Freshness:
         """Since when the source's data is as it is, by the clock of who wrote it."""
         changed = sources.changed_at(source, self.limits)
         if changed is None:
             return Freshness()
-        return Freshness(age=max(timedelta(), datetime.now(UTC) - changed))
+        return Freshness(age=max(timedelta(), now - changed))
 
     def holds_version(self, source: Source, version: str) -> bool:
         """Can the version still be read. Raises SourceUnavailable."""
