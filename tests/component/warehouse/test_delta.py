@@ -15,7 +15,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from headrace.adapters.sql_text import literal
-from headrace.adapters.warehouse import sources
+from headrace.adapters.warehouse import logged_tables
 from headrace.adapters.warehouse.deletion_vectors import DamagedVector, deleted_rows
 from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.sources import opened
@@ -569,7 +569,7 @@ def test_too_many_tables_for_a_version_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_deltalake(str(tmp_path / "t"), pa.table({"id": [1]}))
-    monkeypatch.setattr(sources, "_MAX_VERSION_CHARACTERS", 2)
+    monkeypatch.setattr(logged_tables, "_MAX_VERSION_CHARACTERS", 2)
     with pytest.raises(SourceUnavailable, match="several folders"):
         WAREHOUSE.current_version(folder(tmp_path))
 

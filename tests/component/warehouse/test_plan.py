@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from headrace.adapters.warehouse.engine import Limits
-from headrace.adapters.warehouse.sources import LAST_POSITION, opened
+from headrace.adapters.warehouse.open_source import LAST_POSITION
+from headrace.adapters.warehouse.sources import opened
 from headrace.exports.model import Compression, FileFormat, PartPosition, RowRange
 from headrace.exports.sources import ColumnType, RowFilter, Source
 from headrace.kernel.errors import HeadraceError, SourceChanged

@@ -25,8 +25,9 @@ from headrace.adapters.postgresql.session import (
     snapshot_sql,
 )
 from headrace.adapters.sql_text import literal
-from headrace.adapters.warehouse import engine, sources
+from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.engine import Limits
+from headrace.adapters.warehouse.engine_errors import errors_translated
 from headrace.adapters.warehouse.streaming import CopyStream
 from headrace.exports.sources import Source, Table
 from headrace.kernel.errors import SnapshotLost, SourceChanged, SourceUnavailable
@@ -94,7 +95,7 @@ def reading_engine(
     connection = engine.connect(limits, ordered=False)
     reader = Reader(source, connection)
     try:
-        with sources.errors_translated():
+        with errors_translated():
             engine.load_extension(connection, "postgres_scanner")
             parameters = connection_parameters(source)
             rest = engine.keep_secret(connection, parameters)

@@ -67,14 +67,10 @@ from headrace.adapters.warehouse.change_documents import (
     select_rows,
 )
 from headrace.adapters.warehouse.duckdb_warehouse import condition, fields_of
+from headrace.adapters.warehouse.ducklake import lake_catalog, lake_snapshot, lake_versions
 from headrace.adapters.warehouse.engine import Limits
-from headrace.adapters.warehouse.sources import (
-    OpenSource,
-    lake_catalog,
-    lake_snapshot,
-    lake_versions,
-    opened,
-)
+from headrace.adapters.warehouse.open_source import OpenSource
+from headrace.adapters.warehouse.sources import opened
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     LastingPipe,

@@ -15,13 +15,8 @@ from headrace.adapters.warehouse import sources
 from headrace.adapters.warehouse.accounts import load_accounts, of_accounts
 from headrace.adapters.warehouse.choosing import chosen
 from headrace.adapters.warehouse.engine import Limits
-from headrace.adapters.warehouse.sources import (
-    LAST_POSITION,
-    OpenSource,
-    Scan,
-    opened,
-    query_scan,
-)
+from headrace.adapters.warehouse.open_source import LAST_POSITION, OpenSource, Scan, query_scan
+from headrace.adapters.warehouse.sources import opened
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     Pipe,

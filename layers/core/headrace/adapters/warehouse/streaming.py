@@ -17,7 +17,7 @@ from backports import zstd
 from isal import isal_zlib
 
 from headrace.adapters.warehouse.engine import Connection
-from headrace.adapters.warehouse.sources import cause, translated
+from headrace.adapters.warehouse.engine_errors import cause, translated
 from headrace.exports.model import Compression, FileFormat, PartPosition
 
 CHUNK = 1024 * 1024
