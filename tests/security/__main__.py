@@ -4,16 +4,27 @@
     python -m tests.security --know-secrets     # what looks like one now was looked at, and is none
 
 Answers are in ``answers.toml``, each with the tool's check, the places and the reason. The run
-fails for a finding without an answer, and for an answer to what is found no more.
+fails for a finding without an answer, and for an answer to what is found no more. A tool that
+leaves nothing open is noted in ``ran.json``, with the day, for docs/security-tools.md.
 """
 
 import json
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.security.findings import Answer, Finding, answers_in, judged
-from tests.security.tools import ANSWERS, BASELINE, TOOLS, ToolFailed, looking_like_secrets
+from tests.security.tools import (
+    ANSWERS,
+    BASELINE,
+    EXAMPLES,
+    RAN,
+    TOOLS,
+    ToolFailed,
+    looking_like_secrets,
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,7 +65,19 @@ def clean(name: str, answers: Sequence[Answer]) -> bool:
         print(f"  {finding}")
     for answer in judgement.idle:
         print(f"  answered, but found no more: {answer.check} in {', '.join(answer.where)}")
-    return not (judgement.open or judgement.idle)
+    if judgement.open or judgement.idle:
+        return False
+    note_of_run(name, len(findings))
+    return True
+
+
+def note_of_run(name: str, found: int, path: Path = RAN) -> None:
+    """Keeps the day, and how much was found; of schemathesis also how many calls were asked for."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    kept[name] = {"on": datetime.now(UTC).date().isoformat(), "found": found}
+    if name == "schemathesis":
+        kept[name]["examples"] = EXAMPLES
+    path.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

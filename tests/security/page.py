@@ -3,11 +3,13 @@
 python -m tests.security.page [--check]
 """
 
+import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tests.security.findings import Answer, answers_in
-from tests.security.tools import ANSWERS, ROOT, TOOLS
+from tests.security.tools import ANSWERS, RAN, ROOT, TOOLS
 
 PAGE = ROOT / "docs" / "security-tools.md"
 
@@ -26,12 +28,13 @@ not run. The tools are in an environment of their own, `.tools/security` (schema
 tests), and ask nothing of a network once they are there. Which bad calls the API gets in its tests
 is in [security.md](security.md).
 
-Made from `tests/security/answers.toml` and the tools' descriptions by `make openapi`.
+Made by `make openapi` from `tests/security/answers.toml`, the tools' descriptions, and
+`tests/security/ran.json`, in which `make security` notes each tool that left nothing open.
 
 ## The tools
 
-| tool | looks at |
-| --- | --- |
+| tool | looks at | last run | found, all answered |
+| --- | --- | --- | --- |
 """
 
 ANSWERED = """
@@ -46,9 +49,18 @@ def page() -> str:
 
 
 def _tools() -> Iterator[str]:
+    ran = json.loads(RAN.read_text())
     for name, tool in TOOLS.items():
         purpose = (tool.__doc__ or "").partition("\n\n")[0]
-        yield f"| `{name}` | {' '.join(purpose.split())} |"
+        yield f"| `{name}` | {' '.join(purpose.split())} | {_last(ran.get(name))} |"
+
+
+def _last(run: Mapping[str, Any] | None) -> str:
+    """Two cells: the day, and how much was found."""
+    if run is None:
+        return "not yet |"
+    calls = f", {run['examples']} calls for each operation" if "examples" in run else ""
+    return f"{run['on']}{calls} | {run['found']}"
 
 
 def _answers() -> Iterator[str]:

@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 ANSWERS = HERE / "answers.toml"
 BASELINE = HERE / "secrets.json"
+RAN = HERE / "ran.json"
+EXAMPLES = int(os.environ.get("EXAMPLES", "12"))
+"""Calls that schemathesis makes of each operation, besides those at the edges."""
+
 INSTALLED = ROOT / ".tools" / "security" / "bin"
 SENT_BY_SCHEMATHESIS = (
     "tests/system/reference/test_schemathesis.py",
@@ -222,7 +226,7 @@ def schemathesis() -> Iterator[Finding]:
                 *(sys.executable, "-m", "local", "test", "-q", "-o", "junit_family=xunit1"),
                 *(f"--junit-xml={report}", *SENT_BY_SCHEMATHESIS),
             ],
-            EXAMPLES=os.environ.get("EXAMPLES", "12"),
+            EXAMPLES=str(EXAMPLES),
         )
         if not report.exists():
             raise ToolFailed(f"no call was made: {text[-2000:]}")

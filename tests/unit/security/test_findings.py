@@ -1,9 +1,13 @@
 """What is said of what security tools find."""
 
+import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from tests.security import __main__ as running
+from tests.security.__main__ import note_of_run
 from tests.security.findings import Answer, Finding, answers_in, judged
 from tests.security.page import main as page
 from tests.security.tools import ANSWERS, TOOLS
@@ -48,3 +52,26 @@ def test_every_answer_is_to_a_tool_that_is_run() -> None:
 
 def test_the_page_tells_what_is_answered() -> None:
     assert page(["--check"]) == 0
+
+
+def test_a_run_that_leaves_nothing_open_is_noted_with_its_day(tmp_path: Path) -> None:
+    file = tmp_path / "ran.json"
+    note_of_run("bandit", 34, file)
+    note_of_run("schemathesis", 0, file)
+    noted = json.loads(file.read_text())
+    assert noted["bandit"]["found"] == 34
+    assert date.fromisoformat(noted["bandit"]["on"])
+    assert noted["schemathesis"]["examples"] >= 1
+    note_of_run("bandit", 0, file)
+    assert json.loads(file.read_text())["bandit"]["found"] == 0
+
+
+def test_only_a_clean_run_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[str] = []
+    monkeypatch.setattr(running, "note_of_run", lambda name, found: noted.append(name))
+    monkeypatch.setattr(running, "TOOLS", {"checkov": lambda: iter([FOUND])})
+    assert not running.clean("checkov", [])
+    assert not running.clean("checkov", [an_answer(), an_answer("CKV_2")])
+    assert noted == []
+    assert running.clean("checkov", [an_answer()])
+    assert noted == ["checkov"]
