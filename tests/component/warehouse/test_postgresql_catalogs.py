@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -79,6 +80,26 @@ def test_a_lake_is_read_whole_and_in_ranges(postgresql: Server, tmp_path: Path) 
         made = document(source, table, FileFormat.CSV, version=version, ranges=split)
         rows = rows_of(made.stored, FileFormat.CSV)
         assert made.rows == len({row["i"] for row in rows}) == 18_001
+
+
+def test_a_lake_is_as_old_as_its_newest_snapshot_that_changed_rows(
+    postgresql: Server, tmp_path: Path
+) -> None:
+    data = f"{tmp_path}/data/"
+    database = a_loaded_lake(postgresql, data)
+    source = lake_in(postgresql, database, data, user="postgres")
+    postgresql.run(
+        "UPDATE ducklake_snapshot SET snapshot_time = snapshot_time - interval '5 hours'", database
+    )
+    with loading(postgresql, database, data) as lake:
+        lake.execute("CREATE VIEW seen AS SELECT 1 AS id")
+        made = WAREHOUSE.freshness(source, datetime.now(UTC)).age
+        lake.execute("INSERT INTO t VALUES (-2, 'late')")
+        changed = WAREHOUSE.freshness(source, datetime.now(UTC)).age
+    assert made is not None
+    assert changed is not None
+    assert timedelta(hours=5) <= made < timedelta(hours=5, minutes=5)
+    assert changed < timedelta(minutes=5)
 
 
 def test_a_loader_commits_while_two_export_at_their_snapshots(
