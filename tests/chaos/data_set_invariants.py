@@ -62,6 +62,19 @@ def counts_are_what_was_done(platform: Platform, seen: Carried) -> None:
     assert told["failedItems"] == 0
 
 
+def counts_add_up(platform: Platform, seen: Carried) -> None:
+    """An undoing tells of each record of the undo set: what its last worker did, and what it found
+    done, by an earlier worker of it."""
+    if len(seen.ends) > 1:
+        return
+    done = Counter(change for _, change in _changes(seen.before, seen.wanted))
+    told = seen.last["outcome"]["counts"]
+    assert all(told[name] <= done[name] for name in ("added", "changed", "deleted")), told
+    names = ("added", "changed", "deleted", "unchanged")
+    assert sum(told[name] for name in names) == sum(done.values()), told
+    assert told["failedItems"] == 0
+
+
 def difference_is_what_was_done(platform: Platform, seen: Carried) -> None:
     """The difference names each record that was written, once, and none besides."""
     if len(seen.ends) > 1:
@@ -184,7 +197,7 @@ OF_IMPORTS = (
 )
 OF_UNDOINGS = (
     target_is_as_wanted,
-    counts_are_what_was_done,
+    counts_add_up,
     import_is_known_as_undone,
     *_OF_ALL,
 )

@@ -52,7 +52,7 @@ class PostgresqlTarget:
         keep_going: Callable[[int], None],
     ) -> Iterator["PlannedImport"]:
         """See ``TargetDatabase``."""
-        with writing_session(application) as connection:
+        with writing_session(application, keep_going) as connection:
             targets, wrong = target_tables(connection, definition)
             known = {table.table_id for table in definition.tables}
             wrong += (

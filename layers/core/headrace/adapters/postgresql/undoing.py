@@ -46,7 +46,7 @@ def planned_undo(
     keep_going: Callable[[int], None],
 ) -> Iterator["PlannedUndo"]:
     """See ``TargetDatabase.planned_undo``."""
-    with writing_session(application) as connection:
+    with writing_session(application, keep_going) as connection:
         targets, wrong = target_tables(connection, definition)
         tables = [] if wrong else [targets[table.table_id] for table in definition.tables]
         undo = PlannedUndo(connection, tables, wrong)
