@@ -109,8 +109,10 @@ class Injection:
         if seconds is not None:
             await asyncio.sleep(seconds)
         else:
-            async with asyncio.timeout(_LONGEST_HOLD_S):
-                await self._repetition.wait()
+            # Where the function was given up itself, nothing is sent again.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LONGEST_HOLD_S):
+                    await self._repetition.wait()
 
     async def _duplicate(self, phase: Phase, request: Request, forward: Forward) -> None:
         assert self.hit is not None

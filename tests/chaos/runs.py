@@ -156,4 +156,4 @@ def chaos_on(platform: Platform) -> Iterator[Chaos]:
             settings = {"AWS_ENDPOINT_URL": proxy.endpoint(function)}
             stack.enter_context(platform.configured(function, **settings))
         yield Chaos(platform, proxy)
-    assert proxy.troubles == []
+    assert proxy.troubles == [], proxy.troubles
