@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -16,9 +17,13 @@ from headrace_client import (
 )
 from headrace_client.command.access import Access
 from headrace_client.command.outcome import Common
-from headrace_client.command.profile import profile_in
 from headrace_client.command.progress import display
 from local.home import Home, LocalFailure
+from local.sample.caller import sample_client
+
+CLIENT = "demo-integrator"
+_SHOWN_LINES = 3
+"""Of a file that arrived: its heading and two rows."""
 
 
 class DemoFailed(LocalFailure):
@@ -28,7 +33,7 @@ class DemoFailed(LocalFailure):
 def run(home: Home) -> None:
     """Token, metadata, start, status, download, verify; then how to do it by hand."""
     out = Console(highlight=False, soft_wrap=True)
-    profile = profile_in(home.outputs, None)
+    profile = sample_client(home, CLIENT)
     directory = home.root / "demo"
     begun = time.monotonic()
     out.print(f"\n[bold]{profile.client_id}[/] of tenant {profile.tenant}, at {profile.api_url}")
@@ -53,9 +58,12 @@ def run(home: Home) -> None:
         raise DemoFailed(f"{error.detail}\n(make logs shows what the functions say)") from error
     _announce(out, 4, "what arrived", str(directory))
     _list(out, pulled.download)
+    _look_into(out, pulled.download)
     out.print(f"   every byte verified, {time.monotonic() - begun:.1f} s from the token to here\n")
     out.print("[bold]The same by hand[/]")
     out.print(by_hand(home, directory), markup=False)
+    out.print("[bold]Go on[/]")
+    out.print(going_on(home, profile.api_url), markup=False)
 
 
 def _announce(out: Console, number: int, name: str, call: str) -> None:
@@ -80,6 +88,28 @@ def _list(out: Console, download: Download) -> None:
     out.print(f"   {'together':<24} {download.rows:>9,} rows {download.bytes:>13,} bytes")
 
 
+def _look_into(out: Console, download: Download) -> None:
+    """The first lines of the smallest file that has rows."""
+    smallest = min((file for file in download.files if file.rows), key=lambda file: file.bytes)
+    out.print(f"\n   {smallest.path.name} begins")
+    with smallest.path.open(encoding="utf-8") as lines:
+        for line in islice(lines, _SHOWN_LINES):
+            out.print(f"      {line.rstrip()}", markup=False)
+    out.print()
+
+
+def going_on(home: Home, api_url: str) -> str:
+    """What there is to do next, and how it is ended."""
+    return f"""
+  {api_url}/docs   every call, to try in a browser
+  docs/your-own-data.md   tables of your own, for a client of your own
+  README.md               all that there is to read
+
+The platform goes on running; what clients need to know of it is in {home.outputs}.
+make down stops it and keeps its state, make clean forgets it.
+"""
+
+
 def by_hand(home: Home, directory: Path) -> str:
     """The commands that repeat the demo, for a shell in the checkout."""
     profile, files = shlex.quote(str(home.outputs)), shlex.quote(str(directory))
@@ -95,16 +125,17 @@ with curl:
   API=$({read}print(held['api_url'])")
   KEY=$({read}one = held['clients'][0]; print(one['client_id'] + ':' + one['client_secret'])")
   MEMBER() {{ python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }}
-  TOKEN=$(curl -s -u "$KEY" -d grant_type=client_credentials $API/connect/token \\
+  CALL() {{ curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" "$@"; }}
+  TOKEN=$(curl -sS --fail-with-body -u "$KEY" -d grant_type=client_credentials $API/connect/token \\
       | MEMBER "['access_token']")
-  curl -s -H "Authorization: Bearer $TOKEN" $API/data/v1/metadata
-  OPERATION=$(curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  CALL $API/data/v1/metadata
+  OPERATION=$(CALL -H 'Content-Type: application/json' \\
       -d '{{"fileFormat": "csv"}}' $API/data/v1/fulldata | MEMBER "['operationId']")
-  STATUS() {{ curl -s -H "Authorization: Bearer $TOKEN" $API/data/v1/fulldata/$OPERATION/status; }}
-  until [ "$(STATUS | MEMBER "['status']")" = succeeded ]; do sleep 1; done
-  curl -s -H "Authorization: Bearer $TOKEN" $API/data/v1/operations/$OPERATION/manifest
+  STATUS() {{ CALL $API/data/v1/fulldata/$OPERATION/status; }}
+  while STATUS | MEMBER "['status']" | grep -E 'scheduled|running'; do sleep 1; done
+  STATUS | MEMBER "['status']"   # succeeded; if it is another, STATUS alone says why
+  CALL $API/data/v1/operations/$OPERATION/manifest
   JOB=$(STATUS | MEMBER "['jobs'][0]['jobId']")   # the first table's; each has its own
-  LINK=$(curl -s -o /dev/null -w '%{{redirect_url}}' -H "Authorization: Bearer $TOKEN" \\
-      $API/data/v1/jobs/$JOB)
-  curl -OJ "$LINK"
+  LINK=$(CALL -o /dev/null -w '%{{redirect_url}}' $API/data/v1/jobs/$JOB)
+  curl -sS --fail-with-body -OJ "$LINK"
 """

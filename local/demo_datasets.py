@@ -23,8 +23,8 @@ from rich.console import Console
 
 from headrace.datasets.definitions import Application
 from headrace_admin.deployment import Deployment
-from headrace_client.command.profile import profile_in
 from local.home import CHECKOUT, Home, LocalFailure
+from local.sample.caller import sample_client
 from local.sample.comparing import TableComparison, compared
 from local.sample.roster import Roster
 
@@ -79,9 +79,9 @@ class Environment:
     def of(cls, home: Home, client: str = CLIENT) -> "Iterator[Environment]":
         """The platform that runs in a home, and the application of the client's tenant.
 
-        Raises SetupError if none was started there, DemoFailed.
+        Raises SampleMissing if the sample is not published there, DemoFailed.
         """
-        profile = profile_in(home.outputs, client)
+        profile = sample_client(home, client)
         catalogs = Deployment.local(home.root).catalogs()
         application = catalogs.application(profile.tenant or "")
         if application is None:

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from headrace_admin.deployment import Deployment
 from local.home import CHECKOUT, Home, LocalFailure
+from local.sample.caller import SampleMissing
 from local.sample.roster import Roster
 
 PERSONS, SESSIONS = "persons", "training-sessions"
@@ -34,7 +35,7 @@ def run(home: Home) -> None:
     out = Console(highlight=False, soft_wrap=True)
     about = json.loads(home.outputs.read_text("utf-8"))
     if not about.get("users"):
-        raise DemoFailed("nobody of the sample logs in here; the demonstration is of the sample")
+        raise SampleMissing(home, "Nobody of the sample logs in here.")
     person = about["users"][0]
     with httpx.Client(base_url=about["api_url"], timeout=60) as http:
         _announce(out, 1, "log in", "POST /api/ver3/auth/login")

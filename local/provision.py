@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from secrets import token_urlsafe
@@ -94,11 +94,18 @@ def provide(home: Home, port: int, deployed: Mapping[str, str], step: Step) -> N
         said.append(_shared(deployment, catalog))
     with step("clients") as said:
         about["clients"] = _with_secrets(deployment, catalog, about.get("clients", []))
-        said.append(", ".join(client["client_id"] for client in about["clients"]))
+        said.append(_some(client["client_id"] for client in about["clients"]))
     with step("users") as said:
         about["users"] = _with_passwords(deployment, about.get("users", []))
         said.append(", ".join(user["username"] for user in about["users"]))
     write_whole(home.outputs, json.dumps(about, indent=2) + "\n")
+
+
+def _some(names: Iterable[str], shown: int = 2) -> str:
+    """The first names, each once, and how many there are besides."""
+    once = list(dict.fromkeys(names))
+    more = f" and {len(once) - shown} more" if len(once) > shown else ""
+    return ", ".join(once[:shown]) + more if once else "none of the sample"
 
 
 def _recorded(home: Home) -> dict[str, Any]:

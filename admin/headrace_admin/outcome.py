@@ -91,7 +91,7 @@ class Printer:
         self.err.out(error.detail, highlight=False)
         if isinstance(error, CatalogRefused):
             count = len(error.problems)
-            self.err.out(f"{count} problem{'s' if count > 1 else ''}; nothing was published.")
+            self.err.out(f"{count} problem{'s' if count > 1 else ''}; what is published stays.")
 
 
 def finished(printer: Printer, work: Callable[[], Exit]) -> int:

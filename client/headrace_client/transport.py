@@ -196,7 +196,7 @@ class Transport:
         self, request: httpx.Request, sent: int, error: httpx.TransportError
     ) -> NetworkError:
         made = NetworkError(
-            f"{request.url.host} did not answer "
+            f"{request.url.netloc.decode()} did not answer "
             f"({sent} attempt{'s' if sent > 1 else ''}): {_said(error)}"
         )
         cut = isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))

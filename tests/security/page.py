@@ -17,7 +17,7 @@ BEGINNING = """\
 # Security tools
 
 ```sh
-make security                     # all of them, a quarter of an hour
+make security                     # all of them, half an hour: schemathesis took 26 minutes of it
 make security TOOL=checkov        # one
 make security TOOL=schemathesis EXAMPLES=200    # more calls for each operation
 ```

@@ -506,8 +506,9 @@ def _metadata_document(held: Metadata) -> dict[str, Any]:
 
 def _print_metadata(out: Console, held: Metadata) -> None:
     of_tenant = f" of tenant {held.tenant}" if held.tenant else ""
+    many = "1 table" if len(held.tables) == 1 else f"{len(held.tables)} tables"
     out.print(
-        printable(f"Configuration {held.configuration_id}{of_tenant}: {len(held.tables)} tables"),
+        printable(f"Configuration {held.configuration_id}{of_tenant}: {many}"),
         markup=False,
     )
     for table in held.tables:

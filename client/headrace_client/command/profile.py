@@ -163,7 +163,8 @@ def find_profile(
     if stored is None:
         raise SetupError(
             "Not logged in. Use `headrace login`, set HEADRACE_API_URL with HEADRACE_CLIENT_ID and "
-            "HEADRACE_CLIENT_SECRET, or with HEADRACE_API_KEY, or name a --profile-file."
+            "HEADRACE_CLIENT_SECRET, or with HEADRACE_API_KEY, or name a --profile-file "
+            "(of the local platform: --profile-file .local/headrace.json)."
         )
     return stored
 

@@ -139,7 +139,8 @@ class Lines(Silence):
             case DownloadPlanned(files, held):
                 self._done, self._total = sum(held.values()), sum(file.bytes for file in files)
                 kept = f", {size_text(self._done)} of it here already" if self._done else ""
-                return [f"Downloading {len(files)} files, {size_text(self._total)}{kept}"]
+                many = "1 file" if len(files) == 1 else f"{len(files)} files"
+                return [f"Downloading {many}, {size_text(self._total)}{kept}"]
             case BytesArrived(_, count):
                 self._done += count
                 if not self._throttle.passes():

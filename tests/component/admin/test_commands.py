@@ -191,7 +191,7 @@ def test_problems_go_to_stderr_with_their_lines(run: Run, tmp_path: Path) -> Non
         "catalog/all.yaml:3; take one of them out\n"
         "catalog/all.yaml:16: configurations[0].tables[0].columns[1]: main.employees has no "
         'column "nam"; did you mean "name"?\n'
-        "2 problems; nothing was published.\n"
+        "2 problems; what is published stays.\n"
     )
     as_json = run("catalog", "publish", "--json")
     assert as_json.code == as_json.json["exitCode"] == 1

@@ -277,3 +277,22 @@ def test_nothing_can_be_written(large: Source) -> None:
         connection = held.connection  # type: ignore[attr-defined]
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute("DELETE FROM t")
+
+
+def test_why_there_is_no_connection_is_said_and_nobody_is_named(postgresql: Server) -> None:
+    database = postgresql.new_database()
+    missing = postgresql.new_name()
+    for source, said in (
+        (postgresql.source(missing), "The source's server has no such database."),
+        (
+            postgresql.source(database, user="nobody-of-it"),
+            "The source's server refuses the role or its password.",
+        ),
+        (
+            postgresql.source(database, host="/nowhere"),
+            "The source does not accept a connection now.",
+        ),
+    ):
+        with pytest.raises(SourceUnavailable) as refused:
+            WAREHOUSE.tables(source)
+        assert refused.value.detail == said

@@ -131,6 +131,31 @@ def test_a_source_that_is_not_there_is_unavailable(
     assert "canary" not in caught.value.detail
 
 
+@pytest.mark.parametrize("catalog", ["sqlite:{0}/none.sqlite", "duckdb:{0}/none.duckdb"])
+def test_a_lake_whose_catalog_is_not_there_is_told_from_one_that_is_busy(
+    tmp_path: Path, catalog: str
+) -> None:
+    source = a_source(kind="ducklake", options={"catalog": catalog.format(tmp_path)})
+    with pytest.raises(SourceUnavailable) as caught:
+        WAREHOUSE.tables(source)
+    assert caught.value.detail == "The DuckLake's catalog database cannot be opened."
+
+
+def test_a_lake_that_would_be_read_from_the_working_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check in the operator's folder would find its files, and no worker would."""
+    monkeypatch.chdir(tmp_path)
+    lake = a_lake(Path("lake"), "CREATE TABLE t(id BIGINT)")
+    catalog = f"sqlite:{tmp_path}/lake/catalog.sqlite"
+    with pytest.raises(SourceUnavailable, match="data path is relative"):
+        WAREHOUSE.tables(a_source(kind="ducklake", options={"catalog": catalog}))
+    with pytest.raises(SourceUnavailable, match="data path is relative"):
+        WAREHOUSE.tables(lake)
+    whole = {"catalog": catalog, "data_path": str(tmp_path / "lake" / "data")}
+    assert WAREHOUSE.tables(a_source(kind="ducklake", options=whole)) == ("main.t",)
+
+
 @pytest.mark.parametrize("name", ["ducklake", "sqlite_scanner", "httpfs"])
 def test_the_extensions_bear_the_signature_of_duckdb(name: str) -> None:
     """The packages are not DuckDB's own: what they hold must be, at every change of a pin."""

@@ -84,7 +84,7 @@ class FakeSchemas:
     keys: tuple[frozenset[str], ...] | None = None
 
     def current_version(self, source: Source) -> str:
-        if source.options["path"] == "/gone":
+        if source.options.get("path") == "/gone":
             raise SourceUnavailable("The file is not there.")
         self.opened += 1
         return "v1"
@@ -441,8 +441,16 @@ def test_a_source_that_cannot_be_read_is_named_once() -> None:
 
 def test_a_source_without_tables() -> None:
     assert refusal(TABLE, FakeSchemas({})) == [
-        '12: configurations[0].tables[0].source: the source "hr" has no table at all'
+        '12: configurations[0].tables[0].source: the source "hr" shows no table at all'
     ]
+
+
+def test_a_database_whose_role_sees_no_table_is_answered_with_what_it_lacks() -> None:
+    head = HEAD.replace("KIND, options: {path: /x}", "postgresql, options: {database: hr}")
+    with pytest.raises(CatalogRefused) as refused:
+        compile_catalog([CatalogText("c.yaml", head + TABLE)], {}, FakeSchemas({}), FakeDatabases())
+    [problem] = refused.value.problems
+    assert problem.message.endswith("its role sees what it may SELECT: GRANT it that")
 
 
 def test_the_same_rows_are_counted_once() -> None:

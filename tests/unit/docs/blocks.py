@@ -52,6 +52,7 @@ _INTEGRATORS = "tests/system/docs/test_integrators_pages.py"
 _OPERATORS = "tests/system/docs/test_operators_pages.py"
 
 RUN_BY = {
+    "README.md": "tests/system/demo/test_demo.py",
     "docs/api-guide.md": "tests/system/reference/test_guide.py",
     "docs/audit.md": _OPERATORS,
     "docs/certificates.md": _INTEGRATORS,

@@ -73,7 +73,9 @@ class SourceTables:
         if meant:
             message = f'"{written}" may be {" or ".join(meant)}; write which'
         elif not opened.tables:
-            message = f'the source "{opened.source.name}" has no table at all'
+            message = f'the source "{opened.source.name}" shows no table at all'
+            if opened.source.kind == "postgresql":
+                message += "; its role sees what it may SELECT: GRANT it that"
         else:
             short = {name.split(".", 1)[-1] for name in opened.tables}
             hint = (

@@ -1,6 +1,7 @@
 """A session with the server: read-only, in one snapshot, with settings that give exact texts."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -116,14 +117,27 @@ def connect(source: Source) -> Connection:
             raise SourceUnavailable(UNPROVEN) from None
         # A password that was rotated a moment ago is in the secret already.
         if not secret_was_renewed(source):
-            raise SourceUnavailable(_REFUSED) from None
+            raise SourceUnavailable(refusal(str(error))) from None
     try:
         return _connect(source)
-    except psycopg.OperationalError:
-        raise SourceUnavailable(_REFUSED) from None
+    except psycopg.OperationalError as error:
+        raise SourceUnavailable(refusal(str(error))) from None
 
 
-_REFUSED = "The source does not accept a connection now."
+_NO_DATABASE = re.compile(r'database "[^"]*" does not exist')
+_NO_ROLE = re.compile(
+    "password authentication failed|no password supplied|no pg_hba.conf entry|"
+    'role "[^"]*" does not exist'
+)
+
+
+def refusal(text: str) -> str:
+    """Why there is no connection, by the words of a server that speaks English; names nobody."""
+    if _NO_DATABASE.search(text):
+        return "The source's server has no such database."
+    if _NO_ROLE.search(text):
+        return "The source's server refuses the role or its password."
+    return "The source does not accept a connection now."
 
 
 def _connect(source: Source) -> Connection:

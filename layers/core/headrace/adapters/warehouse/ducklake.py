@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
 
@@ -60,6 +61,11 @@ def open_ducklake(
     if kind == "sqlite" and version is None:
         _warn_unless_wal(connection, source)
     data = connection.execute("SELECT data_path FROM ducklake_settings('source')").fetchone()
+    if data and not engine.is_remote(data[0]) and not Path(data[0]).is_absolute():
+        raise SourceUnavailable(
+            "The DuckLake's data path is relative, and Headrace reads from elsewhere: give the "
+            "source the option data_path, from the root on."
+        )
     if data and engine.is_remote(data[0]) and not remote:
         engine.allow_s3(connection)
     engine.lock_down(connection, [folder_path(data[0])] if data else [], files)

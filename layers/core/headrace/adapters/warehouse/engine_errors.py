@@ -25,6 +25,8 @@ def translated(error: duckdb.Error) -> HeadraceError:
         return ValueNotExportable(f"A {reason} (docs/types.md).")
     if "No snapshot found" in text:
         return SourceChanged("The source no longer holds the version asked for.")
+    if any(sign in text for sign in _NO_CATALOG):
+        return SourceUnavailable("The DuckLake's catalog database cannot be opened.")
     match error:
         case duckdb.ConversionException() | duckdb.OutOfRangeException():
             return ValueNotExportable("A value is too large for its type in this format.")
@@ -37,6 +39,8 @@ def translated(error: duckdb.Error) -> HeadraceError:
         case _:
             return SourceUnavailable("The source cannot be read now.")
 
+
+_NO_CATALOG = ("Failed to probe DuckLake metadata", "Failed to attach DuckLake MetaData")
 
 _WITHOUT_DATA = (
     duckdb.BinderException,
