@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from headrace.adapters.dynamodb.data_set_processes import DynamoProcesses
 from headrace.datasets.ending import Swept
 from headrace.datasets.model import Process
 from headrace.kernel.errors import Unavailable
@@ -518,6 +519,25 @@ def test_a_start_that_is_repeated_with_its_key_is_the_same_build(side: SourceSid
     assert (again.status, again.json["id"]) == (201, first.json["id"])
     assert again.json["result"] == "S"
     assert not side.runs.waiting
+
+
+@pytest.mark.abuse(81)
+def test_a_start_that_is_repeated_at_the_same_moment_is_the_same_build(
+    side: SourceSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side.create()
+    key: dict[str, Any] = {"headers": {"Idempotency-Key": "nightly"}}
+    look, first = DynamoProcesses._started_before, []
+
+    def overtaken(self: DynamoProcesses, *given: Any) -> Process | None:
+        found = look(self, *given)
+        monkeypatch.setattr(DynamoProcesses, "_started_before", look)
+        first.append(side.build(**key).json["id"])
+        return found
+
+    monkeypatch.setattr(DynamoProcesses, "_started_before", overtaken)
+    second = side.build(**key)
+    assert (second.status, [second.json["id"]]) == (201, first)
 
 
 @pytest.mark.abuse(82)

@@ -83,7 +83,8 @@ class DynamoProcesses:
                 actions.append(to_change(self.table, changing))
             if held is not None:
                 if from_rfc3339(held["held_until"]) > now:
-                    return None
+                    # It may be the same start, repeated, that took it since the key was looked up.
+                    return self._started_before(process, key, now) if key is not None else None
                 dead = self.find(process.tenant, held["process_id"])
                 if dead is not None and not dead.has_ended:
                     if not is_gone(dead):
