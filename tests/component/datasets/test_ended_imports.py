@@ -112,6 +112,21 @@ def test_an_import_that_has_ended_can_be_undone(world: World) -> None:
     assert event["concerns"]["dataSetProcessId"] == process.process_id
 
 
+@pytest.mark.abuse(81)
+def test_a_start_that_is_repeated_when_the_import_is_undone_is_the_same_undoing(
+    world: World,
+) -> None:
+    imported = world.imported()
+    key: dict[str, Any] = {"headers": {"Idempotency-Key": "once"}}
+    begun = world.undo(**key).json["id"]
+    datasets.processes().undone(imported, begun)
+
+    again = world.undo(**key)
+
+    assert (again.status, again.json["id"]) == (201, begun)
+    assert world.undo(headers={"Idempotency-Key": "another"}).json["code"] == "not_undoable"
+
+
 def test_an_import_that_was_undone_is_not_undone_again(world: World) -> None:
     process = world.imported()
     datasets.processes().undone(process, "01kaqb7m3y6c9r2t5v8x1z4d7j")

@@ -78,7 +78,13 @@ class StartUndo:
                 "stopTaskProcessing": stop_task_processing,
             },
         )
-        self._check(undone)
+        try:
+            self._check(undone)
+        except NotUndoable:
+            # By now it may have been undone by the very process that this start is a repetition of.
+            if (begun := self.start.repeated(process, caller, key)) is not None:
+                return begun
+            raise
         return self.start(process, caller, key, "")
 
     def _check(self, undone: Process) -> None:

@@ -31,7 +31,7 @@ from headrace.kernel.errors import (
     Unavailable,
     ValidationFailed,
 )
-from headrace.kernel.idempotency import idempotency_of
+from headrace.kernel.idempotency import IdempotencyKey, idempotency_of
 from headrace.kernel.ids import OPERATION_ID, Ids
 
 UPLOAD_LIFETIME = timedelta(hours=1)
@@ -78,12 +78,10 @@ class ImportStarter:
 
         Raises ImportWhileBusy, IdempotencyKeyReused.
         """
-        what = {name: value for name, value in process.request.items() if name != "payload"}
-        asked = [str(process.kind), process.definition, process.data_set, what, digest]
         begun = self.starts.begin(
             process,
             LEASE,
-            idempotency_of(caller, key, asked),
+            _key_of(process, caller, key, digest),
             is_gone=lambda held: is_gone(self.runs, held),
         )
         if begun is None:
@@ -94,6 +92,19 @@ class ImportStarter:
             with suppress(Unavailable):
                 self.runs.start(begun)  # else the sweeper does
         return begun
+
+    def repeated(self, process: Process, caller: Caller, key: str | None) -> Process | None:
+        """What the key has started before, if it has. Raises IdempotencyKeyReused."""
+        asked = _key_of(process, caller, key, "")
+        return None if asked is None else self.starts.repeated(process, asked)
+
+
+def _key_of(
+    process: Process, caller: Caller, key: str | None, digest: str
+) -> IdempotencyKey | None:
+    what = {name: value for name, value in process.request.items() if name != "payload"}
+    asked = [str(process.kind), process.definition, process.data_set, what, digest]
+    return idempotency_of(caller, key, asked)
 
 
 def _process(

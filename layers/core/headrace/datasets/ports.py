@@ -123,6 +123,10 @@ class ProcessStarts(Protocol):
         """
         ...
 
+    def repeated(self, process: Process, key: IdempotencyKey) -> Process | None:
+        """What the key has started before, if it has. Raises IdempotencyKeyReused."""
+        ...
+
     def running(self, tenant: str) -> str | None:
         """The id of the process that has the lease, if one has."""
         ...

@@ -124,6 +124,10 @@ class DynamoProcesses:
         failed = dead.ended(Result.FAILURE, now, dead.outcome)
         return [*self._to_end(failed), self._to_tell(dead, reason, f"{rfc3339(now)}#{_LAST_WORD}")]
 
+    def repeated(self, process: Process, key: IdempotencyKey) -> Process | None:
+        """See the port."""
+        return self._started_before(process, key, self.clock.now())
+
     def _started_before(
         self, process: Process, key: IdempotencyKey, now: datetime
     ) -> Process | None:
