@@ -5,12 +5,10 @@ that is made anew for each travel. Before an import, or an undoing, records of t
 changed, deleted and added, so that the import has several batches to write.
 """
 
-import io
 import json
 import random
 import re
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -26,6 +24,7 @@ from local.sample.comparing import records
 from tests.chaos.journeys import Invariant
 from tests.chaos.points import Point
 from tests.chaos.proxy import Request
+from tests.system.datasets.test_source_side import records as records_of
 from tests.system.deployed import Integrator, Json, Platform
 from tests.system.exports.test_webhooks import Receiver
 
@@ -135,25 +134,14 @@ class Environment:
 
     def objects(self) -> dict[str, int]:
         """The sizes of its documents, by their keys without the tenant."""
-        platform = self.integrator.platform
-        pages = platform.aws("s3").get_paginator("list_objects_v2")
-        found = pages.paginate(
-            Bucket=platform.outputs["DataSetsBucketName"], Prefix=f"{self.tenant}/"
-        )
-        return {
-            one["Key"].removeprefix(f"{self.tenant}/"): one["Size"]
-            for page in found
-            for one in page.get("Contents", [])
-        }
+        platform, own = self.integrator.platform, f"{self.tenant}/"
+        found = platform.sizes(own, "DataSetsBucketName")
+        return {key.removeprefix(own): size for key, size in found.items()}
 
     def open_uploads(self) -> list[str]:
         """The keys of uploads that are neither completed nor aborted."""
-        platform = self.integrator.platform
-        listed = platform.aws("s3").list_multipart_uploads(
-            Bucket=platform.outputs["DataSetsBucketName"], Prefix=f"{self.tenant}/"
-        )
-        keys = [one["Key"] for one in listed.get("Uploads", [])]
-        return [key for key in keys if key.startswith(f"{self.tenant}/")]
+        found = self.integrator.platform.uploads(f"{self.tenant}/", "DataSetsBucketName")
+        return [one["Key"] for one in found]
 
     # --- what is done undisturbed -----------------------------------------------------------
 
@@ -195,12 +183,7 @@ class Environment:
         path = f"/dataexchange/export/datasetdefinition/{DEFINITION}/dataset/{code}"
         reply = self.integrator.call("GET", path, follow_redirects=True)
         assert reply.status_code == 200, reply.text
-        with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
-            manifest = json.loads(archive.read("manifest.json"))
-            return {
-                entry["name"]: list(map(json.loads, archive.read(entry["document"]).splitlines()))
-                for entry in manifest["tables"]
-            }
+        return records_of(reply.content)
 
     def data_set(self, code: str) -> Json:
         """What is kept of a data set, in DynamoDB's notation."""

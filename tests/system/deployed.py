@@ -121,21 +121,22 @@ class Platform:
 
     # --- what lies in storage ---------------------------------------------------------------
 
-    def objects(self, prefix: str) -> list[str]:
-        """The keys of stored documents."""
-        pages = self.aws("s3").get_paginator("list_objects_v2")
-        bucket = self.outputs["FilesBucketName"]
-        return [
-            item["Key"]
-            for page in pages.paginate(Bucket=bucket, Prefix=prefix)
-            for item in page.get("Contents", [])
-        ]
+    def objects(self, prefix: str, bucket: str = "FilesBucketName") -> list[str]:
+        """The keys of stored documents; ``bucket``: the output that names it."""
+        return list(self.sizes(prefix, bucket))
 
-    def uploads(self, prefix: str) -> list[Json]:
+    def sizes(self, prefix: str, bucket: str = "FilesBucketName") -> dict[str, int]:
+        """The sizes of stored documents, by their keys."""
+        pages = self.aws("s3").get_paginator("list_objects_v2")
+        return {
+            item["Key"]: item["Size"]
+            for page in pages.paginate(Bucket=self.outputs[bucket], Prefix=prefix)
+            for item in page.get("Contents", [])
+        }
+
+    def uploads(self, prefix: str, bucket: str = "FilesBucketName") -> list[Json]:
         """The multipart uploads that are neither completed nor aborted."""
-        listed = self.aws("s3").list_multipart_uploads(
-            Bucket=self.outputs["FilesBucketName"], Prefix=prefix
-        )
+        listed = self.aws("s3").list_multipart_uploads(Bucket=self.outputs[bucket], Prefix=prefix)
         return [one for one in listed.get("Uploads", []) if one["Key"].startswith(prefix)]
 
     def parts(self, prefix: str) -> int:

@@ -188,9 +188,9 @@ class SweepProcesses:
 
     def _look_at_ended(self, one: Due) -> str:
         process = self.processes.find(one.tenant, one.process_id)
-        if process is None:
+        if process is None or not process.has_ended:
             return ""
-        done = self.tidy(one.tenant, one.process_id)
+        done = self.tidy(process)
         self.starts.tidied(process, None if done else self.clock.now() + LEASE)
         return "tidied" if done else ""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from headrace.datasets.model import DataSet, Process, ProcessKind
-from headrace.datasets.ports import DataSets, Items, Leftovers, Processes, ProcessStarts
+from headrace.datasets.ports import DataSets, Items, Leftovers, ProcessStarts
 
 
 def payloads_of(data_set_id: str) -> str:
@@ -27,22 +27,19 @@ class TidyProcess:
     """Aborts the uploads that a process's workers did not complete, and removes the payloads that
     they completed and nobody took. Again is harmless."""
 
-    processes: Processes
     starts: ProcessStarts
     data_sets: DataSets
     items: Items
     leftovers: Leftovers
 
-    def __call__(self, tenant: str, process_id: str) -> bool:
-        """False if it has to be done again, as the process runs, or another one that may need what
-        this one left. Raises FileUnavailable, Unavailable.
+    def __call__(self, process: Process) -> bool:
+        """``process``: one that has ended. False if it has to be done again, as another one runs
+        that may need what this one left. Raises FileUnavailable, Unavailable.
 
         What is there is listed before it is looked who needs it: who begins later begins with
         nothing, so what it makes is not in the list.
         """
-        process = self.processes.find(tenant, process_id)
-        if process is None or not process.has_ended:
-            return False
+        tenant, process_id = process.tenant, process.process_id
         for prefix in (f"{process_id}/", f"imports/{process_id}."):
             self.leftovers.abort(tenant, self.leftovers.uploads(tenant, prefix))
         found = None

@@ -208,7 +208,7 @@ def sweep_data_sets() -> "SweepProcesses":
     from headrace.datasets.tidying import TidyProcess
 
     due = DynamoDueProcesses(table())
-    tidy = TidyProcess(processes(), processes(), data_sets(), items(), payloads())
+    tidy = TidyProcess(processes(), data_sets(), items(), payloads())
     notices = DynamoNotices(table())
     return SweepProcesses(processes(), processes(), notices, due, runs(), tidy, clock())
 
