@@ -344,8 +344,10 @@ class _Journey:
             time.sleep(1)
 
     def open_uploads(self) -> list[str]:
-        """See ``Journey``."""
-        return self.environment.open_uploads()
+        """See ``Journey``; and the processes that the sweeper has yet to see to."""
+        items = self.environment.items().items()
+        due = [sort for sort, item in items if item.get("due_shard") == {"S": "ended"}]
+        return self.environment.open_uploads() + due
 
     def _began(self) -> Carried:
         self.environment.receiver.requests.clear()
