@@ -22,40 +22,38 @@ but ``DueOperations``, for the sweeper.
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from headrace.adapters.dynamodb.baselines import baseline_items
 from headrace.adapters.dynamodb.deliveries import delivery_item, delivery_of, delivery_prefix
+from headrace.adapters.dynamodb.operation_items import (
+    job_item,
+    operation_item,
+    operation_of,
+    operation_sk,
+    progress_prefix,
+    slice_item,
+    slice_of,
+)
 from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
 from headrace.exports.model import (
     Baseline,
-    Compression,
-    Content,
-    ExportRequest,
     Failure,
-    FileFormat,
     Job,
-    KeyRange,
-    Occasion,
     Operation,
     Progress,
     Quota,
     QuotaRule,
-    RowRange,
     SharingSnapshot,
     SliceResult,
     Snapshot,
     Status,
-    TableRange,
-    UploadedPart,
     origins,
-    read_so_far,
 )
 from headrace.exports.ports import DueOperation
-from headrace.exports.webhooks import Notice
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import (
     Fenced,
@@ -69,9 +67,15 @@ from headrace.kernel.errors import (
 from headrace.kernel.idempotency import IdempotencyKey
 
 _KEY_LIFETIME = timedelta(hours=24)
+
+
 _HISTORY = timedelta(days=90)
+
+
 _JOB_HISTORY = timedelta(days=120)
 """Longer than the operation's: no operation is left without its jobs."""
+
+
 _DUE_SHARDS = 4
 
 
@@ -108,7 +112,7 @@ class DynamoOperations:
         if item is None:
             return None
         jobs = {job["sk"]: job for job in self.table.query(pk, f"job#{operation_id}-")}
-        operation = _operation(tenant, client_id, item, jobs)
+        operation = operation_of(tenant, client_id, item, jobs)
         if operation.request.notice is None:
             return operation
         owed = self.table.query(pk, delivery_prefix(operation_id))
@@ -138,7 +142,7 @@ class DynamoOperations:
             )
             items = [item for item in items if item["sk"] != below]
             found += [
-                _operation(tenant, client_id, item, {})
+                operation_of(tenant, client_id, item, {})
                 for item in items
                 if item["status"] != Status.DELETED and item.get("organisation") == organisation
             ]
@@ -172,7 +176,7 @@ class DynamoOperations:
         """The slices recorded for this attempt of the job, in order."""
         pk = _partition(operation.tenant, operation.client_id)
         items = self.table.query(pk, f"slice#{job.job_id}#{job.attempt}#")
-        return tuple(_slice_result(item) for item in items)
+        return tuple(slice_of(item) for item in items)
 
     # --- the operation's moves --------------------------------------------------------------
 
@@ -182,7 +186,7 @@ class DynamoOperations:
         moment = operation.created_at
         actions = [
             self.table.to_put(
-                {"pk": pk, **_operation_item(operation), **self._due(operation, moment)},
+                {"pk": pk, **operation_item(operation), **self._due(operation, moment)},
                 "attribute_not_exists(pk)",
             ),
             self._take_lock(operation),
@@ -361,7 +365,7 @@ class DynamoOperations:
 
     def look_again(self, operation: Operation, moment: datetime | None) -> None:
         """Sets when the sweeper looks at it next, or that it need not (None)."""
-        pk, sk = _partition(operation.tenant, operation.client_id), _operation_sk(operation)
+        pk, sk = _partition(operation.tenant, operation.client_id), operation_sk(operation)
         if moment is None:
             update, values = "REMOVE due_shard, due_at", {}
         else:
@@ -384,7 +388,7 @@ class DynamoOperations:
             "operation_attempt": operation.attempt,
             "sync_version": operation.told_version,
             "ttl": _epoch(operation.created_at + _JOB_HISTORY),
-            **_job_item(job),
+            **job_item(job),
         }
         self._fenced(
             [
@@ -411,7 +415,7 @@ class DynamoOperations:
         if job is None:
             action = self.table.to_update(
                 pk,
-                _operation_sk(operation),
+                operation_sk(operation),
                 "SET held_snapshot = :snapshot, sync_version = :version",
                 running,
                 snapshot=kept,
@@ -449,7 +453,7 @@ class DynamoOperations:
                     {
                         "pk": pk,
                         "ttl": _epoch(operation.created_at + _JOB_HISTORY),
-                        **_slice_item(job, result),
+                        **slice_item(job, result),
                     }
                 ),
             ]
@@ -460,7 +464,7 @@ class DynamoOperations:
         try:
             self.table.update(
                 _partition(operation.tenant, operation.client_id),
-                f"{_progress_prefix(job.job_id)}{job.attempt:04d}#{index:04d}",
+                f"{progress_prefix(job.job_id)}{job.attempt:04d}#{index:04d}",
                 "SET #rows = :rows, #size = :size, attempt = :attempt, "
                 "operation_attempt = :owner, #ttl = :ttl",
                 "attribute_not_exists(pk) OR (#rows <= :rows AND #size <= :size)",
@@ -545,7 +549,7 @@ class DynamoOperations:
         condition, was = _any_of(origins(target))
         return self.table.to_update(
             _partition(operation.tenant, operation.client_id),
-            _operation_sk(operation),
+            operation_sk(operation),
             update,
             f"{condition} AND attempt = :attempt",
             status=str(target),
@@ -560,7 +564,7 @@ class DynamoOperations:
     def _check(self, operation: Operation) -> Item:
         return self.table.to_check(
             _partition(operation.tenant, operation.client_id),
-            _operation_sk(operation),
+            operation_sk(operation),
             "#status = :running AND attempt = :attempt",
             running=str(Status.RUNNING),
             attempt=operation.attempt,
@@ -589,15 +593,8 @@ class DynamoDueOperations:
                 yield DueOperation(tenant, client_id, operation_id, due_at)
 
 
-# --- items and values -----------------------------------------------------------------------
-
-
 def _epoch(moment: datetime) -> int:
     return int(moment.timestamp())
-
-
-def _operation_sk(operation: Operation) -> str:
-    return f"operation#{operation.operation_id}"
 
 
 def _lock_sk(operation: Operation) -> str:
@@ -606,224 +603,3 @@ def _lock_sk(operation: Operation) -> str:
 
 def _key_sk(key: IdempotencyKey) -> str:
     return f"idempotency#{hashlib.sha256(key.key.encode()).hexdigest()}"
-
-
-def _moment(item: Mapping[str, Any], name: str) -> datetime | None:
-    return from_rfc3339(item[name]) if item.get(name) else None
-
-
-def _failure(item: Mapping[str, Any]) -> Failure | None:
-    failure = item.get("failure")
-    return Failure(failure["code"], failure["detail"]) if failure else None
-
-
-def _snapshot(item: Mapping[str, Any]) -> Snapshot | None:
-    held = item.get("held_snapshot")
-    return Snapshot(held["name"], held["version"]) if held else None
-
-
-def _occasion(item: Mapping[str, Any]) -> Occasion | None:
-    if not item.get("schedule"):
-        return None
-    return Occasion(item["schedule"], from_rfc3339(item["schedule_due"]))
-
-
-def _operation_item(operation: Operation) -> Item:
-    request = operation.request
-    return {
-        "sk": _operation_sk(operation),
-        "operation_id": operation.operation_id,
-        "since": request.since,
-        "status": str(operation.status),
-        "attempt": operation.attempt,
-        "configuration_id": request.configuration_id,
-        "tables": list(request.tables),
-        "expected_rows": [
-            -1 if j.expected_rows is None else j.expected_rows for j in operation.jobs
-        ],
-        "file_format": str(request.file_format),
-        "compression": str(request.compression),
-        "entity": request.entity,
-        "schedule": operation.occasion.schedule if operation.occasion else None,
-        "schedule_due": rfc3339(operation.occasion.due) if operation.occasion else None,
-        "webhook": request.notice.endpoint if request.notice else None,
-        "base_url": request.notice.base_url if request.notice else None,
-        "catalog_version": operation.catalog_version,
-        "quota_day": operation.quota_day,
-        "created_at": rfc3339(operation.created_at),
-        **({"organisation": operation.organisation} if operation.organisation else {}),
-    }
-
-
-def _operation(
-    tenant: str, client_id: str, item: Mapping[str, Any], job_items: Mapping[str, Item]
-) -> Operation:
-    operation_id = item["operation_id"]
-    operation = Operation(
-        operation_id=operation_id,
-        tenant=tenant,
-        client_id=client_id,
-        request=ExportRequest(
-            configuration_id=item["configuration_id"],
-            tables=tuple(item["tables"]),
-            file_format=FileFormat(item["file_format"]),
-            compression=Compression(item["compression"]),
-            entity=item.get("entity"),
-            since=item.get("since"),
-            notice=Notice(item["webhook"], item["base_url"]) if item.get("webhook") else None,
-        ),
-        catalog_version=item["catalog_version"],
-        quota_day=item["quota_day"],
-        created_at=from_rfc3339(item["created_at"]),
-        status=Status(item["status"]),
-        attempt=item["attempt"],
-        sync_version=item.get("sync_version"),
-        held=item.get("held", False),
-        snapshot=_snapshot(item),
-        started_at=_moment(item, "started_at"),
-        ended_at=_moment(item, "ended_at"),
-        expires_at=_moment(item, "expires_at"),
-        refunded=item.get("refunded", False),
-        failure=_failure(item),
-        occasion=_occasion(item),
-        organisation=item.get("organisation"),
-        sharing=SharingSnapshot(**item["sharing"]) if item.get("sharing") else None,
-    )
-    jobs = []
-    expected = item.get("expected_rows") or [-1] * len(item["tables"])
-    for index, table in enumerate(item["tables"], start=1):
-        job_id = f"{operation_id}-{index:04d}"
-        job = _job(operation, job_id, table, job_items.get(f"job#{job_id}"))
-        if job.expected_rows is None and expected[index - 1] >= 0:
-            job = replace(job, expected_rows=expected[index - 1])
-        jobs.append(replace(job, read=_read(operation, job_id, job_items)))
-    return replace(operation, jobs=tuple(jobs))
-
-
-def _job_item(job: Job) -> Item:
-    return {
-        "job_id": job.job_id,
-        "status": str(job.status),
-        "attempt": job.attempt,
-        "claims": job.claims,
-        "held": job.held,
-        "slices": [_table_range_item(one) for one in job.slices],
-        "ranges": job.ranges,
-        "expected_rows": job.expected_rows,
-        "started_at": rfc3339(job.started_at) if job.started_at else None,
-        "key": job.key,
-        "upload_id": job.upload_id,
-        "staging": job.staging,
-        "staged_version": job.staged_version,
-        "schema_hash": job.schema_hash,
-        "schema_version": job.schema_version,
-        "content": str(job.content),
-    }
-
-
-def _job(operation: Operation, job_id: str, table: str, item: Item | None) -> Job:
-    """The job as the operation's present attempt sees it.
-
-    A job that another attempt left unfinished, or finished at another version, is to be run
-    again; one that the operation's end found unfinished ended with it. So a retry and an end
-    are one write each, however many jobs there are.
-    """
-    if item is None:
-        job = Job(job_id=job_id, table=table)
-    else:
-        job = Job(
-            job_id=job_id,
-            table=table,
-            status=Status(item["status"]),
-            attempt=item["attempt"],
-            claims=item.get("claims", 0),
-            slices=tuple(map(_table_range, item["slices"])),
-            ranges=item["ranges"],
-            slices_done=frozenset(item.get("slices_done", ())),
-            expected_rows=item.get("expected_rows"),
-            started_at=_moment(item, "started_at"),
-            rows=item.get("rows"),
-            size=item.get("size"),
-            sha256=item.get("sha256"),
-            schema_hash=item.get("schema_hash"),
-            schema_version=item.get("schema_version"),
-            key=item.get("key"),
-            upload_id=item.get("upload_id"),
-            staging=item.get("staging"),
-            staged_version=item.get("staged_version"),
-            held=item.get("held", False),
-            snapshot=_snapshot(item),
-            content=Content(item.get("content", Content.FULL)),
-            failure=_failure(item),
-            ended_at=_moment(item, "ended_at"),
-        )
-        kept = job.status is Status.SUCCEEDED and item.get("sync_version") == operation.told_version
-        if item["operation_attempt"] != operation.attempt and not kept:
-            job = Job(
-                job_id=job_id,
-                table=table,
-                attempt=job.attempt,
-                key=job.key,
-                upload_id=job.upload_id,
-                staging=job.staging,
-            )
-    return job.within(operation.status, operation.failure)
-
-
-def _progress_prefix(job_id: str) -> str:
-    return f"job#{job_id}#progress#"
-
-
-def _read(operation: Operation, job_id: str, items: Mapping[str, Item]) -> Progress:
-    """What was read of a job in the operation's present attempt."""
-    attempts: dict[int, list[Progress]] = {}
-    for sk, item in items.items():
-        own = sk.startswith(_progress_prefix(job_id))
-        # Of a transaction that was refused, moto keeps the item with its keys and nothing else.
-        if own and item.get("operation_attempt") == operation.attempt:
-            told = Progress(item["rows"], item["size"])
-            attempts.setdefault(item["attempt"], []).append(told)
-    return read_so_far(attempts)
-
-
-def _table_range_item(table_range: TableRange) -> list[Any] | dict[str, Any]:
-    if isinstance(table_range, RowRange):
-        return [table_range.first, table_range.last, table_range.rows]
-    return {
-        "after": _listed(table_range.after),
-        "upto": _listed(table_range.upto),
-        "rows": table_range.rows,
-    }
-
-
-def _listed(bound: tuple[str, ...] | None) -> list[str] | None:
-    return None if bound is None else list(bound)
-
-
-def _table_range(kept: list[Any] | dict[str, Any]) -> TableRange:
-    if isinstance(kept, list):
-        return RowRange(*kept)
-    return KeyRange(_bound(kept["after"]), _bound(kept["upto"]), kept["rows"])
-
-
-def _bound(kept: list[str] | None) -> tuple[str, ...] | None:
-    return None if kept is None else tuple(kept)
-
-
-def _slice_item(job: Job, result: SliceResult) -> Item:
-    return {
-        "sk": f"slice#{job.job_id}#{job.attempt}#{result.index:05d}",
-        "index": result.index,
-        "rows": result.rows,
-        "sha256": result.sha256,
-        "parts": [[p.number, p.size, p.sha256, p.etag] for p in result.parts],
-    }
-
-
-def _slice_result(item: Mapping[str, Any]) -> SliceResult:
-    return SliceResult(
-        index=item["index"],
-        rows=item["rows"],
-        parts=tuple(UploadedPart(*part) for part in item["parts"]),
-        sha256=item.get("sha256"),
-    )
