@@ -1,16 +1,19 @@
-"""moto without work that nothing comes of, which was half of the component tests' time.
+"""moto and botocore without work that nothing comes of: half of the component tests' time.
 
-Its answers are the same: what is left out is searched for and never found, or made anew each time
-from the same. That holds for moto 5.2; with another version read its code before its number.
+Their answers are the same: what is left out is searched for and never found, or made anew each time
+from the same. That holds for moto 5.2 and botocore 1.44; with another version read the code before
+the number.
 
 And it answers one request at a time: its tables are plain dictionaries, which a thread may not add
 to while another one goes through them ("dictionary changed size during iteration").
 """
 
 import threading
+from collections import defaultdict
 from functools import cache
 from typing import Any
 
+import botocore.loaders
 import moto.core.models
 import moto.kms.models
 from moto.core.botocore_stubber import BotocoreStubber
@@ -21,7 +24,11 @@ _models: Any = moto.core.models
 _kms: Any = moto.kms.models
 _json: Any = BaseJSONSerializer
 _stubber: Any = BotocoreStubber
+_loader: Any = botocore.loaders.Loader
 
+_make_loader = _loader.__init__
+_read: defaultdict[tuple[str, ...], dict[Any, Any]] = defaultdict(dict)
+"""What loaders have read, by the folders that they look in."""
 _serialize_structure = _json._serialize_type_structure
 _private_key = _kms.generate_private_key
 _private_key_once = cache(_private_key)
@@ -39,12 +46,21 @@ def quicken() -> None:
     _models.CallbackResponse = _answer_once
     # For each new session the descriptions of AWS's services are read again.
     default_user_config["core"]["reset_boto3_session"] = False
+    # And by whoever makes a session for each command, as headrace-admin does.
+    _loader.__init__ = _loads_once
 
 
 def _in_turn(self: Any, request: Any) -> Any:
     """The answer, with no other one in the making."""
     with _answering:
         return _process_request(self, request)
+
+
+def _loads_once(self: Any, *arguments: Any, **named: Any) -> None:
+    """What a loader has read, others of the same folders know: the descriptions are files of
+    botocore's, which nobody changes."""
+    _make_loader(self, *arguments, **named)
+    self._cache = _read[(*self.search_paths, *self.extras_types)]
 
 
 def _structure(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,19 @@ def resolved(part: dict[str, Any]) -> dict[str, Any]:
             found = found[step]
         part = found
     return part
+
+
+@cache
+def calls_by_name() -> dict[str, list[ast.Call]]:
+    """Every call in our code of what has a plain name, by that name; read once, as it takes a
+    while."""
+    found: dict[str, list[ast.Call]] = {}
+    for file in (ROOT / "layers/core/headrace").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id=called)):
+                    found.setdefault(called, []).append(node)
+    return found
 
 
 def check(schema: dict[str, Any], value: Any) -> None:
@@ -183,11 +197,8 @@ def test_an_error_names_every_member_that_the_code_gives_it(one: problems.Descri
 
 def members_given(name: str) -> Iterator[set[str]]:
     """The members of each place in our code that makes an error of this class."""
-    for file in (ROOT / "layers/core/headrace").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            match node:
-                case ast.Call(func=ast.Name(id=called), keywords=words) if called == name:
-                    yield {word.arg for word in words if word.arg} - {"retry_after"}
+    for call in calls_by_name().get(name, ()):
+        yield {word.arg for word in call.keywords if word.arg} - {"retry_after"}
 
 
 def test_there_are_errors_with_members_to_look_for() -> None:
@@ -271,13 +282,10 @@ def test_a_deployment_serves_its_own_urls_and_scopes() -> None:
 
 def failure_codes() -> Iterator[str]:
     """Every code that the `error` of an operation or a job may have."""
-    for file in (ROOT / "layers/core/headrace").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            match node:
-                case ast.Call(
-                    func=ast.Name(id="Failure"), args=[ast.Constant(value=str(code)), *_]
-                ):
-                    yield code
+    for call in calls_by_name()["Failure"]:
+        match call.args:
+            case [ast.Constant(value=str(code)), *_]:
+                yield code
     caught = [name for name, one in vars(errors).items() if isinstance(one, type)]
     for name in (*caught, "States.Timeout", "Sandbox.Timedout", "MemoryError"):
         yield failure_of({"error": {"Error": name}}).code
