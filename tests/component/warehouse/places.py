@@ -32,11 +32,19 @@ ONLY = PartPosition(first=True, last=True)
 # --- sources ----------------------------------------------------------------------------------
 
 
+def loaders_engine() -> duckdb.DuckDBPyConnection:
+    """DuckDB for a loader. It proves no extension's signature, which takes more than most tests:
+    test_describe.py does, for the pinned packages."""
+    return duckdb.connect(
+        config={"autoinstall_known_extensions": False, "allow_unsigned_extensions": True}
+    )
+
+
 @contextmanager
 def loader(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A loader's connection to the DuckLake in ``folder``, made if need be; attached as lake."""
     folder.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False})
+    connection = loaders_engine()
     for name in ("sqlite_scanner", "ducklake"):
         load_extension(connection, name)
     connection.execute(

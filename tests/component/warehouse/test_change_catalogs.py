@@ -13,13 +13,13 @@ from headrace.adapters.warehouse.engine import load_extension
 from headrace.exports.sources import Source, VersionPlace
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.copies import CHANGES, Copy, content_of, latest
-from tests.component.warehouse.places import a_table_of
+from tests.component.warehouse.places import a_table_of, loaders_engine
 
 
 @contextmanager
 def a_lake(place: str, data: str, **options: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A loader's connection to the lake, made if need be."""
-    with duckdb.connect() as connection:
+    with loaders_engine() as connection:
         for name in ("postgres_scanner", "sqlite_scanner", "ducklake"):
             load_extension(connection, name)
         given = {"DATA_PATH": data} | options

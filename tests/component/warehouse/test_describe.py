@@ -156,7 +156,7 @@ def test_a_lake_that_would_be_read_from_the_working_folder_is_refused(
     assert WAREHOUSE.tables(a_source(kind="ducklake", options=whole)) == ("main.t",)
 
 
-@pytest.mark.parametrize("name", ["ducklake", "sqlite_scanner", "httpfs"])
+@pytest.mark.parametrize("name", ["ducklake", "sqlite_scanner", "postgres_scanner", "httpfs"])
 def test_the_extensions_bear_the_signature_of_duckdb(name: str) -> None:
     """The packages are not DuckDB's own: what they hold must be, at every change of a pin."""
     with duckdb.connect(config={"allow_unsigned_extensions": False}) as connection:

@@ -31,6 +31,7 @@ from tests.component.warehouse.places import (
     WAREHOUSE,
     a_table_of,
     document,
+    loaders_engine,
     rows_of,
 )
 
@@ -40,7 +41,7 @@ AWKWARD_PASSWORD = "canary 'quoted\" \\ back"
 @contextmanager
 def loading(server: Server, database: str, data: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A loader's connection to the lake in the database, made if need be."""
-    with duckdb.connect() as connection:
+    with loaders_engine() as connection:
         for name in ("postgres_scanner", "ducklake"):
             load_extension(connection, name)
         if engine.is_remote(data):
@@ -136,7 +137,7 @@ def test_a_loader_commits_while_two_export_at_their_snapshots(
 def test_the_catalog_may_have_a_schema_of_its_own(postgresql: Server, tmp_path: Path) -> None:
     database = postgresql.new_database()
     postgresql.run("CREATE SCHEMA lake", database)
-    with duckdb.connect() as connection:
+    with loaders_engine() as connection:
         for name in ("postgres_scanner", "ducklake"):
             load_extension(connection, name)
         place = f"ducklake:postgres:host={postgresql.folder} dbname={database} user=postgres"

@@ -19,13 +19,14 @@ from tests.component.warehouse.places import (
     WAREHOUSE,
     a_table_of,
     document,
+    loaders_engine,
     rows_of,
 )
 
 
 def loaded(folder: Path, catalog: str, *statements: str) -> Source:
     """A DuckLake with its catalog in ``folder`` and its data in the bucket."""
-    with duckdb.connect() as connection:
+    with loaders_engine() as connection:
         for name in ("sqlite_scanner", "ducklake"):
             load_extension(connection, name)
         engine.allow_s3(connection)
@@ -92,7 +93,7 @@ def test_a_frozen_lake_wholly_in_a_bucket(bucket: str, tmp_path: Path) -> None:
 
 
 def folder_of_files(bucket: str) -> Source:
-    with duckdb.connect() as connection:
+    with loaders_engine() as connection:
         engine.allow_s3(connection)
         for name, rows in (("people", 4000), ("days/a", 9000), ("days/b", 1000)):
             connection.execute(
