@@ -77,8 +77,8 @@ described:
 
 ## --- more tests and measurements, each of minutes to hours ---------------------------------------
 
-chaos: tools ## every fault at every point of an export's life; writes docs/reliability.md (SEEDS=3)
-	@SEEDS=$(or $(SEEDS),3) PAIRS=$(or $(PAIRS),9) $(PYTHON) -m local test tests/system/chaos/campaign.py tests/system/chaos/test_exports.py
+chaos: tools ## every fault at every point of exports and data sets; writes docs/reliability.md (SEEDS=3)
+	@SEEDS=$(or $(SEEDS),3) PAIRS=$(or $(PAIRS),20) $(PYTHON) -m local test tests/system/chaos/campaign.py tests/system/chaos/test_samples.py
 
 load: tools ## 200 clients for a day in minutes, fairness, growth; writes docs/load.md (CLIENTS=20 DAY=60)
 	@failed=0; \

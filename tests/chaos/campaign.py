@@ -43,8 +43,9 @@ class Campaign:
     def __call__(
         self, lanes: Iterable[Sequence[Journey]], todo: Sequence[tuple[str, Case]]
     ) -> list[Run]:
-        """All of ``todo`` (a journey's name, and what goes wrong in it)."""
-        self._left = list(reversed(todo))
+        """All of ``todo`` (a journey's name, and what goes wrong in it), each by a lane that has
+        the journey and is free."""
+        self._left = list(todo)
         total = len(todo)
         lanes = list(lanes)
         with ThreadPoolExecutor(len(lanes)) as pool:
@@ -57,9 +58,11 @@ class Campaign:
         own = {journey.name: journey for journey in lane}
         while True:
             with self._lock:
-                if not self._left:
+                chosen = next((one for one in self._left if one[0] in own), None)
+                if chosen is None:
                     return
-                name, case = self._left.pop()
+                self._left.remove(chosen)
+            name, case = chosen
             run = self.chaos.run(own[name], case)
             with self._lock:
                 self.runs.append(run)
