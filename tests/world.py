@@ -22,7 +22,7 @@ from headrace.adapters.kms.seal import KmsSeal
 from headrace.adapters.s3.account_lists import S3AccountLists
 from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
-from headrace.exports import extraction, sweeping, usecases
+from headrace.exports import ending, extraction, planning, ranges, sweeping, usecases
 from headrace.exports.delivering import DeliverWebhook, IssueWebhookSecret
 from headrace.exports.increments import GetSyncVersion, Increments, StartIncrement
 from headrace.exports.model import (
@@ -226,14 +226,14 @@ class World:
 
     def plan(self, operation: Operation) -> tuple[str, ...]:
         """The task that plans the operation."""
-        task = extraction.PlanExport(self.extraction, self.warehouse)
+        task = planning.PlanExport(self.extraction, self.warehouse)
         return task(self.attempt(operation)).job_ids
 
     def plan_job(
         self, operation: Operation, job_id: str, *, split: bool = True, anew: bool = False
     ) -> tuple[int, int]:
         """The task that plans a job."""
-        task = extraction.PlanJob(
+        task = planning.PlanJob(
             self.extraction, self.warehouse, self.changes, self.baselines, self.snapshots
         )
         planned = task(self.attempt(operation), job_id, split=split, anew=anew)
@@ -250,7 +250,7 @@ class World:
         time_left: Callable[[], float] = lambda: 900.0,
     ) -> bool:
         """The task that streams a range; whether it has to be called again."""
-        task = extraction.ExportRange(
+        task = ranges.ExportRange(
             self.extraction,
             self.warehouse,
             self.changes,
@@ -262,7 +262,7 @@ class World:
 
     def complete_job(self, operation: Operation, job_id: str, job_attempt: int) -> bool:
         """The task that makes the document."""
-        task = extraction.CompleteJob(self.extraction)
+        task = ending.CompleteJob(self.extraction)
         return task(self.attempt(operation), job_id, job_attempt)
 
     def complete_is_refused(self, operation: Operation, job_id: str, job_attempt: int) -> bool:
@@ -276,11 +276,11 @@ class World:
     def fail_job(self, operation: Operation, job_id: str) -> None:
         """The task that fails a job."""
         failure = Failure("worker_failed", "It broke.")
-        extraction.FailJob(self.extraction)(self.attempt(operation), job_id, failure)
+        ending.FailJob(self.extraction)(self.attempt(operation), job_id, failure)
 
     def end(self, operation: Operation, failure: Failure | None = None) -> Status:
         """The task that ends the operation."""
-        end = extraction.EndExport(self.extraction, self.runs)
+        end = ending.EndExport(self.extraction, self.runs)
         return end(self.attempt(operation), failure).status
 
     def run_job(self, operation: Operation, job_id: str) -> None:

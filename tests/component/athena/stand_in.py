@@ -27,7 +27,7 @@ from headrace.adapters.athena.athena_tables import AthenaTables
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
-from headrace.exports import extraction
+from headrace.exports import ending, planning, ranges
 from headrace.exports.model import Limits, Operation
 from headrace.exports.sources import ColumnType, Source, Table
 from headrace.runtime import wiring
@@ -249,15 +249,15 @@ def _wired(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> Deploymen
     world = deployment.world
     work, warehouse = world.extraction, world.warehouse
     use_cases = {
-        "plan_unload": extraction.PlanUnload(work, deployment.tables),
-        "plan_job": extraction.PlanJob(
+        "plan_unload": planning.PlanUnload(work, deployment.tables),
+        "plan_job": planning.PlanJob(
             work, warehouse, world.changes, world.baselines, world.snapshots
         ),
-        "export_range": extraction.ExportRange(
+        "export_range": ranges.ExportRange(
             work, warehouse, world.changes, world.upload, world.snapshots, world.slots
         ),
-        "complete_job": extraction.CompleteJob(work),
-        "fail_job": extraction.FailJob(work),
+        "complete_job": ending.CompleteJob(work),
+        "fail_job": ending.FailJob(work),
     }
     for name, use_case in use_cases.items():
         monkeypatch.setattr(wiring, name, lambda use_case=use_case: use_case)

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.exports.extraction import PlanUnload
 from headrace.exports.model import Compression, FileFormat, Job, Limits, Operation, Status
+from headrace.exports.planning import PlanUnload
 from headrace.exports.ports import Unload
 from headrace.exports.sources import ColumnType, RowFilter
 from headrace.exports.sweeping import Swept

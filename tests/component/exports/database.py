@@ -15,7 +15,7 @@ from headrace.adapters.postgresql.changes import PostgresqlChanges
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
 from headrace.audit.model import Failing
 from headrace.audit.usecases import NoteFailing
-from headrace.exports import extraction
+from headrace.exports import ending, planning, ranges
 from headrace.exports.holding import HoldSnapshot
 from headrace.exports.model import Limits, Operation
 from headrace.exports.snapshots import Snapshots
@@ -159,17 +159,17 @@ def a_deployment(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterato
         snapshots = Snapshots(world.operations, world.clock, pause=lambda _: time.sleep(0.01))
         use_cases = {
             "plan_unload": lambda *_: None,
-            "plan_export": extraction.PlanExport(work, warehouse),
-            "plan_job": extraction.PlanJob(
+            "plan_export": planning.PlanExport(work, warehouse),
+            "plan_job": planning.PlanJob(
                 work, warehouse, world.changes, world.baselines, snapshots
             ),
-            "export_range": extraction.ExportRange(
+            "export_range": ranges.ExportRange(
                 work, warehouse, world.changes, world.upload, snapshots, world.slots
             ),
             "hold_snapshot": HoldSnapshot(work, warehouse, pause=lambda _: time.sleep(0.01)),
-            "complete_job": extraction.CompleteJob(work),
-            "fail_job": extraction.FailJob(work),
-            "end_export": extraction.EndExport(work, world.runs),
+            "complete_job": ending.CompleteJob(work),
+            "fail_job": ending.FailJob(work),
+            "end_export": ending.EndExport(work, world.runs),
         }
         for name, use_case in use_cases.items():
             monkeypatch.setattr(wiring, name, lambda use_case=use_case: use_case)

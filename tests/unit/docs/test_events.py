@@ -15,9 +15,10 @@ from headrace.adapters.stepfunctions.executions import Executions
 from headrace.adapters.stepfunctions.workflows import StepFunctionsDeliveries
 from headrace.datasets.model import Result
 from headrace.datasets.running import Ran
-from headrace.exports.extraction import Attempt, PlannedExport, PlannedJob
+from headrace.exports.extraction import Attempt
 from headrace.exports.holding import Ending
 from headrace.exports.model import Failure, Status
+from headrace.exports.planning import PlannedExport, PlannedJob
 from headrace.exports.webhooks import Delivery
 from headrace.identity.authorizing import Allowed, Presented
 from headrace.kernel.caller import Caller

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from headrace.adapters.warehouse.by_kind import WarehouseByKind
     from headrace.exports import (
         delivering,
+        ending,
         extraction,
         holding,
         increments,
+        planning,
+        ranges,
         scheduling,
         sweeping,
         watching,
@@ -307,31 +310,31 @@ def _snapshots() -> "Snapshots":
     return Snapshots(operations(), clock())
 
 
-def plan_export() -> "extraction.PlanExport":
+def plan_export() -> "planning.PlanExport":
     """Task of the workflow."""
-    from headrace.exports.extraction import PlanExport
+    from headrace.exports.planning import PlanExport
 
     return PlanExport(_extraction(), warehouse())
 
 
-def plan_unload() -> "extraction.PlanUnload":
+def plan_unload() -> "planning.PlanUnload":
     """Task of the workflow, of sources that workers cannot read."""
-    from headrace.exports.extraction import PlanUnload
+    from headrace.exports.planning import PlanUnload
 
     return PlanUnload(_extraction(), unloads())
 
 
-def plan_job() -> "extraction.PlanJob":
+def plan_job() -> "planning.PlanJob":
     """Task of the workflow."""
-    from headrace.exports.extraction import PlanJob
+    from headrace.exports.planning import PlanJob
 
     return PlanJob(_extraction(), warehouse(), changes(), baselines(), _snapshots())
 
 
-def export_range() -> "extraction.ExportRange":
+def export_range() -> "ranges.ExportRange":
     """Task of the workflow."""
     from headrace.adapters.s3.part_upload import S3PartUploads
-    from headrace.exports.extraction import ExportRange
+    from headrace.exports.ranges import ExportRange
 
     upload = S3PartUploads(client("s3"), settings().files_bucket, settings().limits.part_bytes)
     return ExportRange(_extraction(), warehouse(), changes(), upload, _snapshots(), slots())
@@ -344,23 +347,23 @@ def hold_snapshot() -> "holding.HoldSnapshot":
     return HoldSnapshot(_extraction(), warehouse())
 
 
-def complete_job() -> "extraction.CompleteJob":
+def complete_job() -> "ending.CompleteJob":
     """Task of the workflow."""
-    from headrace.exports.extraction import CompleteJob
+    from headrace.exports.ending import CompleteJob
 
     return CompleteJob(_extraction())
 
 
-def fail_job() -> "extraction.FailJob":
+def fail_job() -> "ending.FailJob":
     """Task of the workflow."""
-    from headrace.exports.extraction import FailJob
+    from headrace.exports.ending import FailJob
 
     return FailJob(_extraction())
 
 
-def end_export() -> "extraction.EndExport":
+def end_export() -> "ending.EndExport":
     """Task of the workflow."""
-    from headrace.exports.extraction import EndExport
+    from headrace.exports.ending import EndExport
 
     return EndExport(_extraction(), delivery_runs())
 
