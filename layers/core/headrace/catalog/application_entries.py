@@ -5,16 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from headrace.catalog.schema import (
-    OPTIONS,
-    Entry,
-    Id64,
-    PublicName,
-    SourceName,
-    title,
-    without_repeats,
-)
+from headrace.catalog.schema import OPTIONS, Entry
 from headrace.catalog.suggestions import did_you_mean
+from headrace.catalog.values import Distinct, Id64, PublicName, SourceName, Title
 
 _VERSION = re.compile(r"[0-9]{1,9}(\.[A-Za-z0-9-]{1,20}){0,9}")
 _RELATION = re.compile(r"[^.]+\.[^.]+")
@@ -71,7 +64,7 @@ class ApplicationTableEntry(Entry):
     relation: Annotated[SourceName, AfterValidator(_relation)] = Field(
         description="The table in the database, `schema.table`.", examples=["claims.group_clients"]
     )
-    functional_key: Annotated[list[SourceName], AfterValidator(without_repeats)] = Field(
+    functional_key: Distinct[SourceName] = Field(
         default=[],
         description="The columns by which people tell records apart, with a unique index over "
         "them; in a dependent, over them and the column of its owner. Without any, the UUID alone "
@@ -95,12 +88,12 @@ class ApplicationTableEntry(Entry):
         description="Of a table with very many records: a column with a date or time. A build that "
         "names an inclusion date carries records from that day on.",
     )
-    columns: Annotated[list[SourceName], AfterValidator(without_repeats)] = Field(
+    columns: Distinct[SourceName] = Field(
         default=[],
         description="The columns that are carried, besides id, UUID and references; without any, "
         "all that the table has and the database does not compute by itself.",
     )
-    leave_out: Annotated[list[SourceName], AfterValidator(without_repeats)] = Field(
+    leave_out: Distinct[SourceName] = Field(
         default=[],
         description="In place of `columns`: those that are not carried, such as who changed a "
         "record last.",
@@ -145,7 +138,7 @@ class DefinitionEntry(Entry):
     """A data set definition: what data sets of one kind are made of."""
 
     code: Id64 = Field(description="Its code, as paths name it.", examples=["CLAIMS_CONFIGURATION"])
-    description: Annotated[str, AfterValidator(title)] = Field(description="What it is for.")
+    description: Title = Field(description="What it is for.")
     output: Literal["ZIP", "XML"] = Field(
         default="ZIP", description="What the payload of its data sets is."
     )
@@ -155,12 +148,12 @@ class DefinitionEntry(Entry):
         "`ohi.application.uri.CONF` registers, of configuration, or `ohi.application.uri.PRD`, of "
         "product data.",
     )
-    top_level: Annotated[list[PublicName], AfterValidator(without_repeats)] = Field(
+    top_level: Distinct[PublicName] = Field(
         min_length=1,
         description="The tables that top-level items are of. Their dependents, of any depth, go "
         "along.",
     )
-    reference_data: Annotated[list[PublicName], AfterValidator(without_repeats)] = Field(
+    reference_data: Distinct[PublicName] = Field(
         default=[],
         description="The tables whose records go along where an item refers to them, with their "
         "dependents. Records of any other table must be in the target already.",
@@ -189,7 +182,7 @@ class ApplicationEntry(Entry):
 
     id: Id64 = Field(description="Its id, for messages.")
     tenant: Id64 = Field(description="The tenant; it has one application at most.")
-    name: Annotated[str, AfterValidator(title)] = Field(description="What people call it.")
+    name: Title = Field(description="What people call it.")
     environment: Id64 = Field(
         description="The identifier of this environment, which no other one has. The property "
         "`ohi.environment.identifier` goes before it.",

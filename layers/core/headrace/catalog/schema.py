@@ -5,226 +5,44 @@ what, so it must mean what it says.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_network
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
-from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     model_validator,
 )
 
 from headrace.catalog.model import DEFAULT_DAILY_QUOTA, FURTHER_SCOPES, SCOPES
 from headrace.catalog.suggestions import did_you_mean
-from headrace.exports.cron import Cron
-from headrace.kernel.caller import USER_CLIENT_ID
-from headrace.kernel.errors import InvalidRequest
-from headrace.kernel.urls import secure_url
-from headrace.templates.definitions import ApplicationVersion
-
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_MAX_PUBLIC_BYTES = 63
-"""PostgreSQL's limit: what callers load into it keeps its name."""
-_MAX_SOURCE_BYTES = 255
-_MAX_KEYS = 10
-
-
-def _id_of(length: int) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if not _ID.fullmatch(value) or len(value) > length:
-            raise ValueError(
-                f"must be 1 to {length} letters, digits, dots, hyphens and underscores, "
-                "and begin with a letter or digit"
-            )
-        return value
-
-    return check
-
-
-def _plain(value: str, limit: int) -> str:
-    if not value:
-        raise ValueError("must not be empty")
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in value):
-        raise ValueError("holds a control character or line break; take it out")
-    size = len(value.encode())
-    if size > limit:
-        raise ValueError(f"is {size} bytes long; at most {limit} are allowed")
-    return value
-
-
-def _public_name(value: str) -> str:
-    if value != value.strip():
-        raise ValueError("begins or ends with a blank; take it out")
-    return _plain(value, _MAX_PUBLIC_BYTES)
-
-
-def _source_name(value: str) -> str:
-    return _plain(value, _MAX_SOURCE_BYTES)
-
-
-def _group_name(value: str) -> str:
-    return _plain(title(value), _MAX_SOURCE_BYTES)
-
-
-def title(value: str) -> str:
-    """The text, if there is one."""
-    if not value.strip():
-        raise ValueError("must not be empty")
-    return value
-
-
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        hint = did_you_mean(value, available_timezones()) or "; names are those of the IANA list"
-        raise ValueError(f'there is no time zone "{value}"{hint}') from None
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        ip_network(value)
-    except ValueError:
-        try:
-            meant = ip_network(value, strict=False)
-        except ValueError:
-            raise ValueError(
-                f'"{value}" is no network; write CIDR such as "192.0.2.0/24" or "2001:db8::/32"'
-            ) from None
-        raise ValueError(
-            f'"{value}" names an address inside a network; the network is "{meant}"'
-        ) from None
-    return value
-
-
-def _scope(value: str) -> str:
-    known = (*SCOPES, *FURTHER_SCOPES)
-    if value not in known:
-        hint = did_you_mean(value, known) or f"; there are {', '.join(known)}"
-        prefix = "; write it without the prefix" if value.endswith(known) else hint
-        raise ValueError(f'there is no scope "{value}"{prefix}')
-    return value
-
-
-_MAX_URL = 2048
-
-
-def _called_url(value: str) -> str:
-    if len(value) > _MAX_URL:
-        raise ValueError(f"is {len(value)} characters long; at most {_MAX_URL} are allowed")
-    secure_url(value)
-    return value
-
-
-def _version(value: str) -> str:
-    """The text, if it is a version as ``ApplicationVersion`` has it."""
-    try:
-        return str(ApplicationVersion.of(value))
-    except InvalidRequest:
-        raise ValueError(f'"{value}" is no version; write it as in "2019.2603"') from None
-
-
-def _organization_id(value: str) -> str:
-    try:
-        written = str(UUID(value))
-    except ValueError:
-        written = ""
-    if written != value.lower():
-        raise ValueError(f'"{value}" is no UUID; write it as in "{_EXAMPLE_ORGANIZATION}"')
-    return written
-
-
-_EXAMPLE_ORGANIZATION = "5f1c1b9e-4a0e-4d3b-9a55-0a3b1f6f2c11"
-PROFILE_ID = "{profileId}"
-"""What stands for a profile's id in a ``profile_url``."""
-
-
-def _profile_url(value: str) -> str:
-    shown = value.replace(PROFILE_ID, _EXAMPLE_ORGANIZATION)
-    _called_url(shown)
-    if value.count(PROFILE_ID) != 1 or "{" in shown or "}" in shown:
-        raise ValueError(f"must hold {PROFILE_ID} once, where the profile's id stands")
-    if PROFILE_ID in value.split("/", 3)[2]:
-        raise ValueError(f"must not have {PROFILE_ID} in its host")
-    return value
-
-
-def _base_url(value: str) -> str:
-    if urlsplit(_called_url(value)).query:
-        raise ValueError("must not hold a query; it is what paths are written behind")
-    return value.rstrip("/")
-
-
-def _distinguished_name(value: str) -> str:
-    from cryptography.x509 import Name  # noqa: PLC0415 — slow to import
-
-    try:
-        Name.from_rfc4514_string(value)
-    except ValueError:
-        raise ValueError(
-            f'"{value}" is no distinguished name; write it as in "CN=exports,O=Acme,C=NL"'
-        ) from None
-    return value
-
-
-def _key_set(value: dict[str, Any]) -> dict[str, Any]:
-    from headrace.identity.keys import (  # noqa: PLC0415 — slow to import
-        PRIVATE_MEMBERS,
-        key_from_jwk,
-    )
-
-    keys = value.get("keys")
-    if not isinstance(keys, list) or not 0 < len(keys) <= _MAX_KEYS or value.keys() != {"keys"}:
-        raise ValueError(f"must be a JWK set: `keys`, a list of 1 to {_MAX_KEYS} keys")
-    names = [key.get("kid") if isinstance(key, dict) else None for key in keys]
-    for number, key in enumerate(keys):
-        if not isinstance(key, dict) or not PRIVATE_MEMBERS.isdisjoint(key):
-            raise ValueError(f"key {number + 1} holds something private; give the public key only")
-        if key_from_jwk(key) is None:
-            raise ValueError(
-                f"key {number + 1} cannot check a signature: it must be RSA of 2048 to 8192 bits "
-                "or of the curve P-256, have a `kid`, be meant for signatures, and be written as "
-                "RFC 7518 section 6 has it"
-            )
-    if len(set(names)) != len(names):
-        raise ValueError("two keys have one `kid`")
-    return value
-
-
-def _row_value(value: object) -> str | int | bool:
-    if not isinstance(value, (str, int, bool)):
-        raise ValueError("must be a text, a whole number, true or false")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("is beyond 64 bits; no source holds such a number")
-    return value
-
-
-def without_repeats(values: list[str]) -> list[str]:
-    """The values, if none is there twice."""
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f'names "{value}" more than once')
-    return values
-
-
-Id64 = Annotated[str, AfterValidator(_id_of(64))]
-Id128 = Annotated[str, AfterValidator(_id_of(128))]
-PublicName = Annotated[str, AfterValidator(_public_name)]
-SourceName = Annotated[str, AfterValidator(_source_name)]
-RowValue = Annotated[str | int | bool, PlainValidator(_row_value)]
-GroupName = Annotated[str, AfterValidator(_group_name)]
-VersionText = Annotated[str, AfterValidator(_version)]
+from headrace.catalog.values import (
+    EXAMPLE_ORGANIZATION,
+    PROFILE_ID,
+    BaseUrl,
+    CalledUrl,
+    ClientId,
+    CronText,
+    Distinct,
+    DistinguishedName,
+    GroupName,
+    Id64,
+    Id128,
+    KeySet,
+    NetworkText,
+    OrganizationId,
+    ProfileUrl,
+    PublicName,
+    RowValue,
+    ScopeName,
+    SourceName,
+    TimeZone,
+    Title,
+    VersionText,
+    without_repeats,
+)
 
 
 class Entry(BaseModel):
@@ -237,13 +55,13 @@ class TenantEntry(Entry):
     """An organisation whose rows the sources hold."""
 
     id: Id64 = Field(description="The tenant's id, as tokens name it.")
-    name: Annotated[str, AfterValidator(title)] = Field(description="What people call it.")
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    name: Title = Field(description="What people call it.")
+    time_zone: TimeZone = Field(
         default="UTC",
         description="IANA time zone; its midnight resets the daily quotas of the tenant's clients.",
         examples=["Europe/Amsterdam"],
     )
-    kms_key: Annotated[str, AfterValidator(title)] | None = Field(
+    kms_key: Title | None = Field(
         default=None,
         description="KMS key (id, ARN or alias) that encrypts the tenant's files. "
         "Without one they are encrypted with the stack's key.",
@@ -255,11 +73,11 @@ class TenantEntry(Entry):
         "there from a version on; without one, those that ask for none.",
         examples=["2019.2603"],
     )
-    organization_id: Annotated[str, AfterValidator(_organization_id)] | None = Field(
+    organization_id: OrganizationId | None = Field(
         default=None,
         description="A UUID: what systems that push profiles know it by. Without one, no profiles "
         "can be pushed.",
-        examples=[_EXAMPLE_ORGANIZATION],
+        examples=[EXAMPLE_ORGANIZATION],
     )
     region: Id64 | None = Field(
         default=None,
@@ -267,7 +85,7 @@ class TenantEntry(Entry):
         "deployment does that has this catalog.",
         examples=["aue"],
     )
-    profile_url: Annotated[str, AfterValidator(_profile_url)] | None = Field(
+    profile_url: ProfileUrl | None = Field(
         default=None,
         description=f"Where one of its profiles is shown, by https, with `{PROFILE_ID}` for its "
         "id; `GET /redirect` leads there. On a local platform also by http, to this machine.",
@@ -279,7 +97,7 @@ class RegionEntry(Entry):
     """A region: a deployment of its own, which serves the tenants that live there."""
 
     id: Id64 = Field(description="The region's id, as in the deployment's parameter `Region`.")
-    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+    base_url: BaseUrl = Field(
         description="Where its deployment is called, by https; who calls another one for a tenant "
         "of this region is told it. On a local platform also by http, to this machine.",
         examples=["https://aue.api.example/v1"],
@@ -294,7 +112,7 @@ class WebhookEntry(Entry):
     """
 
     name: Id64 = Field(description="The name that callers send as `webhook`.")
-    url: Annotated[str, AfterValidator(_called_url)] = Field(
+    url: CalledUrl = Field(
         description="Where messages are posted, by https. On a local platform also by http, to "
         "this machine.",
         examples=["https://hooks.bureau.example/headrace"],
@@ -303,12 +121,6 @@ class WebhookEntry(Entry):
         default=False,
         description="Is it told of operations that name no webhook. At most one per client.",
     )
-
-
-def _client_id(value: str) -> str:
-    if value == USER_CLIENT_ID:
-        raise ValueError(f'"{value}" stands for the persons who log in; take another id')
-    return value
 
 
 class RowsEntry(Entry):
@@ -325,7 +137,7 @@ class AccessEntry(Entry):
     """What a service may see of a table that its configurations grant; it can only narrow them."""
 
     table: PublicName = Field(description="The table, by the name that callers see.")
-    columns: Annotated[list[PublicName], AfterValidator(without_repeats)] = Field(
+    columns: Distinct[PublicName] = Field(
         default=[],
         description="The columns, by the names that callers see; without any, all that are "
         "granted. Those of the primary key must be among them.",
@@ -362,18 +174,16 @@ class ClientEntry(Entry):
     The secret is not part of the catalog; `headrace-admin client create` issues it.
     """
 
-    id: Annotated[Id128, AfterValidator(_client_id)] = Field(
+    id: ClientId = Field(
         description="The client's id, as it asks for tokens with; not `user`, which stands for the "
         "persons who log in."
     )
-    name: Annotated[str, AfterValidator(title)] = Field(description="Whose it is.")
-    tenants: Annotated[list[Id64], AfterValidator(without_repeats)] = Field(
+    name: Title = Field(description="Whose it is.")
+    tenants: Distinct[Id64] = Field(
         min_length=1,
         description="The tenants it may act for. With several, it names one for each token.",
     )
-    scopes: Annotated[
-        list[Annotated[str, AfterValidator(_scope)]], AfterValidator(without_repeats)
-    ] = Field(
+    scopes: Distinct[ScopeName] = Field(
         default=list(SCOPES),
         min_length=1,
         description="What it may do, without the deployment's scope prefix: "
@@ -389,13 +199,13 @@ class ClientEntry(Entry):
         le=1_000_000,
         description="How many operations it may start on a day of its tenant's; 0 stops it.",
     )
-    allowed_networks: list[Annotated[str, AfterValidator(_network)]] = Field(
+    allowed_networks: list[NetworkText] = Field(
         default=[],
         description="Networks (CIDR, IPv4 or IPv6) that it may call from; without any, from "
         "anywhere.",
         examples=[["192.0.2.0/24", "2001:db8::/32"]],
     )
-    trusted_issuers: list[Annotated[str, AfterValidator(title)]] = Field(
+    trusted_issuers: list[Title] = Field(
         default=[],
         description="External issuers, among those that the deployment trusts, whose tokens may "
         "speak for this client.",
@@ -406,12 +216,12 @@ class ClientEntry(Entry):
         "key they are bound to (DPoP, RFC 9449). With `optional`, those that were asked for with a "
         "proof are, and others are plain bearer tokens.",
     )
-    jwks: Annotated[dict[str, Any], AfterValidator(_key_set)] | None = Field(
+    jwks: KeySet | None = Field(
         default=None,
         description="The public keys (a JWK set) that it proves itself by at the token endpoint, "
         "in place of a secret (`private_key_jwt`, RFC 7523): RSA or P-256, each with a `kid`.",
     )
-    jwks_uri: Annotated[str, AfterValidator(_called_url)] | None = Field(
+    jwks_uri: CalledUrl | None = Field(
         default=None,
         description="Where it publishes those keys, by https, in place of `jwks`: then it changes "
         "them by itself.",
@@ -422,7 +232,7 @@ class ClientEntry(Entry):
         description="If it is a service that account holders subscribe to (docs/consents.md); "
         "without it, consents do not concern it.",
     )
-    tls_client_auth_subject_dn: Annotated[str, AfterValidator(_distinguished_name)] | None = Field(
+    tls_client_auth_subject_dn: DistinguishedName | None = Field(
         default=None,
         description="The subject of the certificate that it authenticates with at the token "
         "endpoint (`tls_client_auth`, RFC 8705), as RFC 4514 writes it. Its issuer must be in the "
@@ -435,7 +245,7 @@ class ClientEntry(Entry):
         "certificate that they are bound to (RFC 8705). With `required`, it asks for them over "
         "such a connection too, whatever way it authenticates.",
     )
-    profile_groups: Annotated[list[GroupName], AfterValidator(without_repeats)] | None = Field(
+    profile_groups: Distinct[GroupName] | None = Field(
         default=None,
         min_length=1,
         description="The names of the groups whose profiles it sees; without them, all profiles. "
@@ -639,7 +449,7 @@ class TableEntry(Entry):
         "or in the metadata.",
         examples=[["id", {"source": "first_name", "name": "firstName"}]],
     )
-    primary_key: Annotated[list[PublicName], AfterValidator(without_repeats)] = Field(
+    primary_key: Distinct[PublicName] = Field(
         default=[],
         description="The columns (by the names callers see) that tell rows apart. Each must be "
         "chosen, and never be NULL.",
@@ -728,10 +538,6 @@ class ConfigurationEntry(Entry):
     tables: list[TableEntry] = Field(min_length=1, description="The tables.")
 
 
-def _cron(value: str) -> str:
-    return Cron(value).text
-
-
 class ScheduleEntry(Entry):
     """An operation that is started for a client over and over ([schedules.md](schedules.md)).
 
@@ -742,11 +548,11 @@ class ScheduleEntry(Entry):
     client: Id128 = Field(description="The client whose operations they are.")
     tenant: Id64 = Field(description="The tenant; the client must serve it.")
     configuration: Id64 = Field(description="The configuration of theirs that is exported.")
-    cron: Annotated[str, AfterValidator(_cron)] = Field(
+    cron: CronText = Field(
         description="When: minute, hour, day of the month, month, day of the week.",
         examples=["0 2 * * *", "30 6 * * MON-FRI"],
     )
-    time_zone: Annotated[str, AfterValidator(_time_zone)] | None = Field(
+    time_zone: TimeZone | None = Field(
         default=None,
         description="IANA time zone whose clock is meant; without one, the tenant's.",
         examples=["Europe/Amsterdam"],

@@ -4,16 +4,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from headrace.catalog.schema import (
-    ColumnEntry,
-    Entry,
+from headrace.catalog.schema import ColumnEntry, Entry, column_by_name
+from headrace.catalog.values import (
+    Distinct,
     Id64,
     PublicName,
     SourceName,
+    Title,
     VersionText,
-    column_by_name,
     title,
-    without_repeats,
 )
 
 _MAX_QUERY = 20_000
@@ -37,7 +36,7 @@ class TemplateEntry(Entry):
     """
 
     id: Id64 = Field(description="The template's id, as callers name it.")
-    name: Annotated[str, AfterValidator(title)] = Field(description="What people call it.")
+    name: Title = Field(description="What people call it.")
     source: Id64 = Field(
         description="The source that it is read from: any kind but `athena`; for a `query`, one of "
         "`ducklake`, `duckdb` or `postgresql`."
@@ -60,7 +59,7 @@ class TemplateEntry(Entry):
         "not listed is not visible.",
         examples=[["id", {"source": "last_name", "name": "lastName"}]],
     )
-    order: Annotated[list[PublicName], AfterValidator(without_repeats)] = Field(
+    order: Distinct[PublicName] = Field(
         min_length=1,
         description="The columns (by the names callers see) that rows are ordered by; together "
         "they tell all rows apart.",
@@ -82,7 +81,7 @@ class TemplateEntry(Entry):
         "without one, any, also none.",
         examples=["2019.2603"],
     )
-    tenants: Annotated[list[Id64], AfterValidator(without_repeats)] | None = Field(
+    tenants: Distinct[Id64] | None = Field(
         default=None,
         min_length=1,
         description="The tenants that a custom template is for; without them it is a standard one.",
