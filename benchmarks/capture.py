@@ -30,7 +30,8 @@ from headrace.adapters.postgresql.change_log import CapturedTable
 from headrace.adapters.postgresql.changes import PostgresqlChanges
 from headrace.adapters.postgresql.connection import connection_parameters
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
-from headrace.exports.model import Compression, FileFormat, PartPosition
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition
 from headrace.exports.sources import Column, Source, Table
 from local.home import LocalFailure
 

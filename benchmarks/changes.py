@@ -26,7 +26,8 @@ from pathlib import Path
 
 from benchmarks import measuring, report
 from headrace.adapters.warehouse.by_kind import ChangesByKind, WarehouseByKind
-from headrace.exports.model import Compression, FileFormat, PartPosition
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition
 from headrace.exports.sources import Column, Source, Table
 from local.home import Home, LocalFailure
 from local.sample.warehouse import ROW_GROUP, attached

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from headrace.exports.model import MAX_SLICES, Limits
+from headrace.exports.model import Limits
+from headrace.exports.slices import MAX_SLICES
 from headrace.exports.sources import MAX_READERS
 from local.home import CHECKOUT
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from benchmarks.data import named, table
 
 if TYPE_CHECKING:
-    from headrace.exports.model import TableRange
+    from headrace.exports.slices import TableRange
     from headrace.exports.sources import Source, Table
 
 TABLES = {"postgresql": "public.employments", "ducklake": "hr.employments"}
@@ -116,13 +116,8 @@ def _worker(
     from benchmarks.reading import count_values
     from headrace.adapters.s3.part_upload import S3PartUploads
     from headrace.adapters.warehouse.by_kind import WarehouseByKind
-    from headrace.exports.model import (
-        Compression,
-        FileFormat,
-        PartPosition,
-        UploadedPart,
-        part_numbers,
-    )
+    from headrace.exports.model import Compression, FileFormat
+    from headrace.exports.slices import PartPosition, UploadedPart, part_numbers
     from headrace.runtime.instance import client
 
     reader = WarehouseByKind()
@@ -164,7 +159,8 @@ def export(turn: Turn) -> Figures:
     from benchmarks.data import EXPORTED
     from headrace.adapters.s3.files import S3Files
     from headrace.adapters.warehouse.by_kind import WarehouseByKind
-    from headrace.exports.model import Compression, ExportRequest, FileFormat, KeyRange
+    from headrace.exports.model import Compression, ExportRequest, FileFormat
+    from headrace.exports.slices import KeyRange
     from headrace.exports.sources import Column
     from headrace.runtime.instance import client
 

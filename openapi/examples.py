@@ -39,16 +39,14 @@ from headrace.exports.model import (
     OperationKind,
     Progress,
     Quota,
-    RowRange,
-    SliceResult,
     Status,
     SyncStanding,
-    UploadedPart,
     new_operation,
 )
 from headrace.exports.schedule_views import ScheduleList
 from headrace.exports.schedules import Reason, Schedule, ScheduledRun
 from headrace.exports.scheduling import ScheduleStanding
+from headrace.exports.slices import RowRange, SliceResult, UploadedPart
 from headrace.exports.sources import ChangeWindow, Column, ColumnType, Configuration, Table
 from headrace.exports.webhooks import Notice
 from headrace.identity.api_keys import ApiKey, KeyKind

@@ -7,16 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 
-from headrace.exports.model import (
-    Compression,
-    FileFormat,
-    Operation,
-    PartPosition,
-    QuotaRule,
-    RowRange,
-    TableRange,
-)
-from headrace.exports.ports import HeldSnapshot, SourceColumn
+from headrace.exports.model import Compression, FileFormat, Operation, QuotaRule
+from headrace.exports.slices import PartPosition, RowRange, TableRange
 from headrace.exports.sources import (
     ChangeWindow,
     Configuration,
@@ -25,6 +17,7 @@ from headrace.exports.sources import (
     Table,
     VersionPlace,
 )
+from headrace.exports.warehouses import HeldSnapshot, SourceColumn
 from headrace.exports.webhooks import Delivery, Endpoint
 from headrace.identity.model import BoundCertificate, IssuedCertificate
 from headrace.kernel.clock import Clock

@@ -6,7 +6,7 @@ is called again when it has run.
 
 from typing import Any
 
-from headrace.exports.ports import Unload
+from headrace.exports.warehouses import Unload
 from headrace.runtime import wiring
 from headrace.runtime.instance import prepare
 from headrace.runtime.task import Event, Task, attempt_of

@@ -15,8 +15,9 @@ from botocore.validate import ParamValidator
 
 from headrace.adapters.athena.athena_tables import AthenaTables
 from headrace.adapters.athena.hive_types import duckdb_type
-from headrace.exports.ports import Staging, Unload
+from headrace.exports.ports import Staging
 from headrace.exports.sources import Column, ColumnType, RowFilter, Table
+from headrace.exports.warehouses import Unload
 from headrace.kernel.errors import HeadraceError, SchemaChanged, SourceUnavailable
 from headrace.runtime.task import failure_of
 from tests.builders import SteppingClock, a_column

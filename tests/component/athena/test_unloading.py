@@ -10,9 +10,9 @@ import pytest
 
 from headrace.exports.model import Compression, FileFormat, Job, Limits, Operation, Status
 from headrace.exports.planning import PlanUnload
-from headrace.exports.ports import Unload
 from headrace.exports.sources import ColumnType, RowFilter
 from headrace.exports.sweeping import Swept
+from headrace.exports.warehouses import Unload
 from headrace.kernel.errors import Fenced
 from tests.component.athena.stand_in import Deployment, deployed, published, recorded
 from tests.component.warehouse.places import rows_of

@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.table import Table
-from headrace.exports.model import Failure, Job, Operation, SliceResult, Status, UploadedPart
+from headrace.exports.model import Failure, Job, Operation, Status
+from headrace.exports.slices import SliceResult, UploadedPart
 from headrace.kernel.errors import (
     Fenced,
     NotFound,

@@ -14,7 +14,8 @@ from headrace.adapters.postgresql.connection import connection_parameters
 from headrace.adapters.postgresql.planning import KeySample, cut
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
-from headrace.exports.model import Compression, FileFormat, KeyRange, PartPosition, TableRange
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import KeyRange, PartPosition, TableRange
 from headrace.exports.sources import ColumnType, RowFilter, Source, Table
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.places import ONLY, a_table_of, document, rows_of

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.exports.model import Compression, FileFormat, KeyRange
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import KeyRange
 from headrace.exports.sources import Source
 from tests.component.postgresql.server import Server
 from tests.component.postgresql.test_plan import planned

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
-from headrace.exports.model import Compression, FileFormat, PartPosition
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition
 from headrace.exports.sources import AccountColumn, ColumnType, SharedRows, Table
 from tests.component.postgresql.captured import (
     CHANGES,

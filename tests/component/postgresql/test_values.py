@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.exports.model import Compression, FileFormat, KeyRange
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import KeyRange
 from headrace.exports.sources import ColumnType, RowFilter, Source, Table
 from headrace.kernel.errors import ValueNotExportable
 from tests.component.postgresql.cases import (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.adapters.s3.part_upload import S3PartUploads, part_sizes
-from headrace.exports.model import MIN_PART_BYTES
+from headrace.exports.slices import MIN_PART_BYTES
 from headrace.kernel.errors import RangeTooLarge
 from tests.builders import a_request
 from tests.world import BUCKET, a_world

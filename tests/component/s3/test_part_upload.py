@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from headrace.adapters.s3.part_upload import S3PartUploads
-from headrace.exports.model import MIN_PART_BYTES, UploadedPart
+from headrace.exports.slices import MIN_PART_BYTES, UploadedPart
 from headrace.kernel.errors import Fenced, FileUnavailable, SourceChanged, Stopped
 from headrace.runtime.instance import client
 

@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from headrace.adapters.s3.files import S3Files
 from headrace.adapters.s3.part_upload import S3PartUploads
-from headrace.exports.model import UploadedPart
+from headrace.exports.slices import UploadedPart
 from headrace.kernel.errors import FileUnavailable
 from headrace.runtime import instance
 from tests.builders import a_request

@@ -6,8 +6,8 @@ from typing import Any
 
 from headrace.adapters.warehouse.by_kind import ChangesByKind
 from headrace.exports.model import Compression, FileFormat
-from headrace.exports.ports import Changes
 from headrace.exports.sources import Source, Table
+from headrace.exports.warehouses import Changes
 from tests.component.warehouse.places import PLAIN, WAREHOUSE, Document, document, rows_of
 
 CHANGES = ChangesByKind()

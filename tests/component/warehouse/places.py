@@ -19,7 +19,8 @@ from headrace.adapters.sql_text import literal
 from headrace.adapters.warehouse.by_kind import WarehouseByKind
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import load_extension
-from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition, TableRange
 from headrace.exports.sources import Column, RowFilter, Source, Table
 
 WAREHOUSE = WarehouseByKind()

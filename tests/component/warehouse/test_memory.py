@@ -13,7 +13,8 @@ from tests.component.warehouse.places import WAREHOUSE, a_lake
 WORKER = """
 import json, sys
 from pathlib import Path
-from headrace.exports.model import Compression, FileFormat, PartPosition
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition
 from headrace.exports.sources import Source
 from tests.component.warehouse.places import WAREHOUSE, a_table_of
 options, table, file_format, compression = json.loads(sys.argv[1])

@@ -10,7 +10,8 @@ import pytest
 from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.open_source import LAST_POSITION
 from headrace.adapters.warehouse.sources import opened
-from headrace.exports.model import Compression, FileFormat, PartPosition, RowRange
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition, RowRange
 from headrace.exports.sources import ColumnType, RowFilter, Source
 from headrace.kernel.errors import HeadraceError, SourceChanged
 from tests.component.warehouse.places import (

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headrace.adapters.warehouse.changes import DuckLakeChanges
-from headrace.exports.model import Compression, FileFormat, PartPosition
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition
 from headrace.exports.sources import AccountColumn, ColumnType, RowFilter, SharedRows, Source, Table
 from tests.component.warehouse.copies import Copy, changes_between, latest, lists_of
 from tests.component.warehouse.places import (

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.exports.model import Compression, FileFormat, RowRange
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import RowRange
 from headrace.exports.sources import Source
 from headrace.kernel.errors import ValueNotExportable
 from tests.component.warehouse.cases import CASES, REFUSED, column_name, expected, rows_as_sql

@@ -13,7 +13,6 @@ from headrace.catalog.declarations import CatalogText
 from headrace.catalog.model import CatalogRefused, Client, QueryRefused, Tenant
 from headrace.catalog.schema import SourceEntry
 from headrace.exports.model import Compression, FileFormat, OperationKind
-from headrace.exports.ports import SourceColumn
 from headrace.exports.schedules import Schedule
 from headrace.exports.sources import (
     Column,
@@ -24,6 +23,7 @@ from headrace.exports.sources import (
     Source,
     Table,
 )
+from headrace.exports.warehouses import SourceColumn
 from headrace.kernel.errors import SourceUnavailable
 from tests.unit.catalog.builders import FakeDatabases, a_catalog, a_configuration
 

@@ -9,27 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.exports.model import (
-    MAX_PARTS,
-    MAX_SLICES,
-    MIN_PART_BYTES,
     MOVES,
-    WHOLE,
     Compression,
     Failure,
     FileFormat,
     Job,
-    KeyRange,
     Limits,
     Progress,
+    Status,
+    origins,
+    read_so_far,
+)
+from headrace.exports.slices import (
+    MAX_PARTS,
+    MAX_SLICES,
+    MIN_PART_BYTES,
+    WHOLE,
+    KeyRange,
     RowRange,
     SliceResult,
-    Status,
     UploadedPart,
     coarser,
-    origins,
     part_numbers,
     parts_fit,
-    read_so_far,
 )
 from headrace.kernel.errors import NotFound, OperationNotRetryable, OperationRunning
 from tests.builders import NOON, a_column, a_configuration, a_request, a_rule, a_table, an_export

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from headrace.adapters.warehouse.duckdb_warehouse import _merged
 from headrace.adapters.warehouse.streaming import compressed, framed
-from headrace.exports.model import Compression, FileFormat, PartPosition, RowRange
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition, RowRange
 
 LINES = st.lists(st.dictionaries(st.text(max_size=3), st.integers(), max_size=2), max_size=8)
 

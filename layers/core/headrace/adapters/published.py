@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import Table
+from headrace.exports.warehouses import SourceColumn
 from headrace.kernel.errors import SchemaChanged
 
 

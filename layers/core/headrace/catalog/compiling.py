@@ -36,7 +36,6 @@ from headrace.catalog.source_tables import Opened, SourceTables, fits
 from headrace.catalog.suggestions import did_you_mean, some_of
 from headrace.catalog.template_compiling import TemplateCompiler
 from headrace.exports.model import Compression, FileFormat, OperationKind
-from headrace.exports.ports import SourceColumn
 from headrace.exports.schedules import Schedule
 from headrace.exports.sources import (
     AccountColumn,
@@ -48,6 +47,7 @@ from headrace.exports.sources import (
     SnapshotScope,
     Table,
 )
+from headrace.exports.warehouses import SourceColumn
 from headrace.exports.webhooks import Endpoint
 from headrace.templates.definitions import ApplicationVersion
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from headrace.catalog.model import Catalog, Publication
-from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import Configuration, Source, Table
+from headrace.exports.warehouses import SourceColumn
 
 
 class Catalogs(Protocol):

@@ -13,8 +13,8 @@ from headrace.catalog.model import Problem
 from headrace.catalog.ports import SourceSchemas
 from headrace.catalog.schema import ColumnEntry, SourceEntry
 from headrace.catalog.suggestions import did_you_mean, some_of
-from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import Column, ColumnType, Source
+from headrace.exports.warehouses import SourceColumn
 from headrace.kernel.errors import HeadraceError
 
 

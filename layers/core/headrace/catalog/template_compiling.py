@@ -7,8 +7,8 @@ from headrace.catalog.declared import Declared
 from headrace.catalog.model import ChoosingColumn, PublishedTemplate, QueryRefused
 from headrace.catalog.source_tables import Opened, SourceTables, fits
 from headrace.catalog.template_entries import TemplateEntry
-from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import Column, ColumnType, Table
+from headrace.exports.warehouses import SourceColumn
 from headrace.templates.definitions import ApplicationVersion, Template
 
 ORDERABLE = frozenset(ColumnType) - {

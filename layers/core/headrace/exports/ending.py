@@ -3,20 +3,13 @@
 from dataclasses import dataclass
 
 from headrace.exports.extraction import Attempt, Extraction
-from headrace.exports.model import (
-    MAX_CLAIMS,
-    Baseline,
-    Failure,
-    Job,
-    Operation,
-    Status,
-    parts_fit,
-)
+from headrace.exports.model import MAX_CLAIMS, Baseline, Failure, Job, Operation, Status
 from headrace.exports.outbox import begin_delivery
 from headrace.exports.ports import (
     DeliveryRuns,
 )
 from headrace.exports.row_access import WITHDRAWN
+from headrace.exports.slices import parts_fit
 from headrace.kernel.errors import (
     ConsentWithdrawn,
     Fenced,

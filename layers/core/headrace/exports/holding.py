@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from headrace.exports.extraction import Attempt, Extraction
 from headrace.exports.model import Job, Operation, Snapshot
-from headrace.exports.ports import Warehouse
+from headrace.exports.warehouses import Warehouse
 from headrace.kernel.errors import Fenced, SnapshotLost, Unavailable
 
 _LOOK_EVERY_S = 1.0

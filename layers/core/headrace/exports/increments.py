@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from headrace.exports.model import Baseline, Compression, ExportRequest, FileFormat, SyncStanding
-from headrace.exports.ports import Baselines, Changes
+from headrace.exports.ports import Baselines
 from headrace.exports.sources import (
     ChangeWindow,
     Configuration,
@@ -20,6 +20,7 @@ from headrace.exports.sources import (
     marked,
 )
 from headrace.exports.usecases import Export, Standing, Starter, chosen
+from headrace.exports.warehouses import Changes
 from headrace.kernel.caller import Caller
 from headrace.kernel.errors import (
     IncrementsUnavailable,

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 from headrace.exports.extraction import Attempt, Extraction
 from headrace.exports.increments import regranted
 from headrace.exports.model import (
-    MAX_BOUND_BYTES,
-    MAX_SLICES,
-    WHOLE,
     Content,
     Failure,
     Job,
@@ -15,19 +12,13 @@ from headrace.exports.model import (
     OperationKind,
     SharingSnapshot,
     Status,
-    TableRange,
-    coarser,
 )
-from headrace.exports.ports import (
-    Baselines,
-    Changes,
-    Unload,
-    Unloads,
-    Warehouse,
-)
+from headrace.exports.ports import Baselines
+from headrace.exports.slices import MAX_BOUND_BYTES, MAX_SLICES, WHOLE, TableRange, coarser
 from headrace.exports.snapshots import Snapshots
 from headrace.exports.sources import Resync, SnapshotScope
 from headrace.exports.usecases import discard_work
+from headrace.exports.warehouses import Changes, Unload, Unloads, Warehouse
 from headrace.kernel.errors import (
     Fenced,
     HeadraceError,

@@ -6,28 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from headrace.exports.extraction import Attempt, Extraction
-from headrace.exports.model import (
-    WHOLE,
-    Content,
-    ExportRequest,
-    Failure,
-    Job,
-    Operation,
-    PartPosition,
-    Progress,
-    RowRange,
-    SliceResult,
-    Status,
-    part_numbers,
-)
-from headrace.exports.ports import (
-    Changes,
-    PartUploads,
-    RowStream,
-    Warehouse,
-)
+from headrace.exports.model import Content, ExportRequest, Failure, Job, Operation, Progress, Status
+from headrace.exports.ports import PartUploads
+from headrace.exports.slices import WHOLE, PartPosition, RowRange, SliceResult, part_numbers
 from headrace.exports.slots import Slots
 from headrace.exports.snapshots import Snapshots
+from headrace.exports.warehouses import Changes, RowStream, Warehouse
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import (
     Fenced,

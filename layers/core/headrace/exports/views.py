@@ -14,10 +14,10 @@ from headrace.exports.model import (
     Operation,
     OperationKind,
     Quota,
-    SliceResult,
     Status,
     SyncStanding,
 )
+from headrace.exports.slices import SliceResult
 from headrace.exports.sources import Column, ColumnType, Configuration, Table
 from headrace.exports.webhooks import Delivery
 from headrace.kernel.deliveries import DeliveryState

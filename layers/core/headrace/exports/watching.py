@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 
-from headrace.exports.ports import PublishedSources, SourceFreshness
+from headrace.exports.ports import PublishedSources
 from headrace.exports.sources import Freshness, Source
+from headrace.exports.warehouses import SourceFreshness
 from headrace.kernel.clock import Clock
 from headrace.kernel.errors import HeadraceError, SourceUnavailable
 

@@ -39,18 +39,11 @@ if TYPE_CHECKING:
         sweeping,
         watching,
     )
-    from headrace.exports.ports import (
-        AccountLists,
-        Baselines,
-        Changes,
-        Configurations,
-        Sharing,
-        Unloads,
-        Warehouse,
-    )
+    from headrace.exports.ports import AccountLists, Baselines, Configurations, Sharing
     from headrace.exports.row_access import RowAccess
     from headrace.exports.slots import Slots
     from headrace.exports.snapshots import Snapshots
+    from headrace.exports.warehouses import Changes, Unloads, Warehouse
 
 
 @cache

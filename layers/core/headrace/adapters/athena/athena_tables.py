@@ -23,9 +23,11 @@ from headrace.adapters.published import as_published
 from headrace.adapters.sql_text import identifier, literal
 from headrace.adapters.warehouse.values import classify
 from headrace.catalog.model import QueryRefused
-from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
-from headrace.exports.ports import HeldSnapshot, RowStream, SourceColumn, Staging, Unload
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.ports import Staging
+from headrace.exports.slices import PartPosition, TableRange
 from headrace.exports.sources import ColumnType, Freshness, RowFilter, Source, Table
+from headrace.exports.warehouses import HeldSnapshot, RowStream, SourceColumn, Unload
 from headrace.kernel.clock import Clock, SystemClock, from_rfc3339, rfc3339
 from headrace.kernel.errors import HeadraceError, SourceChanged, SourceUnavailable
 

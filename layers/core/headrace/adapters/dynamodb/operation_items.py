@@ -13,19 +13,15 @@ from headrace.exports.model import (
     Failure,
     FileFormat,
     Job,
-    KeyRange,
     Occasion,
     Operation,
     Progress,
-    RowRange,
     SharingSnapshot,
-    SliceResult,
     Snapshot,
     Status,
-    TableRange,
-    UploadedPart,
     read_so_far,
 )
+from headrace.exports.slices import KeyRange, RowRange, SliceResult, TableRange, UploadedPart
 from headrace.exports.webhooks import Notice
 from headrace.kernel.clock import from_rfc3339, rfc3339
 

@@ -48,12 +48,12 @@ from headrace.exports.model import (
     Quota,
     QuotaRule,
     SharingSnapshot,
-    SliceResult,
     Snapshot,
     Status,
     origins,
 )
 from headrace.exports.ports import DueOperation
+from headrace.exports.slices import SliceResult
 from headrace.kernel.clock import from_rfc3339, rfc3339
 from headrace.kernel.errors import (
     Fenced,

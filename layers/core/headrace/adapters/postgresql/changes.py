@@ -59,8 +59,8 @@ from headrace.adapters.warehouse.streaming import (
     row_counter,
 )
 from headrace.exports.model import Compression, FileFormat
-from headrace.exports.ports import RowStream
 from headrace.exports.sources import ChangeWindow, Source, Table, VersionPlace
+from headrace.exports.warehouses import RowStream
 from headrace.kernel.errors import (
     HeadraceError,
     IncrementsUnavailable,

@@ -16,7 +16,7 @@ from headrace.adapters.postgresql.relations import Relation, conditions, where
 from headrace.adapters.postgresql.session import Connection
 from headrace.adapters.postgresql.types import PgColumn
 from headrace.adapters.sql_text import identifier, literal
-from headrace.exports.model import KeyRange
+from headrace.exports.slices import KeyRange
 from headrace.exports.sources import Table
 
 SAMPLED_BLOCKS = 800

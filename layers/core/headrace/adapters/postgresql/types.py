@@ -14,8 +14,8 @@ from headrace.adapters.warehouse.values import (
     WRAPPED_TIMESTAMP,
     WRAPPED_TIMESTAMPTZ,
 )
-from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import ColumnType
+from headrace.exports.warehouses import SourceColumn
 
 MAX_DIGITS = 38
 """The most that a decimal of DuckDB's and Parquet's has."""

@@ -54,16 +54,10 @@ from headrace.adapters.warehouse.streaming import (
 )
 from headrace.adapters.warehouse.values import Field, select_list
 from headrace.catalog.model import QueryRefused
-from headrace.exports.model import (
-    MIN_PART_BYTES,
-    Compression,
-    FileFormat,
-    KeyRange,
-    PartPosition,
-    TableRange,
-)
-from headrace.exports.ports import RowStream, SourceColumn
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import MIN_PART_BYTES, KeyRange, PartPosition, TableRange
 from headrace.exports.sources import Column, Freshness, Source, Table
+from headrace.exports.warehouses import RowStream, SourceColumn
 from headrace.kernel.errors import (
     HeadraceError,
     SnapshotLost,

@@ -18,8 +18,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from headrace.adapters.answers import answer_of, error_code
-from headrace.exports.model import ExportRequest, Job, Operation, UploadedPart
+from headrace.exports.model import ExportRequest, Job, Operation
 from headrace.exports.ports import DueOperation, OpenUpload, StagedFolder, Staging
+from headrace.exports.slices import UploadedPart
 from headrace.kernel.errors import Fenced, FileExpired, FileUnavailable
 
 _SERVICE = "The storage"

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from headrace.adapters.answers import error_code, gave_no_answer
-from headrace.exports.model import MIN_PART_BYTES, UploadedPart
+from headrace.exports.slices import MIN_PART_BYTES, UploadedPart
 from headrace.kernel.errors import Fenced, FileUnavailable, RangeTooLarge, Stopped
 
 _log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from headrace.adapters.sql_text import identifier, split_name
 from headrace.adapters.warehouse.engine import Connection
 from headrace.adapters.warehouse.open_source import Scan, query_scan
 from headrace.adapters.warehouse.values import classify
-from headrace.exports.model import RowRange
-from headrace.exports.ports import SourceColumn
+from headrace.exports.slices import RowRange
+from headrace.exports.warehouses import SourceColumn
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Protocol
 
 from headrace.catalog.ports import SourceSchemas
-from headrace.exports.model import Compression, FileFormat, PartPosition, TableRange
-from headrace.exports.ports import (
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition, TableRange
+from headrace.exports.sources import ChangeWindow, Freshness, Source, Table
+from headrace.exports.warehouses import (
     Changes,
     HeldSnapshot,
     RowStream,
@@ -16,7 +18,6 @@ from headrace.exports.ports import (
     SourceFreshness,
     Warehouse,
 )
-from headrace.exports.sources import ChangeWindow, Freshness, Source, Table
 from headrace.kernel.errors import IncrementsUnavailable
 
 

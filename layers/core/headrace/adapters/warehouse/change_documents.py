@@ -12,7 +12,8 @@ from enum import StrEnum
 from headrace.adapters.sql_text import identifier, literal
 from headrace.adapters.warehouse.streaming import framed
 from headrace.adapters.warehouse.values import Field, csv_value, line_of, parquet_value
-from headrace.exports.model import FileFormat, PartPosition
+from headrace.exports.model import FileFormat
+from headrace.exports.slices import PartPosition
 
 CHANGE_COLUMN = "_change"
 

@@ -81,8 +81,8 @@ from headrace.adapters.warehouse.streaming import (
 )
 from headrace.adapters.warehouse.values import fingerprint
 from headrace.exports.model import Compression, FileFormat
-from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import ChangeWindow, SharedRows, Source, Table, VersionPlace
+from headrace.exports.warehouses import SourceColumn
 from headrace.kernel.errors import (
     IncrementsUnavailable,
     ResyncRequired,

@@ -27,16 +27,10 @@ from headrace.adapters.warehouse.streaming import (
 )
 from headrace.adapters.warehouse.values import Field, line_of, select_list
 from headrace.catalog.model import QueryRefused
-from headrace.exports.model import (
-    MIN_PART_BYTES,
-    Compression,
-    FileFormat,
-    PartPosition,
-    RowRange,
-    TableRange,
-)
-from headrace.exports.ports import HeldSnapshot, SourceColumn
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import MIN_PART_BYTES, PartPosition, RowRange, TableRange
 from headrace.exports.sources import Freshness, RowFilter, Source, Table
+from headrace.exports.warehouses import HeldSnapshot, SourceColumn
 from headrace.kernel.errors import HeadraceError, SourceChanged
 
 WHOLE = PartPosition(first=True, last=True)

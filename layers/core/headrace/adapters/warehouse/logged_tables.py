@@ -15,9 +15,9 @@ from headrace.adapters.warehouse.parquet import ParquetTables
 from headrace.adapters.warehouse.storage import Storage, storage_of
 from headrace.adapters.warehouse.table_files import TableColumn, TableFiles, relation
 from headrace.adapters.warehouse.values import classify
-from headrace.exports.model import RowRange
-from headrace.exports.ports import SourceColumn
+from headrace.exports.slices import RowRange
 from headrace.exports.sources import Source
+from headrace.exports.warehouses import SourceColumn
 from headrace.kernel.errors import SourceChanged, SourceUnavailable
 
 

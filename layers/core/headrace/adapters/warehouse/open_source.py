@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headrace.adapters.warehouse.engine import Connection
-from headrace.exports.model import RowRange
-from headrace.exports.ports import SourceColumn
+from headrace.exports.slices import RowRange
 from headrace.exports.sources import Source
+from headrace.exports.warehouses import SourceColumn
 from headrace.kernel.errors import SourceUnavailable
 
 LAST_POSITION = 2**53 - 1

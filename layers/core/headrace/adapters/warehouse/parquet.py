@@ -12,9 +12,9 @@ from headrace.adapters.warehouse.engine import Connection
 from headrace.adapters.warehouse.fingerprints import check_unchanged, fingerprint, size_and_time
 from headrace.adapters.warehouse.open_source import OpenSource, Scan, folder_path, option
 from headrace.adapters.warehouse.values import classify
-from headrace.exports.model import RowRange
-from headrace.exports.ports import SourceColumn
+from headrace.exports.slices import RowRange
 from headrace.exports.sources import Source
+from headrace.exports.warehouses import SourceColumn
 from headrace.kernel.errors import SourceUnavailable
 
 

@@ -13,8 +13,8 @@ from headrace.adapters.warehouse.open_source import OpenSource, folder_path, opt
 from headrace.adapters.warehouse.parquet import ParquetTables, remote_files
 from headrace.adapters.warehouse.table_files import VIRTUAL
 from headrace.adapters.warehouse.values import classify
-from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import ColumnType, Source
+from headrace.exports.warehouses import SourceColumn
 
 _STAGED_TYPES: Mapping[ColumnType, str] = {
     ColumnType.BOOLEAN: "BOOLEAN",

@@ -18,7 +18,8 @@ from isal import isal_zlib
 
 from headrace.adapters.warehouse.engine import Connection
 from headrace.adapters.warehouse.engine_errors import cause, translated
-from headrace.exports.model import Compression, FileFormat, PartPosition
+from headrace.exports.model import Compression, FileFormat
+from headrace.exports.slices import PartPosition
 
 CHUNK = 1024 * 1024
 """Bytes read at once, and the pipe's size where the system grants it."""

@@ -13,9 +13,9 @@ from headrace.adapters.warehouse.duckdb_warehouse import WHOLE, DuckdbWarehouse
 from headrace.adapters.warehouse.engine import Limits, memory_here
 from headrace.catalog.model import PublishedTemplate
 from headrace.exports.model import Compression, FileFormat
-from headrace.exports.ports import Warehouse
 from headrace.exports.slots import Slot, Slots
 from headrace.exports.sources import RowChoice, RowsSince, Source, Table
+from headrace.exports.warehouses import Warehouse
 from headrace.kernel.errors import NotFound, SourceUnavailable
 from headrace.templates.model import Parameters
 

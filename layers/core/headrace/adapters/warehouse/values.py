@@ -11,8 +11,8 @@ from duckdb.sqltypes import DuckDBPyType
 
 from headrace.adapters.sql_text import identifier, literal
 from headrace.exports.model import FileFormat
-from headrace.exports.ports import SourceColumn
 from headrace.exports.sources import ColumnType
+from headrace.exports.warehouses import SourceColumn
 
 REFUSAL = "headrace: "
 """What the text of an ``error()`` of ours begins with."""
