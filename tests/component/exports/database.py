@@ -49,6 +49,7 @@ DO $$
 DECLARE
     those int[] := ARRAY(SELECT pid {});
 BEGIN
+    IF cardinality(those) = 0 THEN RAISE 'there is no such session'; END IF;
     PERFORM pg_terminate_backend(pid) FROM unnest(those) pid;
     FOR n IN 1..1000 LOOP
         -- What a transaction sees of the sessions first is else what it goes on seeing.

@@ -31,7 +31,8 @@ BOTH_WAYS = pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.N
 MIDST = 2_000_000
 """Bytes of a range or of the changes after which something happens: a third."""
 
-READERS = "FROM pg_stat_activity WHERE application_name = 'headrace' AND state = 'active'"
+READERS = "FROM pg_stat_activity WHERE application_name = 'headrace' AND query ILIKE 'COPY%'"
+"""Not the session that holds the snapshot."""
 
 
 @contextmanager
