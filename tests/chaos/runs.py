@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from headrace.datasets.running import LEASE
 from tests.chaos.faults import Fault, Injection, chance_of
 from tests.chaos.journeys import Invariant, Journey, Travel
 from tests.chaos.points import Point
@@ -39,6 +40,9 @@ SWEEPERS = ("Sweep", "SweepDataSets")
 
 LEASE_AND_SWEEP_S = 120.0
 """The local platform's lease and the sweeper's period, a minute each."""
+TIDIED_S = LEASE.total_seconds() + LEASE_AND_SWEEP_S
+"""How long it takes at most until the sweeper comes again to a process of data sets, of which it
+could not remove what was left as another one ran."""
 UNDISTURBED_S = 60.0
 """What an undisturbed operation takes at most, on a busy machine."""
 
@@ -100,7 +104,7 @@ class Chaos:
         journeys = {id(run.journey): run.journey for run, _ in ours}.values()
         eventually(
             lambda: self._sweep() and not any(one.open_uploads() for one in journeys),
-            within=LEASE_AND_SWEEP_S + UNDISTURBED_S,
+            within=TIDIED_S,
             what="the sweeper has aborted what nobody owns",
             every=5,
         )
