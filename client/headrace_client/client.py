@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -72,7 +73,9 @@ class HeadraceClient:
 
     The token is fetched at the first call, renewed before it expires, and once when the service
     refuses it. Calls that may safely be repeated are repeated by `policy` after connection
-    errors, 429 (not for an exhausted quota), 502, 503 and 504.
+    errors, 429 (not for an exhausted quota), 502, 503 and 504; `on_repeat` hears of it in a
+    sentence, before each wait. An address where nobody listens, and that has never answered, is
+    asked once.
 
     Every call may raise the errors of `headrace_client.errors`; use the client as a context
     manager, or `close()` it.
@@ -93,6 +96,7 @@ class HeadraceClient:
         timeout: httpx.Timeout | float = DEFAULT_TIMEOUT,
         policy: RetryPolicy | None = None,
         allow_http: bool = False,
+        on_repeat: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,6 +108,7 @@ class HeadraceClient:
             timeout=timeout,
             policy=policy,
             allow_http=allow_http,
+            on_repeat=on_repeat,
             sleep=sleep,
         )
         self.api_url = self._transport.api_url
@@ -158,7 +163,8 @@ class HeadraceClient:
 
     def metadata(self, configuration_id: str | None = None) -> Metadata:
         """The tables and fields that a configuration (None: the default one) grants."""
-        pages = list(self._metadata_pages(configuration_id))
+        with _naming(configuration_id):
+            pages = list(self._metadata_pages(configuration_id))
         return Metadata(
             configuration_id=pages[0].configuration_id,
             tenant=pages[0].tenant,
@@ -193,11 +199,9 @@ class HeadraceClient:
     ) -> SyncStanding:
         """Where the caller's data and the source stand. Raises IncrementsUnavailable."""
         query = {"configurationId": configuration_id, "entity": entity}
-        response = self._call(
-            "GET",
-            "/data/v1/incrementals/syncversion",
-            params={name: value for name, value in query.items() if value is not None},
-        )
+        params = {name: value for name, value in query.items() if value is not None}
+        with _naming(configuration_id if entity is None else None):
+            response = self._call("GET", "/data/v1/incrementals/syncversion", params=params)
         return SyncStanding.from_json(json_object(response))
 
     def start_increment(
@@ -452,6 +456,21 @@ class HeadraceClient:
             if refusal.code == "invalid_dpop_proof" or not self._tokens.refuse(token):
                 raise
             return once(self._tokens.current())
+
+
+@contextmanager
+def _naming(configuration_id: str | None) -> Iterator[None]:
+    """What the service does not have is this configuration, if one was asked for by name."""
+    try:
+        yield
+    except NotFound as missing:
+        if configuration_id is None:
+            raise
+        raise missing.reworded(
+            f"There is no configuration {configuration_id!r} for you.",
+            "Unless one is named, the default one is taken; your operator knows which others you "
+            "have.",
+        ) from None
 
 
 def _organisation(name: str) -> str:

@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from headrace_client.datasets.model import Process, ProcessMessage
@@ -103,6 +103,20 @@ class ApiError(HeadraceClientError):
         self.members: Mapping[str, Any] = dict(members or {})
         self.retry_after = retry_after
         self.sent = sent
+
+    def reworded(self, detail: str, hint: str | None = None) -> Self:
+        """The same error in a sentence that says more than the service's does."""
+        made = type(self)(
+            self.status,
+            self.code,
+            detail,
+            correlation_id=self.correlation_id,
+            members=self.members,
+            retry_after=self.retry_after,
+            sent=self.sent,
+        )
+        made.hint = hint
+        return made
 
     @property
     def quota(self) -> Quota | None:

@@ -15,6 +15,7 @@ what would have been started; otherwise OperationActive explains what blocks.
 
 from __future__ import annotations
 
+import difflib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -204,6 +205,8 @@ class Pull:
         for tried in range(1, _STARTS_AT_MOST + 1):
             try:
                 return self._sent(intent), False
+            except NotFound as missing:
+                raise self._what_is_missing(missing, intent) from None
             except OperationActive as active:
                 blocking = self._blocking(active)
                 if blocking is None and tried < _STARTS_AT_MOST:
@@ -233,6 +236,26 @@ class Pull:
             entity=intent.entity,
             configuration_id=intent.configuration_id,
             idempotency_key=intent.idempotency_key,
+        )
+
+    def _what_is_missing(self, missing: NotFound, intent: Intent) -> NotFound:
+        """The configuration or the table, by its name: the service only says that one is none."""
+        named = intent.configuration_id
+        command = "headrace metadata" + ("" if named is None else f" --configuration {named}")
+        hint = f"`{command}` shows the tables that there are."
+        try:
+            held = self.client.metadata(named)
+        except NotFound as configuration:
+            return configuration
+        except AccessDenied:
+            return missing.reworded(missing.detail, hint)
+        tables = [table.name for table in held.tables]
+        if intent.entity is None or intent.entity in tables:
+            return missing
+        near = difflib.get_close_matches(intent.entity, tables, 1)
+        return missing.reworded(
+            f"The configuration {held.configuration_id} has no table {intent.entity!r}.",
+            hint + (f" Is it {near[0]}?" if near else ""),
         )
 
     def _blocking(self, active: OperationActive) -> Operation | None:
@@ -327,11 +350,4 @@ def _explained(
         f"`headrace pull --operation {blocking.operation_id}`, or stop it with "
         f"`headrace cancel {blocking.operation_id}`."
     )
-    return OperationActive(
-        active.status,
-        active.code,
-        detail,
-        correlation_id=active.correlation_id,
-        members=active.members,
-        retry_after=active.retry_after,
-    )
+    return active.reworded(detail)

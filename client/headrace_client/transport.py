@@ -4,9 +4,10 @@ exceptions."""
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -38,8 +39,9 @@ class Transport:
 
     `proof_key` signs a proof for each request, and tokens are bound to it (DPoP). `certificate` is
     shown on each connection. `public_url` is what the service calls itself; `api_url` unless given.
-    Requests are repeated: by `policy` after connection errors, 429 (not
-    for an exhausted quota), 502, 503 and 504.
+    Requests are repeated: by `policy` after connection errors, 429 (not for an exhausted quota),
+    502, 503 and 504; `on_repeat` hears before each wait, in a sentence, what it is for. An address
+    where nobody listens, and that has never answered, is asked once.
     """
 
     def __init__(
@@ -52,12 +54,15 @@ class Transport:
         timeout: httpx.Timeout | float = DEFAULT_TIMEOUT,
         policy: RetryPolicy | None = None,
         allow_http: bool = False,
+        on_repeat: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.api_url = checked_api_url(api_url, allow_http)
         self.public_url = self.api_url if public_url is None else checked_api_url(public_url, True)
         self.policy = policy or RetryPolicy()
+        self._on_repeat = on_repeat
         self._sleep = sleep
+        self._has_answered = False
         self._certificate = certificate
         if certificate is not None and not self.api_url.startswith("https:"):
             raise SetupError(
@@ -156,11 +161,13 @@ class Transport:
             except httpx.TransportError as error:
                 if refused_certificate(error):
                     raise self._certificate_refused(request, error) from error
-                pause = None if _hopeless(error) else policy.wait(sent)
+                vain = _hopeless(error) or (_absent(error) and not self._has_answered)
+                pause = None if vain else policy.wait(sent)
                 if pause is None:
                     raise self._no_answer(request, sent, error) from error
-                self._sleep(pause)
+                self._wait(request, f"did not answer: {_said(error)}", pause, sent, policy)
                 continue
+            self._has_answered = True
             if self._proofs is not None:
                 self._proofs.learn(response)
             if response.status_code in expected:
@@ -180,9 +187,21 @@ class Transport:
             if response.status_code in REPEATABLE_STATUSES and problem.code != "quota_exhausted":
                 pause = policy.wait(sent, retry_after)
                 if pause is not None:
-                    self._sleep(pause)
+                    said = f"answered {response.status_code}: {problem.detail}"
+                    self._wait(request, said, pause, sent, policy)
                     continue
             raise problem
+
+    def _wait(
+        self, request: httpx.Request, said: str, pause: float, sent: int, policy: RetryPolicy
+    ) -> None:
+        """Waits before the next sending after `sent` of them, and tells what for."""
+        if self._on_repeat is not None:
+            self._on_repeat(
+                f"{_address(request)} {said.rstrip('.')}. Trying again in {pause:.1f} s "
+                f"(attempt {sent + 1} of {policy.attempts})."
+            )
+        self._sleep(pause)
 
     def _can_amend(self, problem: ApiError, response: httpx.Response) -> bool:
         """Whether the next proof will have what this one lacked (RFC 9449 sections 8 and 9)."""
@@ -196,9 +215,11 @@ class Transport:
         self, request: httpx.Request, sent: int, error: httpx.TransportError
     ) -> NetworkError:
         made = NetworkError(
-            f"{request.url.netloc.decode()} did not answer "
+            f"{_address(request)} did not answer "
             f"({sent} attempt{'s' if sent > 1 else ''}): {_said(error)}"
         )
+        if _absent(error):
+            made.hint = f"Is {self.api_url} the right address, and does the service run?"
         cut = isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
         if cut and self.api_url.startswith("https:"):
             # not every server says why it ends a connection
@@ -284,14 +305,30 @@ def _problem(response: httpx.Response) -> Mapping[str, Any] | None:
 
 def _hopeless(error: httpx.TransportError) -> bool:
     """Errors that no repetition mends: a certificate that does not verify, an unknown scheme."""
-    if isinstance(error, httpx.UnsupportedProtocol):
-        return True
+    return isinstance(error, httpx.UnsupportedProtocol) or any(
+        isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)
+    )
+
+
+def _absent(error: httpx.TransportError) -> bool:
+    """Whether nobody listens at the address, or its name is none."""
+    return any(
+        isinstance(cause, ConnectionRefusedError)
+        or (isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME)
+        for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it came of."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return False
+
+
+def _address(request: httpx.Request) -> str:
+    return request.url.netloc.decode()
 
 
 def _said(error: Exception) -> str:

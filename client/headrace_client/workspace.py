@@ -224,10 +224,29 @@ def local_errors(path: Path) -> Iterator[None]:
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             said = "no permission to write there"
         elif error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
-            said = f"something else stands there ({error.strerror})"
+            raise _in_the_way(Path(os.fsdecode(named)), error) from error
         else:
             said = error.strerror or str(error)
         raise LocalFileError(f"{named}: {said}.") from error
+
+
+def _in_the_way(path: Path, error: OSError) -> LocalFileError:
+    """Says what stands where something else is to be, and what to do."""
+    for standing in (path, *path.parents):
+        if standing.is_dir():
+            if standing == path and error.errno == errno.EISDIR:
+                return LocalFileError(
+                    f"{standing} is a directory, and a file is to be there: move it away, or name "
+                    "another place."
+                )
+            break
+        if standing.exists() or standing.is_symlink():
+            kind = "file" if standing.is_file() else "link" if standing.is_symlink() else "device"
+            return LocalFileError(
+                f"{standing} is a {kind}, and a directory is to be there: name another one, or "
+                f"move the {kind} away."
+            )
+    return LocalFileError(f"{path}: something else stands there ({error.strerror}).")
 
 
 def sync_directory(directory: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,7 +125,7 @@ class Access:
         name = held.refresh_token_id or key_id_of(held.api_key or "")
         return RefreshFile(refresh_path(name, self.environment))
 
-    def transport(self) -> Transport:
+    def transport(self, on_repeat: Callable[[str], None] | None = None) -> Transport:
         """The service, for requests that carry no credentials."""
         return Transport(
             self.profile.api_url,
@@ -133,9 +133,10 @@ class Access:
             certificate=self.certificate,
             public_url=self.profile.public_url,
             allow_http=self.environment.get(ALLOW_HTTP) == "1",
+            on_repeat=on_repeat,
         )
 
-    def client(self) -> HeadraceClient:
+    def client(self, on_repeat: Callable[[str], None] | None = None) -> HeadraceClient:
         """A client of the service. Raises SetupError, LocalFileError."""
         return HeadraceClient(
             self.profile.api_url,
@@ -145,6 +146,7 @@ class Access:
             on_behalf=self.profile.on_behalf,
             public_url=self.profile.public_url,
             allow_http=self.environment.get(ALLOW_HTTP) == "1",
+            on_repeat=on_repeat,
         )
 
     def advise(self, error: HeadraceClientError) -> None:

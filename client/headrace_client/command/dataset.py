@@ -3,58 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from rich.console import Console
-from rich.table import Table
 
 from headrace_client.client import HeadraceClient
-from headrace_client.command.dataset_display import process_display
-from headrace_client.command.outcome import (
-    Common,
-    Exit,
-    NothingThere,
-    Printer,
-    Terminated,
-    answer,
-    moment,
+from headrace_client.command.dataset_results import (
+    nothing,
+    print_available,
+    print_difference,
+    source_document,
+    told,
 )
-from headrace_client.command.profile import environment, state_path
+from headrace_client.command.dataset_watching import Watched, watching
+from headrace_client.command.outcome import Common, Exit, NothingThere, Printer, answer
+from headrace_client.command.showing import counted
 from headrace_client.datasets import payload_file
 from headrace_client.datasets.calls import IN_A_CALL
 from headrace_client.datasets.model import (
-    Change,
-    ChangeKind,
     Exclusion,
     ImportOptions,
     Process,
-    ProcessMessage,
-    Result,
     Selection,
-    Source,
 )
 from headrace_client.datasets.run import (
     Begun,
-    Ended,
     FileMoved,
-    ProcessBegun,
-    ProcessEvent,
-    Run,
     Start,
 )
 from headrace_client.errors import (
-    Conflict,
-    HeadraceClientError,
-    ProcessActive,
-    ProcessTimeout,
     SetupError,
     printable,
 )
@@ -64,8 +46,6 @@ _NO_OPTIONS = Common()
 _BLOCK = 1024 * 1024
 _ITEM = re.compile(r"([1-9][0-9]{0,18})(?::([0-9]{1,19}))?")
 _PAIR = re.compile(r"([1-9][0-9]{0,18}):([1-9][0-9]{0,18})")
-_MARKS = {ChangeKind.ADDED: "+", ChangeKind.CHANGED: "~", ChangeKind.DELETED: "-"}
-_RESULTS = {Result.SUCCESS: "succeeded", Result.FAILURE: "failed", None: "is running"}
 
 Timeout = Annotated[float | None, Parameter(validator=Number(gt=0))]
 Switch = Annotated[bool, Parameter(negative="")]
@@ -76,21 +56,6 @@ app = App(
     help="Carry configuration from one environment of an application to another.",
     help_format="markdown",
 )
-
-
-class StoppedWatching(HeadraceClientError):
-    """The user interrupted a command that waits for a process."""
-
-    code = "interrupted"
-
-    def __init__(self, process: Process | None) -> None:
-        if process is None:
-            super().__init__("Interrupted. Run the same command again to go on where it stopped.")
-            return
-        super().__init__(
-            f"Interrupted. The {process.kind} goes on: `headrace dataset watch "
-            f"{process.process_id}` shows it to its end, and so does the same command."
-        )
 
 
 @app.command
@@ -147,7 +112,7 @@ def create(
             exact_version_match=exact_version_match,
             disable_delete_by_omission=keep_omitted,
         )
-        items = "1 item" if made.number_of_items == 1 else f"{made.number_of_items:,} items"
+        items = counted(made.number_of_items, "item")
         said = f"Created {made.code} of {made.definition}, with {items}."
         printer.result(made.raw, lambda out: out.print(printable(said), markup=False))
         return Exit.OK
@@ -229,9 +194,9 @@ def build(
             ended = watched.run(client, timeout)(
                 _known(client, what), lambda begun, _: start(client, begun), once=full
             )
-        return _told(printer, ended)
+        return told(printer, ended)
 
-    return _watching(common, work)
+    return watching(common, work)
 
 
 @app.command
@@ -290,9 +255,9 @@ def rebuild(
             ended = watched.run(client, timeout)(
                 _known(client, what), lambda begun, _: start(client, begun)
             )
-        return _told(printer, ended)
+        return told(printer, ended)
 
-    return _watching(common, work)
+    return watching(common, work)
 
 
 @app.command
@@ -331,7 +296,7 @@ def download(
         )
         return Exit.OK
 
-    return _watching(common, work)
+    return watching(common, work)
 
 
 @app.command
@@ -349,8 +314,8 @@ def available(definition: str, version: str | None = None, *, common: Common = _
     def work(client: HeadraceClient, printer: Printer) -> Exit:
         found = client.data_sets.available(definition, version)
         printer.result(
-            {"sources": [_source_document(one) for one in found]},
-            lambda out: _print_available(out, found),
+            {"sources": [source_document(one) for one in found]},
+            lambda out: print_available(out, found),
         )
         return Exit.OK
 
@@ -413,9 +378,9 @@ def import_(
             if dry_run and ended.process.counts is not None
             else None
         )
-        return _told(printer, ended, difference)
+        return told(printer, ended, difference)
 
-    return _watching(common, work)
+    return watching(common, work)
 
 
 @app.command
@@ -431,9 +396,9 @@ def diff(process: str, *, common: Common = _NO_OPTIONS) -> int:
     def work(client: HeadraceClient, printer: Printer) -> Exit:
         held = client.data_sets.difference(process)
         if common.json:
-            printer.result({"processId": process, "difference": [it.raw for it in held]}, _nothing)
+            printer.result({"processId": process, "difference": [it.raw for it in held]}, nothing)
         else:
-            printer.result({}, lambda out: _print_difference(out, held))
+            printer.result({}, lambda out: print_difference(out, held))
         return Exit.OK
 
     return answer(common, work)
@@ -476,9 +441,9 @@ def undo(
                 ),
                 once=True,
             )
-        return _told(printer, ended)
+        return told(printer, ended)
 
-    return _watching(common, work)
+    return watching(common, work)
 
 
 @app.command
@@ -507,65 +472,9 @@ def watch(
             chosen = newest[0].process_id
         with watched.showing(printer):
             ended = watched.run(client, timeout).watch(chosen)
-        return _told(printer, ended)
+        return told(printer, ended)
 
-    return _watching(common, work)
-
-
-class Watched:
-    """Shows what happens, and remembers which process it is about."""
-
-    def __init__(self) -> None:
-        self._shown: Callable[[ProcessEvent], None] = _unseen
-        self.process: Process | None = None
-
-    def __call__(self, event: ProcessEvent) -> None:
-        if isinstance(event, ProcessBegun):
-            self.process = event.process
-        self._shown(event)
-
-    @contextmanager
-    def showing(self, printer: Printer) -> Iterator[None]:
-        """Show it meanwhile. Errors of processes get advice."""
-        with process_display(printer.common, printer.err) as self._shown, _advised():
-            yield
-
-    def run(self, client: HeadraceClient, timeout: float | None) -> Run:
-        """What runs processes."""
-        folder = state_path(environment()) / "datasets"
-        return Run(client.data_sets, self, folder, timeout)
-
-
-def _watching(common: Common, work: Callable[[HeadraceClient, Printer, Watched], Exit]) -> int:
-    """As `answer`, for what waits: an interruption says how to go on."""
-    watched = Watched()
-    try:
-        return answer(common, lambda client, printer: work(client, printer, watched))
-    except (KeyboardInterrupt, Terminated) as stopped:
-        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
-        Printer(common).error(StoppedWatching(watched.process), code)
-        return code
-
-
-@contextmanager
-def _advised() -> Iterator[None]:
-    try:
-        yield
-    except ProcessActive as active:
-        if active.blocking_process_id is not None:
-            active.hint = f"`headrace dataset watch {active.blocking_process_id}` shows it."
-        raise
-    except ProcessTimeout as late:
-        late.hint = f"`headrace dataset watch {late.process.process_id}` shows it to its end."
-        raise
-    except Conflict as conflict:
-        if conflict.code == "data_set_exists":
-            conflict.hint = "Without --full it is built again, of the items that it has."
-        raise
-
-
-def _unseen(event: ProcessEvent) -> None:
-    """Shows nothing."""
+    return watching(common, work)
 
 
 def _known(client: HeadraceClient, what: list[Any]) -> list[Any]:
@@ -639,144 +548,3 @@ def _exclusion(text: str) -> Exclusion:
     if match is None:
         raise SetupError(f"--exclude {text} is none: TABLE:OTHER, both numbers.")
     return Exclusion(int(match[1]), int(match[2]))
-
-
-def _told(printer: Printer, ended: Ended, difference: Iterable[Change] | None = None) -> Exit:
-    """Print how a process ended. Raises ProcessUnsuccessful, after that."""
-    if printer.common.json:
-        ended.demand_success()  # else the error is the one document, with the messages in it
-        printer.result(_ended_document(ended, difference), _nothing)
-        return Exit.OK
-
-    def shown(out: Console) -> None:
-        if ended.messages:
-            _print_messages(out, ended.messages)
-        if difference is not None:
-            _print_difference(out, difference)
-        out.print(printable(_sentence(ended.process)), markup=False)
-
-    printer.result({}, shown)
-    ended.demand_success()
-    return Exit.OK
-
-
-def _ended_document(ended: Ended, difference: Iterable[Change] | None) -> dict[str, Any]:
-    held: dict[str, Any] = {
-        "process": dict(ended.process.raw),
-        "how": ended.how,
-        "messages": [one.raw for one in ended.messages],
-    }
-    return held if difference is None else held | {"difference": [one.raw for one in difference]}
-
-
-def _nothing(out: Console) -> None:
-    """Prints nothing: with --json there is the document alone."""
-
-
-def _sentence(process: Process) -> str:
-    said = f"{process.kind} {process.process_id} of {process.definition}"
-    said += f" {process.data_set}" if process.data_set else ""
-    said += f" {_RESULTS[process.result]}"
-    counts = process.counts
-    if counts is not None:
-        said += (
-            f": {counts.added:,} added, {counts.changed:,} changed, {counts.deleted:,} deleted, "
-            f"{counts.unchanged:,} unchanged"
-        )
-        said += f", {counts.failed_items:,} items refused" if counts.failed_items else ""
-    elif process.done:
-        said += f": {process.done:,} records"
-    if process.started_at is not None and process.ended_at is not None:
-        said += f", in {(process.ended_at - process.started_at).total_seconds():.0f} s"
-    return said
-
-
-def _print_messages(out: Console, messages: Iterable[ProcessMessage]) -> None:
-    table = _table("severity", "code", "item", "text")
-    for one in messages:
-        table.add_row(
-            *(printable(text) for text in (one.severity, one.code, one.item or "", one.text))
-        )
-    out.print(table)
-
-
-def _print_difference(out: Console, difference: Iterable[Change]) -> None:
-    """Each table, with its records: + added, ~ changed (from what to what), - deleted."""
-    table, empty = None, True
-    for change in difference:
-        empty = False
-        if change.table != table:
-            table = change.table
-            out.print(printable(table), markup=False, style="bold")
-        out.print(printable(f"  {_MARKS[change.kind]} {_name(change)}"), markup=False)
-        if change.kind is ChangeKind.CHANGED:
-            for column, value in sorted(change.values.items()):
-                said = f"      {column}: {_value(value.old)} → {_value(value.new)}"
-                out.print(printable(said), markup=False)
-    if empty:
-        out.print("Nothing differs.", markup=False)
-
-
-def _name(change: Change) -> str:
-    """What tells a record from others of its table, and which item it is of."""
-    known = [one for one in change.key if one is not None]
-    name = " / ".join(known) or change.uuid
-    own = change.item is None or change.item.startswith(f"{change.table} ")
-    return name if own else f"{name} (of {change.item})"
-
-
-def _value(held: object) -> str:
-    """A value; of a reference, what it refers to is called."""
-    if held is None:
-        return "nothing"
-    if isinstance(held, Mapping):
-        key = held.get("key")
-        known = [str(one) for one in key if one is not None] if isinstance(key, list) else []
-        return " / ".join(known) or str(held.get("uuid", "nothing"))
-    return json.dumps(held, ensure_ascii=False)
-
-
-def _source_document(source: Source) -> dict[str, Any]:
-    return {
-        "url": source.url,
-        "failure": source.failure,
-        "dataSets": [
-            {
-                "code": one.code,
-                "description": one.description,
-                "environment": one.environment,
-                "numberOfItems": one.number_of_items,
-                "payloadBuiltAt": one.payload_built_at,
-            }
-            for one in source.data_sets
-        ],
-    }
-
-
-def _print_available(out: Console, sources: tuple[Source, ...]) -> None:
-    if not sources:
-        out.print("No source environments are registered.", markup=False)
-    table = _table("environment", "data set", "items", "built", "description")
-    for source in sources:
-        for one in source.data_sets:
-            table.add_row(
-                printable(one.environment),
-                printable(one.code),
-                f"{one.number_of_items:,}",
-                moment(one.payload_built_at),
-                printable(one.description),
-            )
-    if table.row_count:
-        out.print(table)
-    for source in sources:
-        if source.failure is not None:
-            out.print(printable(f"{source.url}: {source.failure}"), markup=False)
-        elif not source.data_sets:
-            out.print(printable(f"{source.url}: nothing is built"), markup=False)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="right" if name == "items" else "left", overflow="fold")
-    return table

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 
-from headrace_client.command.outcome import Common
+from headrace_client.command.outcome import Common, print_line
 from headrace_client.command.progress import Phase, size_text
 from headrace_client.command.showing import (
     LINE_EVERY,
@@ -16,7 +16,6 @@ from headrace_client.command.showing import (
     Silence,
     Throttle,
     fitting,
-    print_line,
 )
 from headrace_client.datasets.model import Process
 from headrace_client.datasets.run import FileMoved, ProcessBegun, ProcessEvent, ProcessSeen

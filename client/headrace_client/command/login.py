@@ -18,7 +18,7 @@ from headrace_client.command.outcome import (
     Printer,
     access,
     advised,
-    exit_of,
+    finished,
 )
 from headrace_client.command.profile import (
     API_KEY,
@@ -115,7 +115,8 @@ def login(
     """
     printer = Printer(common)
     held = environment()
-    try:
+
+    def work() -> Exit:
         if common.profile_file is not None:
             profile = profile_in(common.profile_file, common.client)
         else:
@@ -133,27 +134,29 @@ def login(
                 dpop_key_file=_path(dpop_key),
                 public_url=public_url,
             )
-            profile = _with_secret(profile, username, api_key, secret_stdin, held)
-        chosen = Access.of(profile, held, common.on_behalf)
-        with advised(chosen):
-            chosen = _kept(chosen)
-            with chosen.client() as client:
-                client.check_credentials()
-        before = _stored(held)
-        path = store_profile(chosen.profile, held)
-        if before is not None and not _goes_on(before, chosen.profile):
-            _forget_tokens(before, held)
-    except HeadraceClientError as error:
-        code = exit_of(error)
-        printer.error(error, code)
-        return int(code)
+            profile = _with_secret(profile, username, api_key, secret_stdin, held, printer)
+        return _accepted(Access.of(profile, held, common.on_behalf), printer)
+
+    return finished(printer, work)
+
+
+def _accepted(given: Access, printer: Printer) -> Exit:
+    """Try credentials, store them in place of those of before, and tell it."""
+    held = given.environment
+    with advised(given):
+        chosen = _kept(given)
+        with chosen.client(printer.note) as client:
+            client.check_credentials()
+    before = _stored(held)
+    path = store_profile(chosen.profile, held)
+    if before is not None and not _goes_on(before, chosen.profile):
+        _forget_tokens(before, held, printer)
     document = chosen.document()
+    url = chosen.profile.api_url
     who = document["username"] or document["clientId"] or document["keyId"] or "the certificate"
     printer.result(
-        {"apiUrl": profile.api_url, "clientId": who, "way": document["way"], "storedIn": str(path)},
-        lambda out: out.print(
-            f"Logged in to {profile.api_url} as {who}; stored in {path}.", markup=False
-        ),
+        {"apiUrl": url, "clientId": who, "way": document["way"], "storedIn": str(path)},
+        lambda out: out.print(f"Logged in to {url} as {who}; stored in {path}.", markup=False),
     )
     return Exit.OK
 
@@ -162,40 +165,39 @@ def logout(*, common: Common = _NO_OPTIONS) -> int:
     """Delete the stored credentials. A person's login is ended at the service, too."""
     printer = Printer(common)
     held = environment()
-    try:
+
+    def work() -> Exit:
         profile = _stored(held)
         path = forget_profile(held)
-        note = "" if profile is None else _forget_tokens(profile, held)
-    except HeadraceClientError as error:
-        code = exit_of(error)
-        printer.error(error, code)
-        return int(code)
-    said = "Nothing was stored." if path is None else f"Deleted {path}.{note}"
-    printer.result(
-        {"deleted": None if path is None else str(path)}, lambda out: out.print(said, markup=False)
-    )
-    return Exit.OK
+        note = "" if profile is None else _forget_tokens(profile, held, printer)
+        said = "Nothing was stored." if path is None else f"Deleted {path}.{note}"
+        printer.result(
+            {"deleted": None if path is None else str(path)},
+            lambda out: out.print(said, markup=False),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
 
 
 def whoami(*, common: Common = _NO_OPTIONS) -> int:
     """Show which credentials are used and where they come from, and try them."""
     printer = Printer(common)
-    try:
+
+    def work() -> Exit:
         with advised(access(common)) as chosen:
             document, said = chosen.document(), chosen.sentences()
             if not common.json and not common.quiet:
                 printer.out.print("\n".join(said), markup=False)
-            with chosen.client() as client:
+            with chosen.client(printer.note) as client:
                 client.check_credentials()
-    except HeadraceClientError as error:
-        code = exit_of(error)
-        printer.error(error, code)
-        return int(code)
-    printer.result(
-        {**document, "accepted": True},
-        lambda out: out.print("The service accepts them.", markup=False),
-    )
-    return Exit.OK
+        printer.result(
+            {**document, "accepted": True},
+            lambda out: out.print("The service accepts them.", markup=False),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
 
 
 def _with_secret(
@@ -204,6 +206,7 @@ def _with_secret(
     api_key: bool,
     from_stdin: bool,
     held: Mapping[str, str],
+    printer: Printer,
 ) -> Profile:
     """The profile with what must not be an option. A person's has tokens in place of a password."""
     others = [profile.private_key_file, profile.certificate_file]
@@ -211,7 +214,7 @@ def _with_secret(
         raise SetupError("Choose one of --username, --api-key and --private-key.")
     if username is not None:
         password = _secret("Password: ", "password", PASSWORD, from_stdin, held)
-        return _logged_in(profile, username, password, held)
+        return _logged_in(Access(profile, held), username, password, printer)
     if api_key:
         key = _secret("API key: ", "API key", API_KEY, from_stdin, held)
         return replace(profile, api_key=key)
@@ -226,9 +229,8 @@ def _with_secret(
     )
 
 
-def _logged_in(profile: Profile, username: str, password: str, held: Mapping[str, str]) -> Profile:
-    chosen = Access(profile, held)
-    transport = chosen.transport()
+def _logged_in(chosen: Access, username: str, password: str, printer: Printer) -> Profile:
+    transport = chosen.transport(printer.note)
     try:
         response = transport.send(
             "POST",
@@ -243,9 +245,9 @@ def _logged_in(profile: Profile, username: str, password: str, held: Mapping[str
     if grant.refresh_token is None:
         raise ProtocolError("The login's answer holds no refresh token.")
     name = key_id_of(grant.refresh_token)
-    file = RefreshFile(refresh_path(name, held))
+    file = RefreshFile(refresh_path(name, chosen.environment))
     file.begin(grant.refresh_token, grant, transport.bound_to)
-    return replace(profile, username=username, refresh_token_id=name)
+    return replace(chosen.profile, username=username, refresh_token_id=name)
 
 
 def _kept(chosen: Access) -> Access:
@@ -274,7 +276,7 @@ def _goes_on(before: Profile, now: Profile) -> bool:
     return before.way is not Way.LOGIN
 
 
-def _forget_tokens(profile: Profile, held: Mapping[str, str]) -> str:
+def _forget_tokens(profile: Profile, held: Mapping[str, str], printer: Printer) -> str:
     """Delete its refresh token, and end its login at the service; what there is to be said."""
     if profile.refresh_token_id is None:
         return ""
@@ -290,7 +292,7 @@ def _forget_tokens(profile: Profile, held: Mapping[str, str]) -> str:
     if token is None:
         return ""
     try:
-        transport = chosen.transport()
+        transport = chosen.transport(printer.note)
         try:
             transport.send("POST", _REVOKE_PATH, expected=(200,), form=lambda: {"token": token})
         finally:

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
-from rich.table import Table
 
 from headrace_client.client import HeadraceClient
 from headrace_client.command.dataset import app as dataset
@@ -28,11 +27,13 @@ from headrace_client.command.outcome import (
     Stopped,
     Terminated,
     answer,
+    interruptible,
     moment,
     quota_sentence,
 )
 from headrace_client.command.profiles import app as profiles
 from headrace_client.command.progress import display
+from headrace_client.command.showing import counted, table_of
 from headrace_client.command.sync import sync
 from headrace_client.command.template import template
 from headrace_client.errors import SetupError, printable
@@ -207,12 +208,9 @@ def _pull(
         printer.result(_pulled_document(pulled), lambda to: _print_pulled(to, pulled))
         return Exit.OK
 
-    try:
-        return answer(common, work)
-    except (KeyboardInterrupt, Terminated) as stopped:
-        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
-        Printer(common).error(Stopped(current[0] if current else None), code)
-        return code
+    return interruptible(
+        common, lambda: answer(common, work), lambda: Stopped(current[0] if current else None)
+    )
 
 
 @app.command
@@ -455,7 +453,7 @@ def _pulled_document(pulled: Pulled) -> dict[str, Any]:
 
 
 def _print_pulled(out: Console, pulled: Pulled) -> None:
-    table = _table("file", "rows", "bytes", "sha256")
+    table = table_of("file", "rows", "bytes", "sha256")
     for file in pulled.download.files:
         mark = " ✓" if file.counted_rows is not None else ""
         table.add_row(
@@ -463,7 +461,7 @@ def _print_pulled(out: Console, pulled: Pulled) -> None:
         )
     out.print(table)
     download = pulled.download
-    files = "1 file" if len(download.files) == 1 else f"{len(download.files)} files"
+    files = counted(len(download.files), "file")
     out.print(
         f"{files}, {download.rows:,} rows, {download.bytes:,} bytes, verified, "
         f"in {download.directory.resolve()}",
@@ -506,15 +504,15 @@ def _metadata_document(held: Metadata) -> dict[str, Any]:
 
 def _print_metadata(out: Console, held: Metadata) -> None:
     of_tenant = f" of tenant {held.tenant}" if held.tenant else ""
-    many = "1 table" if len(held.tables) == 1 else f"{len(held.tables)} tables"
+    tables = counted(len(held.tables), "table")
     out.print(
-        printable(f"Configuration {held.configuration_id}{of_tenant}: {many}"),
+        printable(f"Configuration {held.configuration_id}{of_tenant}: {tables}"),
         markup=False,
     )
     for table in held.tables:
         estimate = "" if table.row_estimate is None else f", about {table.row_estimate:,} rows"
         out.print(printable(f"\n{table.name}{estimate}"), markup=False, style="bold")
-        shown = _table("field", "type", "null", "key")
+        shown = table_of("field", "type", "null", "key")
         for field in table.fields:
             shown.add_row(
                 printable(field.name),
@@ -545,7 +543,7 @@ def _print_operation(out: Console, held: Operation) -> None:
     for line in said:
         out.print(printable(line), markup=False)
     if held.jobs:
-        table = _table("table", "status", "percent", "rows", "bytes", "error")
+        table = table_of("table", "status", "percent", "rows", "bytes", "error")
         for job in held.jobs:
             table.add_row(
                 printable(job.table),
@@ -562,7 +560,7 @@ def _print_operations(out: Console, held: list[Operation]) -> None:
     if not held:
         out.print("No operations.", markup=False)
         return
-    table = _table("operation", "status", "created", "configuration", "format", "expires")
+    table = table_of("operation", "status", "created", "configuration", "format", "expires")
     for entry in held:
         table.add_row(
             printable(entry.operation_id),
@@ -573,13 +571,3 @@ def _print_operations(out: Console, held: list[Operation]) -> None:
             moment(entry.expires_at) if entry.status is Status.SUCCEEDED else "",
         )
     out.print(table)
-
-
-def _table(*columns: str) -> Table:
-    numbers = ("rows", "bytes", "percent")
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(
-            name, justify="right" if name in numbers else "left", overflow="fold", no_wrap=False
-        )
-    return table

@@ -182,6 +182,12 @@ class Common:
     """Print errors only (and the document of --json)."""
 
 
+def print_line(document: Mapping[str, Any] | None) -> None:
+    """A JSON object as a line on stderr, for programs that follow; None prints nothing."""
+    if document is not None:
+        print(json.dumps(document, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201
+
+
 class _Console(Console):
     """A console whose broken pipe is for us to handle: rich would exit with 1."""
 
@@ -209,6 +215,13 @@ class Printer:
         """A message beside the result."""
         if not self.common.quiet and not self.common.json:
             self.err.print(text, markup=False)
+
+    def note(self, text: str) -> None:
+        """What happens while there is no result yet; with --json in the form of other progress."""
+        if self.common.json and not self.common.quiet:
+            print_line({"event": "note", "text": text})
+        else:
+            self.say(text)
 
     def error(self, error: HeadraceClientError, code: Exit) -> None:
         """An error, with all that helps to act upon it."""
@@ -275,12 +288,33 @@ def access(common: Common) -> Access:
 def answer(common: Common, work: Callable[[HeadraceClient, Printer], Exit]) -> int:
     """Run a command's work with a client; errors become a message and an exit code."""
     printer = Printer(common)
+
+    def called() -> Exit:
+        with advised(access(common)) as chosen, chosen.client(printer.note) as client:
+            return work(client, printer)
+
+    return finished(printer, called)
+
+
+def finished(printer: Printer, work: Callable[[], int]) -> int:
+    """Do the work of a command; an error becomes a message and an exit code."""
     try:
-        with advised(access(common)) as chosen, chosen.client() as client:
-            return int(work(client, printer))
+        return int(work())
     except HeadraceClientError as error:
         code = exit_of(error)
         printer.error(error, code)
+        return int(code)
+
+
+def interruptible(
+    common: Common, work: Callable[[], int], stopped: Callable[[], HeadraceClientError]
+) -> int:
+    """Do what can be gone on with; `stopped` says how, when it is interrupted."""
+    try:
+        return work()
+    except (KeyboardInterrupt, Terminated) as interruption:
+        code = Exit.TERMINATED if isinstance(interruption, Terminated) else Exit.INTERRUPTED
+        Printer(common).error(stopped(), code)
         return int(code)
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.table import Table
 
 from headrace_client.client import HeadraceClient
 from headrace_client.command.outcome import Common, Exit, Printer, answer
+from headrace_client.command.showing import table_of
 from headrace_client.errors import SetupError, printable
 from headrace_client.profiles.calls import IN_A_CALL, Pushed
 from headrace_client.profiles.reading import profiles_in
@@ -147,9 +147,7 @@ def _tell(
 
 
 def _print(out: Console, listed: list[Any]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("profile", "sync id", "name", "groups"):
-        table.add_column(heading)
+    table = table_of("profile", "sync id", "name", "groups")
     for one in listed:
         name = f"{one['givenName']} {one['familyName']}"
         cells = (one["profileId"], one["syncId"] or "", name, ", ".join(one["groupIds"]))

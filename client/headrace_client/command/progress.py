@@ -8,15 +8,15 @@ from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn
 from rich.text import Text
 
-from headrace_client.command.outcome import Common
+from headrace_client.command.outcome import Common, print_line
 from headrace_client.command.showing import (
     LINE_EVERY,
     Display,
     LiveProgress,
     Silence,
     Throttle,
+    counted,
     fitting,
-    print_line,
 )
 from headrace_client.errors import printable
 from headrace_client.events import (
@@ -139,7 +139,7 @@ class Lines(Silence):
             case DownloadPlanned(files, held):
                 self._done, self._total = sum(held.values()), sum(file.bytes for file in files)
                 kept = f", {size_text(self._done)} of it here already" if self._done else ""
-                many = "1 file" if len(files) == 1 else f"{len(files)} files"
+                many = counted(len(files), "file")
                 return [f"Downloading {many}, {size_text(self._total)}{kept}"]
             case BytesArrived(_, count):
                 self._done += count

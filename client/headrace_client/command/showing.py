@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
+from rich.table import Table
 
 from headrace_client.command.outcome import Common
 from headrace_client.errors import printable
@@ -18,6 +17,9 @@ from headrace_client.errors import printable
 E_contra = TypeVar("E_contra", contravariant=True)
 
 LINE_EVERY = 5.0
+_NUMBERS = frozenset(
+    {"rows", "bytes", "percent", "items", "inserted", "updated", "deleted", "rows now"}
+)
 
 
 class Display(Protocol[E_contra]):
@@ -106,7 +108,14 @@ class Throttle:
         return True
 
 
-def print_line(document: Mapping[str, Any] | None) -> None:
-    """A JSON object as a line on stderr, for programs that follow; None prints nothing."""
-    if document is not None:
-        print(json.dumps(document, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201
+def table_of(*columns: str) -> Table:
+    """A table for people; what is counted stands to the right."""
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        made.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
+    return made
+
+
+def counted(number: int, name: str) -> str:
+    """So many of a thing: `1 file`, `2 files`."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
-from rich.table import Table
 
 from headrace_client.client import HeadraceClient
 from headrace_client.command.outcome import (
@@ -19,13 +19,14 @@ from headrace_client.command.outcome import (
     Exit,
     Printer,
     Stopped,
-    Terminated,
     answer,
-    exit_of,
+    finished,
+    interruptible,
     plain,
 )
 from headrace_client.command.profile import environment
 from headrace_client.command.progress import display
+from headrace_client.command.showing import table_of
 from headrace_client.errors import QuotaExhausted, SetupError, printable
 from headrace_client.model import Content
 from headrace_client.sync.address import DEFAULT_SCHEMA, destination
@@ -87,62 +88,69 @@ def sync(
     timeout
         Seconds to wait at most for an operation to end.
     """
-    current: list[str] = []
-    pause: list[float] = []
+    runs = _Runs()
 
     def work(client: HeadraceClient, printer: Printer) -> Exit:
         place = destination(to, schema, environment())
+        with runs.showing(printer) as listener:
+            made = Sync(client, place, configuration, full, jobs, timeout, listener=listener)
+            done = made.plan() if dry_run else made()
+        if isinstance(done, Planned):
+            printer.result(_planned_document(done), lambda out: _print_planned(out, done))
+        elif every is not None and common.json:
+            print(json.dumps(_document(done), ensure_ascii=False, default=plain), flush=True)  # noqa: T201
+        else:
+            printer.result(_document(done), lambda out: _print(out, done))
+        return Exit.OK
+
+    def repeated() -> int:
+        if every is None or dry_run:
+            return answer(common, work)
+        return runs.repeat(lambda: answer(common, work), _seconds(every))
+
+    return interruptible(
+        common,
+        lambda: finished(Printer(common), repeated),
+        lambda: Stopped(runs.operation_id),
+    )
+
+
+class _Runs:
+    """One run or one after the other, and what a run leaves for what comes after it.
+
+    `operation_id`: the operation that it is about. `exhausted_for`: seconds until the quota, which
+    it has found used up, begins anew.
+    """
+
+    def __init__(self) -> None:
+        self.operation_id: str | None = None
+        self.exhausted_for = 0.0
+
+    @contextmanager
+    def showing(self, printer: Printer) -> Iterator[Callable[[Any], None]]:
+        """Show what a run tells its listener."""
 
         def listener(event: Any) -> None:
             if hasattr(event, "operation"):
-                current[:] = [event.operation.operation_id]
+                self.operation_id = event.operation.operation_id
             shown(event)
 
-        with display(common, printer.err) as shown:
-            made = Sync(client, place, configuration, full, jobs, timeout, listener=listener)
-            if dry_run:
-                planned = made.plan()
-            else:
-                try:
-                    synced = made()
-                except QuotaExhausted as exhausted:
-                    pause[:] = [exhausted.retry_after or 0.0]
-                    raise
-        if dry_run:
-            printer.result(_planned_document(planned), lambda out: _print_planned(out, planned))
-        elif every is not None and common.json:
-            print(json.dumps(_document(synced), ensure_ascii=False, default=plain), flush=True)  # noqa: T201
-        else:
-            printer.result(_document(synced), lambda out: _print(out, synced))
-        return Exit.OK
+        with display(printer.common, printer.err) as shown:
+            try:
+                yield listener
+            except QuotaExhausted as exhausted:
+                self.exhausted_for = exhausted.retry_after or 0.0
+                raise
 
-    def once() -> int:
-        current.clear()
-        pause.clear()
-        return answer(common, work)
-
-    try:
-        if every is None or dry_run:
-            return once()
-        return _repeat(once, _seconds(every), lambda: max(pause, default=0.0))
-    except SetupError as error:
-        code = exit_of(error)
-        Printer(common).error(error, code)
-        return int(code)
-    except (KeyboardInterrupt, Terminated) as stopped:
-        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
-        Printer(common).error(Stopped(current[0] if current else None), code)
-        return code
-
-
-def _repeat(once: Callable[[], int], seconds: float, at_least: Callable[[], float]) -> int:
-    """Run once in so many seconds, until an error that no later run can be without."""
-    while True:
-        began = time.monotonic()
-        code = once()
-        if code in _HOPELESS:
-            return code
-        time.sleep(max(0.0, began + seconds - time.monotonic(), at_least()))
+    def repeat(self, once: Callable[[], int], seconds: float) -> int:
+        """Run once in so many seconds, until an error that no later run can be without."""
+        while True:
+            began = time.monotonic()
+            self.operation_id, self.exhausted_for = None, 0.0
+            code = once()
+            if code in _HOPELESS:
+                return code
+            time.sleep(max(0.0, began + seconds - time.monotonic(), self.exhausted_for))
 
 
 def _seconds(text: str) -> float:
@@ -179,11 +187,7 @@ def _document(synced: Synced) -> Mapping[str, Any]:
 
 def _print(out: Console, synced: Synced) -> None:
     if synced.tables:
-        shown = Table(box=None, header_style="bold", pad_edge=False)
-        shown.add_column("table", overflow="fold")
-        for name in ("inserted", "updated", "deleted", "rows now"):
-            shown.add_column(name, justify="right")
-        shown.add_column("")
+        shown = table_of("table", "inserted", "updated", "deleted", "rows now", "")
         for table in synced.tables:
             note = {None: "no longer granted: removed", Content.FULL: "replaced"}
             shown.add_row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,8 +20,8 @@ from headrace_client.command.outcome import (
     Exit,
     Printer,
     Stopped,
-    Terminated,
     answer,
+    interruptible,
 )
 from headrace_client.command.template_display import rows_display
 from headrace_client.errors import SetupError, printable
@@ -75,15 +76,41 @@ def template(
     """
     rows = count or (PAGE_ROWS if all_ else _PAGE_ROWS)
 
-    def into_file(client: HeadraceClient, printer: Printer, file: Path) -> Exit:
-        with rows_display(common, printer.err) as shown:
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        wanted = _Rows(template_id, format, _selected(since, include_anonymized), rows, not all_)
+        if to is not None:
+            return wanted.into(to, client, printer, new=new)
+        if new:
+            raise SetupError("--new is for a file: name it with --to.")
+        if common.json and format not in (None, RowFormat.JSON):
+            raise SetupError(
+                "--json prints one document: leave --format out, or write --to a file."
+            )
+        return wanted.printed(client)
+
+    return interruptible(common, lambda: answer(common, work), lambda: Stopped(None))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What is wanted of a template, `count` rows a page."""
+
+    template_id: str
+    format: RowFormat | None
+    selected: Selected
+    count: int
+    one_page: bool
+
+    def into(self, file: Path, client: HeadraceClient, printer: Printer, *, new: bool) -> Exit:
+        """Put them into a file, and print how many there are."""
+        with rows_display(printer.common, printer.err) as shown:
             made = client.templates.download(
-                template_id,
+                self.template_id,
                 file,
-                format,
-                _selected(since, include_anonymized),
-                count=rows,
-                one_page=not all_,
+                self.format,
+                self.selected,
+                count=self.count,
+                one_page=self.one_page,
                 new=new,
                 listener=shown,
             )
@@ -91,33 +118,18 @@ def template(
         printer.result(_document(made), lambda out: out.print(printable(said), markup=False))
         return Exit.OK
 
-    def printed(client: HeadraceClient, printer: Printer) -> Exit:
-        row_format = format or RowFormat.JSON
+    def printed(self, client: HeadraceClient) -> Exit:
+        """Print them, each page as it comes."""
+        row_format = self.format or RowFormat.JSON
         pieces = client.templates.pieces(
-            template_id, row_format, _selected(since, include_anonymized), count=rows
+            self.template_id, row_format, self.selected, count=self.count
         )
-        for block in _blocks(row_format, pieces if all_ else islice(pieces, 1), one_page=not all_):
+        if self.one_page:
+            pieces = islice(pieces, 1)
+        for block in _blocks(row_format, pieces, one_page=self.one_page):
             sys.stdout.buffer.write(block)
         sys.stdout.buffer.flush()
         return Exit.OK
-
-    def work(client: HeadraceClient, printer: Printer) -> Exit:
-        if to is not None:
-            return into_file(client, printer, to)
-        if new:
-            raise SetupError("--new is for a file: name it with --to.")
-        if common.json and format not in (None, RowFormat.JSON):
-            raise SetupError(
-                "--json prints one document: leave --format out, or write --to a file."
-            )
-        return printed(client, printer)
-
-    try:
-        return answer(common, work)
-    except (KeyboardInterrupt, Terminated) as stopped:
-        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
-        Printer(common).error(Stopped(None), code)
-        return code
 
 
 def _blocks(row_format: RowFormat, pieces: Iterator[Piece], *, one_page: bool) -> Iterator[bytes]:

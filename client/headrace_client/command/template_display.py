@@ -7,7 +7,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from headrace_client.command.outcome import Common
+from headrace_client.command.outcome import Common, print_line
 from headrace_client.command.progress import size_text
 from headrace_client.command.showing import (
     LINE_EVERY,
@@ -16,7 +16,6 @@ from headrace_client.command.showing import (
     Silence,
     Throttle,
     fitting,
-    print_line,
 )
 from headrace_client.errors import printable
 from headrace_client.events import Note

@@ -426,8 +426,8 @@ class Service:
                 quota=self._quota(),
             )
         if wanted.get("entity") is not None and wanted["entity"] not in self.tables:
-            wrong = {"field": "entity", "message": "There is no such table."}
-            return problem(422, "validation_failed", "The request is wrong.", errors=[wrong])
+            none = "The configuration has no such table; see GET /data/v1/metadata."
+            return problem(404, "not_found", none)
         operation = self.begin(**wanted)
         if key is not None:
             self.keys[key] = (request.body, operation["operationId"])

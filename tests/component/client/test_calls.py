@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import NoReturn
 
+import httpx
 import pytest
 
 from headrace_client import (
@@ -53,8 +55,14 @@ def a_client(
     sleep: Callable[[float], None] = lambda seconds: None,
     policy: RetryPolicy = QUICK,
     tenant: str | None = None,
+    on_repeat: Callable[[str], None] | None = None,
 ) -> HeadraceClient:
-    return HeadraceClient(service.api_url, CLIENT_ID, secret, tenant, policy=policy, sleep=sleep)
+    return HeadraceClient(
+        *(service.api_url, CLIENT_ID, secret, tenant),
+        policy=policy,
+        on_repeat=on_repeat,
+        sleep=sleep,
+    )
 
 
 def failing(times: int, made: Answer, path: str) -> Callable[[ApiRequest], Answer | None]:
@@ -152,15 +160,60 @@ def test_a_dropped_connection_is_tried_again() -> None:
         assert len(client.metadata().tables) == 3
 
 
-def test_nobody_there_is_a_network_error_that_names_the_host() -> None:
+def test_nobody_there_is_a_network_error_at_once_that_names_the_host() -> None:
+    waits = Waits()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with (
-            HeadraceClient(url, "a", "b", policy=QUICK) as client,
-            pytest.raises(NetworkError, match=r"127\.0\.0\.1:\d+ did not answer \(6 attempts\)"),
+            HeadraceClient(url, "a", "b", sleep=waits) as client,
+            pytest.raises(
+                NetworkError, match=r"127\.0\.0\.1:\d+ did not answer \(1 attempt\)"
+            ) as caught,
         ):
             client.metadata()
+    assert caught.value.hint == f"Is {url} the right address, and does the service run?"
+    assert waits.seconds == []
+
+
+def test_a_name_that_nobody_has_is_a_network_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolved(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    waits = Waits()
+    with (
+        HeadraceClient("https://headrace.invalid", "a", "b", sleep=waits) as client,
+        pytest.raises(NetworkError, match=r"headrace\.invalid did not answer \(1 attempt\)"),
+    ):
+        client.metadata()
+    assert waits.seconds == []
+
+
+def test_a_service_that_has_answered_and_is_gone_is_waited_for_and_each_wait_is_told() -> None:
+    waits, told = Waits(), list[str]()
+    with Service(TABLES) as service:
+        client = a_client(service, sleep=waits, on_repeat=told.append)
+        client.metadata()
+        service.api_fault = failing(1, Answer(0, drop=True), "/metadata")  # ends the connection
+    with client, pytest.raises(NetworkError, match=r"did not answer \(6 attempts\)"):
+        client.metadata()
+    assert len(waits.seconds) == 5
+    host = httpx.URL(service.api_url).netloc.decode()
+    refused = f"{host} did not answer: [Errno 111] Connection refused. "
+    assert [one.partition("Trying")[0] for one in told[1:]] == [refused] * 4
+    assert [one.partition("(")[2] for one in told] == [f"attempt {n} of 6)." for n in range(2, 7)]
+
+
+def test_what_a_service_answers_that_cannot_now_is_told_before_the_wait() -> None:
+    told = list[str]()
+    with Service(TABLES) as service:
+        with a_client(service, sleep=Waits(), on_repeat=told.append) as client:
+            later = problem(503, "unavailable", "Later.", {"Retry-After": "7"})
+            service.api_fault = failing(1, later, "/metadata")
+            client.metadata()
+        host = httpx.URL(service.api_url).netloc.decode()
+    assert told == [f"{host} answered 503: Later. Trying again in 7.0 s (attempt 2 of 6)."]
 
 
 def test_a_wait_longer_than_patience_is_an_error_at_once() -> None:
@@ -225,9 +278,12 @@ def test_an_exhausted_quota_is_not_waited_for() -> None:
 
 def test_a_wrong_request_names_its_fields() -> None:
     with Service(TABLES) as service, a_client(service) as client:
+        wrong = {"field": "fileFormat", "message": "It is no format."}
+        refusal = problem(422, "validation_failed", "The request is wrong.", errors=[wrong])
+        service.api_fault = failing(1, refusal, "/fulldata")
         with pytest.raises(InvalidRequest) as caught:
-            client.start_full_export(entity="secrets")
-        assert caught.value.field_errors == (("entity", "There is no such table."),)
+            client.start_full_export("xml")
+        assert caught.value.field_errors == (("fileFormat", "It is no format."),)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -284,8 +286,14 @@ def test_quiet_is_quiet_but_for_errors(tmp_path: Path) -> None:
         assert "no such thing" in lost.stderr
 
 
-def failing(made: Answer, path: str) -> Callable[[ApiRequest], Answer | None]:
-    return lambda request: made if request.path.endswith(path) else None
+def failing(made: Answer, *paths: str) -> Callable[[ApiRequest], Answer | None]:
+    return lambda request: made if request.path.endswith(paths) else None
+
+
+NO_CONFIGURATION = failing(
+    problem(404, "not_found", "There is no such configuration; see GET /data/v1/metadata."),
+    *("/metadata", "/syncversion", "/fulldata"),
+)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +302,20 @@ def failing(made: Answer, path: str) -> Callable[[ApiRequest], Answer | None]:
         (["pull", "--format", "xml"], None, 2, "xml"),
         (["pull", "--jobs", "0"], None, 2, "jobs"),
         (["nonsense"], None, 2, "nonsense"),
-        (["pull", "--entity", "secrets"], None, 2, "entity: There is no such table."),
+        (["pull", "--entity", "secrets"], None, 8, "default has no table 'secrets'."),
+        (
+            ["metadata", "--configuration", "x"],
+            NO_CONFIGURATION,
+            8,
+            "no configuration 'x' for you.",
+        ),
+        (["pull", "--configuration", "x"], NO_CONFIGURATION, 8, "no configuration 'x' for you."),
+        (
+            ["sync", "--to", "x", "--configuration", "x"],
+            NO_CONFIGURATION,
+            8,
+            "no configuration 'x'",
+        ),
         (["quota"], failing(problem(401, "invalid_token", "Bad."), "/operations"), 3, "Bad."),
         (["quota"], failing(problem(403, "network_not_allowed", "Net."), "/operations"), 3, "Net."),
         (["quota"], failing(problem(500, "internal", "Ours."), "/operations"), 5, "c0ffee"),
@@ -351,9 +372,85 @@ def test_a_pull_that_cannot_go_well_has_its_exit_code_too(tmp_path: Path) -> Non
         assert (wrong.returncode, "No file was put in place" in wrong.stderr) == (6, True)
         service.storage_fault = lambda request: None
 
-        (tmp_path / "file").write_text("")
-        blocked = headrace(environment, "pull", "--out", str(tmp_path / "file" / "x"))
-        assert (blocked.returncode, "something else stands there" in blocked.stderr) == (7, True)
+
+@pytest.mark.parametrize("below", ["", "x", "x/y"])
+def test_a_file_where_the_directory_is_to_be_is_named(tmp_path: Path, below: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with Service(TABLES, PART) as service:
+        done = headrace(an_environment(service, tmp_path), "pull", "--out", str(file / below))
+    assert done.returncode == 7
+    assert done.stderr.splitlines() == [
+        f"headrace: {file} is a file, and a directory is to be there: name another one, or move "
+        "the file away."
+    ]
+    assert file.read_text() == "mine"
+
+
+def test_a_table_that_there_is_not_is_named_with_where_to_look(tmp_path: Path) -> None:
+    with Service(TABLES, PART) as service:
+        environment = an_environment(service, tmp_path)
+        pull = ["pull", "--out", str(tmp_path / "out"), "--entity"]
+        near = headrace(environment, *pull, "employes")
+        far = headrace(environment, *pull, "planets", "--configuration", "payroll")
+        service.api_fault = failing(problem(403, "insufficient_scope", "No."), "/metadata")
+        blind = headrace(environment, *pull, "planets")
+    assert near.stderr.splitlines() == [
+        "headrace: The configuration default has no table 'employes'.",
+        "  `headrace metadata` shows the tables that there are. Is it employees?",
+        "  correlation id c0ffee",
+    ]
+    assert far.stderr.splitlines()[:2] == [
+        "headrace: The configuration payroll has no table 'planets'.",
+        "  `headrace metadata --configuration payroll` shows the tables that there are.",
+    ]
+    assert "`headrace metadata` shows the tables" in blind.stderr
+    assert [one.returncode for one in (near, far, blind)] == [8, 8, 8]
+
+
+def test_whoami_at_an_address_where_nobody_listens_fails_at_once_and_says_what_to_look_at(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        environment = an_environment(None, tmp_path) | {
+            "HEADRACE_API_URL": url,
+            "HEADRACE_CLIENT_ID": CLIENT_ID,
+            "HEADRACE_CLIENT_SECRET": CLIENT_SECRET,
+        }
+        done = headrace(environment, "whoami")
+    assert done.returncode == 5
+    assert done.stderr.splitlines() == [
+        f"headrace: {url.removeprefix('http://')} did not answer (1 attempt): [Errno 111] "
+        "Connection refused",
+        f"  Is {url} the right address, and does the service run?",
+    ]
+
+
+def test_a_command_that_has_to_try_again_says_so_meanwhile(tmp_path: Path) -> None:
+    later = problem(503, "unavailable", "Later.", {"Retry-After": "0"})
+    with Service(TABLES, PART) as service:
+        environment = an_environment(service, tmp_path)
+
+        def asked(*options: str) -> list[str]:
+            answers = iter([later, later])
+            service.api_fault = lambda request: (
+                next(answers, None) if request.path.endswith("/operations") else None
+            )
+            done = headrace(environment, "whoami", *options)
+            assert done.returncode == 0, done.stderr
+            return done.stderr.splitlines()
+
+        said = asked()
+        assert [one.partition(" Trying again in ")[0] for one in said] == [
+            f"{urlsplit(service.api_url).netloc} answered 503: Later."
+        ] * 2
+        assert "(attempt 2 of 6)" in said[0]
+        events = [json.loads(line) for line in asked("--json")]
+        assert [one["event"] for one in events] == ["note", "note"]
+        assert "answered 503: Later. Trying again in" in events[0]["text"]
+        assert asked("--quiet") == []
 
 
 def test_an_error_is_a_document_too_for_scripts(tmp_path: Path) -> None:
