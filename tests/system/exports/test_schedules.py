@@ -1,7 +1,8 @@
 """Exports that start by themselves, on the deployed scheduler."""
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -45,10 +46,41 @@ def started(integrator: Integrator) -> list[Json]:
     return [run for run in runs(integrator) if run["state"] == "started"]
 
 
+@dataclass
+class Scheduled:
+    """Clients with a schedule each. Minutes pass for all of them at once."""
+
+    clients: Clients
+    integrator: Integrator
+    neighbour: Integrator
+    incremental: Integrator
+    schedules: tuple[Schedule, ...]
+
+    def end(self, *of: Integrator) -> None:
+        """Takes these clients' schedules away."""
+        ended = {one.client_id for one in of}
+        self.schedules = tuple(one for one in self.schedules if one.client_id not in ended)
+        self.clients.schedule(*self.schedules)
+
+
+@pytest.fixture(scope="module")
+def scheduled(clients: Clients) -> Iterator[Scheduled]:
+    integrator, incremental = clients.of(NORTHWIND), clients.of(NORTHWIND)
+    neighbour = clients.of(HARBOUR)
+    schedules = (
+        every_minute(integrator),
+        every_minute(neighbour, HARBOUR),
+        replace(every_minute(incremental), kind=OperationKind.INCREMENTAL),
+    )
+    clients.schedule(*schedules)
+    yield Scheduled(clients, integrator, neighbour, incremental, schedules)
+    clients.schedule()
+
+
 def test_what_is_due_in_the_next_minute_is_started_by_itself_and_only_once(
-    platform: Platform, clients: Clients, integrator: Integrator, neighbour: Integrator
+    platform: Platform, scheduled: Scheduled
 ) -> None:
-    clients.schedule(every_minute(integrator), every_minute(neighbour, HARBOUR))
+    integrator = scheduled.integrator
     [shown] = integrator.get("/data/v1/schedules").json()["schedules"]
     assert (shown["name"], shown["cron"], shown["enabled"]) == ("often", "* * * * *", True)
     assert shown["nextRun"] is not None
@@ -74,7 +106,7 @@ def test_what_is_due_in_the_next_minute_is_started_by_itself_and_only_once(
     assert [error for error, _ in outcomes] == [None, None, None]
     eventually(lambda: len(started(integrator)) > before, within=200, what="another run began")
 
-    clients.schedule()
+    scheduled.end(integrator, scheduled.neighbour)
     assert integrator.get("/data/v1/schedules").json() == {"schedules": []}
     error, _ = platform.invoke("RunSchedules", EVENT)
     assert error is None
@@ -86,16 +118,16 @@ def test_what_is_due_in_the_next_minute_is_started_by_itself_and_only_once(
 
 
 def test_an_incremental_schedule_begins_in_full_and_goes_on_with_what_changed(
-    clients: Clients, integrator: Integrator
+    scheduled: Scheduled,
 ) -> None:
-    clients.schedule(replace(every_minute(integrator), kind=OperationKind.INCREMENTAL))
+    integrator = scheduled.incremental
 
     def increments() -> list[Json]:
         return [run for run in started(integrator) if run["kind"] == "incremental"]
 
     second = eventually(increments, within=400, what="an increment was started")[-1]
     first = started(integrator)[-1]
-    clients.schedule()
+    scheduled.end(integrator)
     assert (first["kind"], first["reason"]["code"]) == ("full", "no_baseline")
     assert second["reason"] is None
 
@@ -113,9 +145,9 @@ def test_an_incremental_schedule_begins_in_full_and_goes_on_with_what_changed(
 
 
 def test_a_schedule_is_its_clients_own_and_nobody_elses(
-    clients: Clients, integrator: Integrator, neighbour: Integrator
+    scheduled: Scheduled, integrator: Integrator, neighbour: Integrator
 ) -> None:
-    clients.schedule(every_minute(integrator))
+    scheduled.clients.schedule(*scheduled.schedules, every_minute(integrator))
     assert len(integrator.get("/data/v1/schedules").json()["schedules"]) == 1
     assert neighbour.get("/data/v1/schedules").json() == {"schedules": []}
-    clients.schedule()
+    scheduled.clients.schedule(*scheduled.schedules)
