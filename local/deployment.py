@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -120,8 +121,9 @@ class Deployment:
             *("--template-file", self.checkout / "template.yaml"),
         )
 
-    def deploy(self) -> dict[str, str]:
-        """`sam deploy`; the stack's outputs."""
+    def deploy(self, template: Path | None = None) -> dict[str, str]:
+        """`sam deploy` of what was built, or of a template whose code is uploaded; the stack's
+        outputs."""
         digest = fingerprint(self.checkout, public_url=self._public_url)
         self.home.forget("deployed")
         self._discard_broken_stack()
@@ -134,7 +136,7 @@ class Deployment:
             "deploy",
             *("--config-file", self.checkout / "samconfig.toml"),
             *("--config-env", "local"),
-            *("--template-file", self.home.built_template),
+            *("--template-file", template or self.home.built_template),
             *("--stack-name", STACK),
             *("--s3-bucket", PACKAGES),
             *("--region", REGION),
@@ -153,6 +155,17 @@ class Deployment:
         if not self.overrides:
             self.home.remember("deployed", digest)
         return deployed
+
+    def deploy_parameters(self) -> dict[str, str]:
+        """`sam deploy` of what is deployed, with ``parameters()``: nothing is packed and uploaded
+        again. The stack's outputs."""
+        deployed = client("cloudformation", self.port).get_template(
+            StackName=STACK, TemplateStage="Original"
+        )
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=self.home.root) as template:
+            template.write(deployed["TemplateBody"])
+            template.flush()
+            return self.deploy(Path(template.name))
 
     def _discard_broken_stack(self) -> None:
         """Delete a stack that no deployment can mend: one that never came up, or half saved."""

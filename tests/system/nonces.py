@@ -15,9 +15,9 @@ def nonces_required(platform: Platform) -> Iterator[None]:
     _, _, port = platform.about["aws_endpoint_url"].rpartition(":")
     deployment = Deployment(platform.home, int(port), os.environ)
     with platform.home.alone():
-        replace(deployment, overrides={"DpopNonces": "required"}).deploy()
+        replace(deployment, overrides={"DpopNonces": "required"}).deploy_parameters()
     try:
         yield
     finally:
         with platform.home.alone():
-            deployment.deploy()
+            deployment.deploy_parameters()

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import ECAlgorithm
 
-from headrace.adapters.dynamodb.managers import DynamoManagers
-from headrace.adapters.dynamodb.table import Table
 from headrace.catalog.model import Service
-from headrace.identity.users import Management, Permission
 from headrace.kernel.clock import SystemClock
 from tests.component.consents.tables import Tables
+from tests.system.client.ways import User, a_key, a_manager, a_service, tables
 from tests.system.conftest import NORTHWIND, Clients, People
 from tests.system.deployed import Integrator, Person, Platform, at_once
 from tests.system.mutual_tls import another_authority, certified
-from tests.system.nonces import nonces_required
 from tests.unit.identity.certificates_made import a_request
 
 pytestmark = pytest.mark.system
-
-COMMAND = [sys.executable, "-m", "headrace_client"]
 
 # kills itself, as a power cut would, when the answer of an exchange is there and not stored
 KILLED_BEFORE_IT_IS_STORED = """
@@ -51,61 +42,6 @@ with HeadraceClient(url, credentials=RefreshToken(Dying(Path(path)), "service"))
 """
 
 
-@dataclass(frozen=True)
-class User:
-    """Somebody with a home of their own, and the command."""
-
-    platform: Platform
-    home: Path
-
-    def runs(
-        self, *arguments: str, typed: str = "", **settings: str
-    ) -> subprocess.CompletedProcess[str]:
-        """The command with these settings of the environment (HEADRACE_ left off)."""
-        held = {name: value for name, value in os.environ.items() if "HEADRACE" not in name}
-        held |= {"HOME": str(self.home), "HEADRACE_API_URL": self.platform.api_url}
-        held |= {"XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
-        given = {
-            name if name.startswith("SSL") else f"HEADRACE_{name}": value
-            for name, value in settings.items()
-        }
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            env=held | given,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def gets(self, *arguments: str, typed: str = "", **settings: str) -> Any:
-        """The document that the command prints as it ends well."""
-        done = self.runs(*arguments, "--json", typed=typed, **settings)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
-
-    def over_tls(self) -> dict[str, str]:
-        """Settings for the domain that asks for certificates."""
-        about = self.platform.about["mutual_tls"]
-        return {
-            "API_URL": about["url"],
-            "PUBLIC_URL": self.platform.api_url,
-            "SSL_CERT_FILE": about["server_certificate"],
-        }
-
-    def keeps(self, key: ec.EllipticCurvePrivateKey, certificate: str | None = None) -> Path:
-        """A file of theirs with the key, and the certificate."""
-        place = self.home / "key.pem"
-        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        place.write_text(text + (certificate or ""))
-        return place
-
-    def tokens(self) -> list[Path]:
-        """The files with refresh tokens."""
-        return sorted((self.home / ".local/state/headrace/tokens").glob("*.json"))
-
-
 @pytest.fixture
 def user(platform: Platform, tmp_path: Path) -> User:
     return User(platform, tmp_path)
@@ -113,33 +49,12 @@ def user(platform: Platform, tmp_path: Path) -> User:
 
 @pytest.fixture(scope="module")
 def service(clients: Clients) -> Integrator:
-    made = clients.special(NORTHWIND, "departments", service=Service("external"))
-    clients.keep(made)
-    return made
+    return a_service(clients)
 
 
 @pytest.fixture(scope="module")
 def manager(platform: Platform, people: People, service: Integrator) -> Person:
-    person = people.of(NORTHWIND, Permission.MANAGE_SERVICES)
-    table = Table(platform.aws("dynamodb"), platform.outputs["CredentialsTableName"])
-    DynamoManagers(table).save(service.client_id, Management(users=frozenset({person.user_id})))
-    return person
-
-
-def a_key(manager: Person, service: Integrator, kind: str) -> dict[str, str]:
-    reply = manager.platform.call(
-        "POST",
-        f"/services/{service.client_id}/keys",
-        headers={"Authorization": f"Bearer {manager.token()}"},
-        json={"kind": kind},
-    )
-    assert reply.status_code == 201, reply.text
-    made: dict[str, str] = reply.json()
-    return made
-
-
-def tables(metadata: Any) -> list[str]:
-    return [table["name"] for table in metadata["tables"]]
+    return a_manager(platform, people, service)
 
 
 def test_a_static_key_pulls(user: User, manager: Person, service: Integrator) -> None:
@@ -203,23 +118,11 @@ def test_a_refresh_token_that_is_good_no_more_is_sent_once(
     assert (again.returncode, "is not sent again" in again.stderr) == (2, True)
 
 
-def test_tokens_are_bound_to_a_key_with_nonces_too(
-    user: User, clients: Clients, manager: Person, service: Integrator
-) -> None:
+def test_a_client_that_has_to_bind_its_tokens_is_told_how(user: User, clients: Clients) -> None:
     strict = clients.special(NORTHWIND, "departments", dpop_required=True)
     given = {"CLIENT_ID": strict.client_id, "CLIENT_SECRET": strict.client_secret}
     unbound = user.runs("metadata", **given)
     assert (unbound.returncode, "--dpop" in unbound.stderr) == (3, True)
-    with nonces_required(user.platform):
-        bound = user.gets("whoami", **given, DPOP="1")
-        key = a_key(manager, service, "refresh")["refresh_token"]
-        assert user.gets("whoami", API_KEY=key, DPOP="1")["boundTo"] == bound["boundTo"]
-        [kept] = user.tokens()
-        held = json.loads(kept.read_text())
-        kept.write_text(json.dumps({**held, "renew_at": 0}))
-        assert tables(user.gets("metadata", API_KEY=key, DPOP="1")) == ["departments"]
-    without = user.runs("metadata", API_KEY=key)
-    assert (without.returncode, "is bound to the key" in without.stderr) == (2, True)
 
 
 def test_a_client_signs_with_its_key(user: User, clients: Clients) -> None:

@@ -1,8 +1,10 @@
 """Nonces in proofs of possession, as a deployment with ``DpopNonces=required`` wants them: clients
-that others wrote try again by themselves."""
+that others wrote, and the command `headrace`, try again by themselves."""
 
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from requests_oauth2client import OAuth2Client
 from headrace.identity.dpop import token_hash
 from headrace.identity.users import Permission
 from tests.system.browser import browser
+from tests.system.client.ways import User, a_key, a_manager, a_service, tables
 from tests.system.conftest import NORTHWIND, Clients, People
 from tests.system.deployed import Integrator, Platform
 from tests.system.identity import foreign_programs
@@ -108,3 +111,20 @@ def test_the_docs_page_tries_again_by_itself(strict: Integrator, people: People)
                 page.signs_in(way, bound=True, **fields)
             assert refused.value.headers["dpop-nonce"]
             assert page.tries("get_metadata").status == status
+
+
+def test_the_command_binds_its_tokens_to_a_key(
+    strict: Integrator, platform: Platform, clients: Clients, people: People, tmp_path: Path
+) -> None:
+    user, service = User(platform, tmp_path), a_service(clients)
+    given = {"CLIENT_ID": strict.client_id, "CLIENT_SECRET": strict.client_secret}
+    bound = user.gets("whoami", **given, DPOP="1")
+    manager = a_manager(platform, people, service)
+    key = a_key(manager, service, "refresh")["refresh_token"]
+    assert user.gets("whoami", API_KEY=key, DPOP="1")["boundTo"] == bound["boundTo"]
+    [kept] = user.tokens()
+    held = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**held, "renew_at": 0}))
+    assert tables(user.gets("metadata", API_KEY=key, DPOP="1")) == ["departments"]
+    without = user.runs("metadata", API_KEY=key)
+    assert (without.returncode, "is bound to the key" in without.stderr) == (2, True)
