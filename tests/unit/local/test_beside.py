@@ -1,4 +1,4 @@
-"""Two commands beside each other, such as the tiers of tests."""
+"""Commands beside each other, such as the tiers of tests."""
 
 import os
 import signal
@@ -14,56 +14,66 @@ from tests.world import ROOT
 MEET = """
 import pathlib, sys, time
 
-mine, others, code = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
-mine.touch()
-while not others.exists():
+folder, mine, code = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+(folder / mine).touch()
+while len(list(folder.iterdir())) < int(sys.argv[4]):
     time.sleep(0.01)
-print(mine.name, flush=True)
-print(mine.name, "went wrong", file=sys.stderr)
+print(mine, flush=True)
+print(mine, "went wrong", file=sys.stderr)
 sys.exit(code)
 """
-"""Comes to an end only if the other command runs at the same time."""
+"""Comes to an end only if the others run at the same time."""
+
+WAIT = """
+import pathlib, signal, sys, time
+
+folder, mine = pathlib.Path(sys.argv[1]), sys.argv[2]
+def end(*_):
+    (folder / f"{mine} ended").touch()
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+(folder / mine).touch()
+while len(list(folder.iterdir())) < int(sys.argv[3]):
+    time.sleep(0.01)
+print("all run", flush=True)
+time.sleep(600)
+"""
 
 
-@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 1), (2, 3)])
-def test_both_run_at_once_and_what_they_say_does_not_mix(
-    codes: tuple[int, int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 1), (2, 3), (0, 0, 0), (0, 0, 4)])
+def test_all_run_at_once_and_what_they_say_does_not_mix(
+    codes: tuple[int, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    shown, kept = tmp_path / "shown", tmp_path / "kept"
+    names = ("shown", "kept", "kept too")[: len(codes)]
     commands = [
-        [sys.executable, "-c", MEET, str(mine), str(others), str(code)]
-        for mine, others, code in ((shown, kept, codes[0]), (kept, shown, codes[1]))
+        [sys.executable, "-c", MEET, str(tmp_path), name, str(code), str(len(codes))]
+        for name, code in zip(names, codes, strict=True)
     ]
-    assert beside(commands[0], commands[1]) == codes
+    assert beside(*commands) == codes
     said = capfd.readouterr()
-    assert said.out.splitlines()[0] == "shown"
-    assert said.out.splitlines()[1:] in (["kept", "kept went wrong"], ["kept went wrong", "kept"])
     assert said.err.splitlines() == ["shown went wrong"]
+    lines = said.out.splitlines()
+    assert lines.pop(0) == "shown"
+    for name in names[1:]:
+        told, lines = lines[:2], lines[2:]
+        assert sorted(told) == [name, f"{name} went wrong"]
+    assert lines == []
 
 
-def test_who_ends_this_ends_the_one_whose_words_are_kept(tmp_path: Path) -> None:
-    begun, ended = tmp_path / "begun", tmp_path / "ended"
-    kept = (
-        "import pathlib, signal, sys, time\n"
-        "def end(*_):\n"
-        f"    pathlib.Path({str(ended)!r}).touch()\n"
-        "    sys.exit()\n"
-        "signal.signal(signal.SIGTERM, end)\n"
-        f"pathlib.Path({str(begun)!r}).touch()\n"
-        "time.sleep(600)\n"
-    )
-    shown = f"import os, pathlib, time\nwhile not pathlib.Path({str(begun)!r}).exists():\n"
-    shown += "    time.sleep(0.01)\nprint('both run', flush=True)\ntime.sleep(600)\n"
+def test_who_ends_this_ends_all_of_them(tmp_path: Path) -> None:
+    names = ("shown", "kept", "kept too")
+    waiting = [["-c", WAIT, str(tmp_path), name, str(len(names))] for name in names]
     run = (
         "import signal, sys; from local.beside import beside\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
-        f"beside([sys.executable, '-c', {shown!r}], [sys.executable, '-c', {kept!r}])"
+        f"beside(*([sys.executable, *one] for one in {waiting!r}))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", run], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout is not None
-        assert running.stdout.readline() == "both run\n"
+        assert running.stdout.readline() == "all run\n"
         os.kill(running.pid, signal.SIGTERM)
         assert running.wait(60) == 143
-    assert ended.exists()
+    assert all((tmp_path / f"{name} ended").exists() for name in names)
