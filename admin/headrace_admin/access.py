@@ -30,7 +30,7 @@ from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.recording import record as written_down
 from headrace_admin.target import AWS, Target
 
-access_request = App(name="access-request", help="Record who asks for access, and decide about it.")
+access_request = App(name="access-request")
 
 RequestId = Annotated[str, Parameter(help="The request's id, as `access-request list` shows it.")]
 

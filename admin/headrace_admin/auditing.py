@@ -18,7 +18,7 @@ from headrace_admin.operation_views import event_json, failing_json, print_stati
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-audit = App(name="audit", help="Read the audit trail and the statistics.")
+audit = App(name="audit")
 
 First = Annotated[str | None, Parameter(name="--from", show_default=False)]
 Last = Annotated[str | None, Parameter(name="--to", show_default=False)]

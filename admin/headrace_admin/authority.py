@@ -12,7 +12,7 @@ from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-ca = App(name="ca", help="Set up the certificate authority of client certificates.")
+ca = App(name="ca")
 
 
 @ca.command(name="create")

@@ -21,7 +21,7 @@ from headrace_admin.catalog_views import (
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-catalog = App(name="catalog", help="Check, publish and show the catalog.")
+catalog = App(name="catalog")
 
 
 @catalog.command

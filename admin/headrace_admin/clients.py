@@ -15,7 +15,7 @@ from headrace_admin.credential_views import client_json, hand_over_letter, print
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-client = App(name="client", help="Issue and revoke clients' secrets.")
+client = App(name="client")
 
 
 @client.command

@@ -13,9 +13,7 @@ from headrace.kernel.ids import RandomIds
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-notice = App(
-    name="notice", help="Issue and revoke the secrets that notices of data sets are signed with."
-)
+notice = App(name="notice")
 
 Tenant = Annotated[str, Parameter(help="The tenant, as the published catalog names it.")]
 

@@ -24,7 +24,7 @@ from headrace_admin.stories import of_message, of_operation, of_process
 from headrace_admin.story_views import print_story, story_json
 from headrace_admin.target import AWS, Target
 
-operations = App(name="operations", help="Watch who takes what.")
+operations = App(name="operations")
 
 
 TenantFilter = Annotated[str | None, Parameter(name="--tenant", show_default=False)]

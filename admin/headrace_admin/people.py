@@ -36,9 +36,9 @@ from headrace_admin.people_views import (
 )
 from headrace_admin.target import AWS, Target
 
-role = App(name="role", help="Say what persons who log in may do.")
-user = App(name="user", help="Create and end the persons who log in.")
-team = App(name="team", help="Put persons together whom something is entrusted to.")
+role = App(name="role")
+user = App(name="user")
+team = App(name="team")
 
 Tenant = Annotated[str, Parameter(help="The tenant, as the published catalog names it.")]
 Username = Annotated[str, Parameter(help="The user's name: an e-mail address.")]

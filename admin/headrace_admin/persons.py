@@ -23,7 +23,7 @@ from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.recording import record
 from headrace_admin.target import AWS, Target
 
-profile = App(name="profile", help="Give a person what is kept of them, and erase it.")
+profile = App(name="profile")
 
 Tenant = Annotated[str, Parameter(help="The tenant, as the published catalog names it.")]
 ProfileId = Annotated[str | None, Parameter(show_default=False)]

@@ -18,7 +18,7 @@ from headrace_admin.restoring import TABLES, Compared, Restoration
 from headrace_admin.stories import of_operation
 from headrace_admin.target import AWS, Target
 
-restore = App(name="restore", help="Tables as they were at a moment, and what is missing since.")
+restore = App(name="restore")
 
 At = Annotated[str, Parameter(help="The moment, as 2026-11-26T12:00:00Z.")]
 Tables = Annotated[

@@ -20,7 +20,7 @@ from headrace_admin.operations import ClientFilter, TenantFilter, callers
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-schedule = App(name="schedule", help="Watch the recurring exports.")
+schedule = App(name="schedule")
 
 
 def _standings(

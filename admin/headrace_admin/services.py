@@ -14,7 +14,7 @@ from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-service = App(name="service", help="Say who manages an external service, and watch its keys.")
+service = App(name="service")
 
 Named = Annotated[str, Parameter(help="The service: its client's id in the catalog.")]
 

@@ -35,10 +35,10 @@ from headrace_admin.people_views import (
 )
 from headrace_admin.target import AWS, Target
 
-account = App(name="account", help="Make account holders known, whose data it is.")
-organisation = App(name="organisation", help="Make organisations known, to share data with.")
-consent = App(name="consent", help="Say who shares with whom.")
-membership = App(name="membership", help="Say which organisations a data broker acts for.")
+account = App(name="account")
+organisation = App(name="organisation")
+consent = App(name="consent")
+membership = App(name="membership")
 
 Tenant = Annotated[str, Parameter(help="The tenant, as the published catalog names it.")]
 Service = Annotated[

@@ -25,7 +25,7 @@ from headrace_admin.catalog_files import Variables, compiled, surroundings, with
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-source = App(name="source", help="Put the change log into a PostgreSQL source, and watch it.")
+source = App(name="source")
 
 
 SourceName = Annotated[str, Parameter(help="The source, as the catalog names it.")]

@@ -14,7 +14,7 @@ from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.recording import record
 from headrace_admin.target import AWS, Target
 
-template = App(name="template", help="Let tenants' partners read a template, or no more.")
+template = App(name="template")
 
 Named = Annotated[str, Parameter(help="The template's id in the catalog.")]
 ForTenant = Annotated[str, Parameter(help="The tenant whose partners are meant.")]

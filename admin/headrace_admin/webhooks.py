@@ -13,7 +13,7 @@ from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.target import AWS, Target
 
-webhook = App(name="webhook", help="Issue and revoke the secrets that webhooks are signed with.")
+webhook = App(name="webhook")
 
 
 def _registered(deployment: Deployment, client_id: str, name: str) -> None:
