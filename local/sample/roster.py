@@ -6,14 +6,10 @@ databases of the sample's applications as well.
 """
 
 import secrets
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 
-from headrace.adapters.postgresql.capturing import installation, owner_connection, run
-from headrace.adapters.postgresql.change_log import DEFAULT_RETENTION_DAYS, wanted
-from headrace.exports.sources import Configuration, Source
 from local.postgresql import Server, ServerFailed
 from local.sample.applications import APPLICATIONS
 
@@ -60,20 +56,6 @@ class Roster(Server):
         statements = (files("local.sample") / "roster.sql").read_text()
         self.run(statements, password=password, generator=str(GENERATOR))
         return password
-
-    def capture_changes(self, configurations: Iterable[Configuration], source: str) -> None:
-        """Logs what changes in the tables that the configurations have of the source.
-
-        As the superuser who made the sample, which ``headrace-admin source install`` does with
-        ``--dsn``. Again is harmless.
-        """
-        options = {"host": str(self.socket_folder), "database": DATABASE, "user": "postgres"}
-        tables, _ = wanted(configurations, source)
-        with owner_connection(Source(source, "postgresql", options)) as connection:
-            plan = installation(
-                connection, tables, reader=ROLE, retention_days=DEFAULT_RETENTION_DAYS
-            )
-            run(connection, plan)
 
     def new_password(self) -> str:
         """Gives the reader another password, and returns it."""

@@ -55,10 +55,6 @@ class SyncState:
         """The state once the service has told which operation it is."""
         return replace(self, in_flight=InFlight(self.since, operation_id))
 
-    def given_up(self) -> SyncState:
-        """The state with nothing under way."""
-        return replace(self, in_flight=None)
-
     def applied(
         self, version: str, catalog_version: int | None, schemas: Mapping[str, str | None]
     ) -> SyncState:

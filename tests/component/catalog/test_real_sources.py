@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import boto3
@@ -12,16 +12,17 @@ import pytest
 from deltalake import write_deltalake
 from moto import mock_aws
 
-from headrace.adapters.postgresql import connection
+from headrace.adapters.postgresql import capturing, connection
 from headrace.adapters.postgresql.application_schemas import PostgresqlApplicationSchemas
+from headrace.adapters.postgresql.change_log import DEFAULT_RETENTION_DAYS, wanted
 from headrace.adapters.warehouse.by_kind import ChangesByKind, WarehouseByKind
 from headrace.catalog.compiling import compile_catalog
 from headrace.catalog.declarations import CatalogText, read_folder
 from headrace.catalog.model import Catalog, CatalogRefused
 from headrace.exports.model import Compression, FileFormat
-from headrace.exports.sources import ColumnType, VersionPlace
+from headrace.exports.sources import ColumnType, Configuration, Source, VersionPlace
 from local.sample.applications import APPLICATIONS
-from local.sample.roster import ROLE, Roster
+from local.sample.roster import DATABASE, ROLE, Roster
 from local.sample.warehouse import build
 from tests.component.warehouse.delta_logs import HandWritten, a_column
 from tests.component.warehouse.places import ONLY
@@ -133,9 +134,20 @@ def test_the_samples_templates_are_a_standard_one_and_a_custom_one(sample: Catal
         assert len(keys) == {"persons": 24_000, "training-sessions": 4_800}[table.name]
 
 
+def capture_changes(roster: Roster, configurations: Iterable[Configuration], source: str) -> None:
+    """As ``headrace-admin source install --dsn`` does, of the superuser who made the sample."""
+    options = {"host": str(roster.socket_folder), "database": DATABASE, "user": "postgres"}
+    tables, _ = wanted(configurations, source)
+    with capturing.owner_connection(Source(source, "postgresql", options)) as superusers:
+        plan = capturing.installation(
+            superusers, tables, reader=ROLE, retention_days=DEFAULT_RETENTION_DAYS
+        )
+        capturing.run(superusers, plan)
+
+
 def test_the_rosters_changes_are_captured_and_told(sample: Catalog, roster: Roster) -> None:
     for _ in range(2):
-        roster.capture_changes(sample.configurations, "roster")
+        capture_changes(roster, sample.configurations, "roster")
     source = next(one for one in sample.sources if one.name == "roster")
     granted = next(c for c in sample.configurations if c.source == "roster")
     tables = [table for table in granted.tables if table.name != "nightShifts"]  # a view

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -529,7 +530,7 @@ def test_a_sync_that_another_one_overtook_applies_nothing(new_place: NewPlace) -
         if isinstance(event, DownloadPlanned):
             state = place.state()
             assert state is not None
-            place.destination().record(state.given_up())
+            place.destination().record(replace(state, in_flight=None))
 
     with Service({}, source=source) as service:
         sync(service, place)

@@ -23,6 +23,7 @@ from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
 from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.identity.usecases import CreateClientSecret
 from headrace.identity.user_administration import CreateUser, PutRole, UserDirectory
 from headrace.identity.users import Permission
 from headrace.kernel.clock import SystemClock
@@ -77,7 +78,8 @@ class Deployment:
 
     def give_secret(self, client_id: str) -> str:
         """Makes a secret for the client, as the operator's command does."""
-        _, secret = identity.create_client_secret()(client_id)
+        create = CreateClientSecret(identity.client_secrets(), SystemClock(), RandomIds())
+        _, secret = create(client_id)
         self.secrets[client_id] = secret
         return secret
 

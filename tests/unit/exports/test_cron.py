@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from headrace.exports.cron import Cron
 
 AMSTERDAM = "Europe/Amsterdam"
-SPRING = datetime(2026, 3, 29, 1, tzinfo=UTC)
-"""When Amsterdam's clocks go from 02:00 to 03:00."""
 AUTUMN = datetime(2026, 10, 25, 1, tzinfo=UTC)
 """When Amsterdam's clocks go from 03:00 back to 02:00."""
 

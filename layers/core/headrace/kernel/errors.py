@@ -18,7 +18,6 @@ Only ``runtime.api`` knows the HTTP status of a class.
     │   ├── PageTooLarge          an answer cannot hold so many rows
     │   ├── EmptyDataSet          nothing is there to build (seed 001)
     │   ├── NotAZip               the name of a file to import does not end in .zip
-    │   ├── WrongVersion          what is to be imported was built by another version
     │   └── PayloadRefused        a file to import is not as a payload has to be
     │       ├── PayloadTableUnknown
     │       └── PayloadIncompatible   its records are not of this environment's shape
@@ -211,13 +210,6 @@ class NotAZip(ValidationFailed):
 
     code = "GEN-MIGR-007"
     title = "The file is no ZIP archive"
-
-
-class WrongVersion(ValidationFailed):
-    """What is to be imported was built by an application of another version."""
-
-    code = "GEN-MIGR-015"
-    title = "The data set is of another version"
 
 
 class PayloadRefused(ValidationFailed):

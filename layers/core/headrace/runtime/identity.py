@@ -49,7 +49,6 @@ from headrace.identity.password_check import CheckPassword
 from headrace.identity.ports import Clients
 from headrace.identity.services import CreateKey, HandOver, ManagedServices, ManageKeys
 from headrace.identity.tokens import Verifier
-from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.ids import RandomIds
 from headrace.kernel.urls import secure_url
 from headrace.runtime.instance import client, clock
@@ -427,8 +426,3 @@ def _give_tokens() -> "GiveTokens":
 def published_keys() -> tuple[VerificationKey, ...]:
     """GET /.well-known/jwks.json."""
     return _own_keys().all()
-
-
-def create_client_secret() -> CreateClientSecret:
-    """For the operator's command."""
-    return CreateClientSecret(client_secrets(), clock(), RandomIds())

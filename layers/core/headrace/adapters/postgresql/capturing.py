@@ -240,7 +240,6 @@ class Captured:
     key: tuple[str, ...]
     scope: tuple[str, ...]
     columns: tuple[str, ...]
-    layout: int
     since: datetime
     structure: str
     retention_days: int
@@ -248,7 +247,7 @@ class Captured:
 
 def _captured(connection: Connection) -> dict[int, Captured]:
     rows = connection.execute(
-        "SELECT relation::bigint, name, key_columns, scope_columns, columns, layout, since, "
+        "SELECT relation::bigint, name, key_columns, scope_columns, columns, since, "
         "structure, retention_days FROM headrace.captured ORDER BY name"
     ).fetchall()
     return {

@@ -17,9 +17,6 @@ from headrace.adapters.warehouse.values import (
 from headrace.exports.sources import ColumnType
 from headrace.exports.warehouses import SourceColumn
 
-MAX_DIGITS = 38
-"""The most that a decimal of DuckDB's and Parquet's has."""
-
 
 @dataclass(frozen=True)
 class PgType:
