@@ -10,10 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from headrace.identity.dpop import CheckProof
-from headrace.identity.issuing import Asked
+from headrace.identity.issuing import SPENT_NOW, Asked
 from headrace.identity.logging_in import (
     SPENT_BEFORE,
-    SPENT_NOW,
     ContinueLogin,
     GiveTokens,
     LogIn,

@@ -1,7 +1,7 @@
 """The token endpoint (RFC 6749 section 3.2): what is asked for is a grant, and each kind decides
 whether there is a token."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -178,7 +178,13 @@ class RefreshTokens:
         given = sent.next(exchange_key(asked))
         repeated = asked.idempotency_key is not None and key.is_that_of(given)
         if not repeated:
-            self._check_turn(key, sent, now)
+            check_turn(
+                key.turn(sent, now),
+                was_spent=lambda: self.api_keys.was_spent(key.key_id, sent.sha256),
+                end=lambda: self.api_keys.revoke(key.key_id, now),
+                not_valid=NOT_VALID,
+                spent_before=SPENT_BEFORE,
+            )
         proven = self._proven(key, client, asked)
         after = key if repeated else key.exchanged(sent, given, proven, now)
         issued = self._issued(after, client, asked)
@@ -186,18 +192,6 @@ class RefreshTokens:
         if not repeated and not self.api_keys.exchange(key, after):
             raise TokenRefused("invalid_grant", SPENT_NOW)
         return replace(issued, refresh_token=given.text)
-
-    def _check_turn(self, key: ApiKey, sent: KeyText, now: datetime) -> None:
-        turn = key.turn(sent, now)
-        if turn is Turn.CURRENT:
-            return
-        if turn is Turn.REPEATED:
-            raise TokenRefused("invalid_grant", SPENT_NOW)
-        # Who knows a key's id alone must not be able to end it.
-        if not self.api_keys.was_spent(key.key_id, sent.sha256):
-            raise TokenRefused("invalid_grant", NOT_VALID)
-        self.api_keys.revoke(key.key_id, now)
-        raise TokenRefused("invalid_grant", SPENT_BEFORE)
 
     def _proven(self, key: ApiKey, client: Client, asked: Asked) -> str | None:
         """Once a refresh token came with a proof, it comes with that key's for ever."""
@@ -245,6 +239,29 @@ def exchange_key(asked: Asked) -> str | None:
             "your own and random: a UUID for example.",
         )
     return key
+
+
+def check_turn(
+    turn: Turn,
+    *,
+    was_spent: Callable[[], bool],
+    end: Callable[[], None],
+    not_valid: str,
+    spent_before: str,
+) -> None:
+    """Raises TokenRefused of a refresh token that is not to be exchanged.
+
+    One that ``was_spent`` long ago ends the key or login that it is of (RFC 9700 section 4.14.2).
+    """
+    if turn is Turn.CURRENT:
+        return
+    if turn is Turn.REPEATED:
+        raise TokenRefused("invalid_grant", SPENT_NOW)
+    # Who knows the id of a key or login alone must not be able to end it.
+    if not was_spent():
+        raise TokenRefused("invalid_grant", not_valid)
+    end()
+    raise TokenRefused("invalid_grant", spent_before)
 
 
 def _caller(token: AccessToken, key: ApiKey | None = None) -> Caller:

@@ -3,9 +3,16 @@
 from dataclasses import dataclass, field, replace
 
 from headrace.identity import tokens
-from headrace.identity.api_keys import KeyKind, KeyText, Turn
+from headrace.identity.api_keys import KeyKind, KeyText
 from headrace.identity.dpop import CheckProof
-from headrace.identity.issuing import Asked, Grant, exchange_key
+from headrace.identity.issuing import (
+    OTHER_KEY,
+    SPENT_NOW,
+    Asked,
+    Grant,
+    check_turn,
+    exchange_key,
+)
 from headrace.identity.model import ACCESS_TOKEN_LIFETIME, AccessToken, scope_tokens
 from headrace.identity.oauth import TokenIssued, TokenRefused
 from headrace.identity.password_check import CheckPassword
@@ -30,15 +37,10 @@ from headrace.kernel.ids import Ids
 
 NOT_AN_INTEGRATOR = "This user's role may not log in through the API; ask your operator."
 NOT_VALID = "The refresh token is not valid, or its login has ended. Log in again."
-SPENT_NOW = (
-    "The refresh token was exchanged a moment ago: use the one that came for it, or send the "
-    "Idempotency-Key of that exchange again."
-)
 SPENT_BEFORE = (
     "The refresh token had been exchanged before, so the login has ended: somebody else may have "
     "it. Log in again."
 )
-OTHER_KEY = "The refresh token is bound to another key than the proof's."
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,14 @@ class ContinueLogin:
         text = sent.next(exchange_key(asked))
         repeated = asked.idempotency_key is not None and session.rotation.is_that_of(text)
         if not repeated:
-            self._check_turn(session, sent)
+            now = self.give.clock.now()
+            check_turn(
+                session.turn(sent, now),
+                was_spent=lambda: self.sessions.was_spent(session.session_id, sent.sha256),
+                end=lambda: self.sessions.end(session.session_id, now),
+                not_valid=NOT_VALID,
+                spent_before=SPENT_BEFORE,
+            )
         after = session if repeated else session.exchanged(sent, text, self.give.clock.now())
         # The token is signed before the exchange stands: then it has its answer.
         given = self.give(_narrowed(after, asked), text, user, role, place)
@@ -219,19 +228,6 @@ class ContinueLogin:
             return user, session.permitted(user, found, self.give.clock.now())
         except NotAuthenticated:
             raise TokenRefused("invalid_grant", NOT_VALID) from None
-
-    def _check_turn(self, session: LoginSession, sent: KeyText) -> None:
-        now = self.give.clock.now()
-        turn = session.turn(sent, now)
-        if turn is Turn.CURRENT:
-            return
-        if turn is Turn.REPEATED:
-            raise TokenRefused("invalid_grant", SPENT_NOW)
-        # Who knows a login's id alone must not be able to end it.
-        if not self.sessions.was_spent(session.session_id, sent.sha256):
-            raise TokenRefused("invalid_grant", NOT_VALID)
-        self.sessions.end(session.session_id, now)
-        raise TokenRefused("invalid_grant", SPENT_BEFORE)
 
     def _check_possession(self, session: LoginSession, place: Place) -> None:
         """A login with a proof goes on with proofs of the same key only."""
