@@ -24,7 +24,7 @@ from psycopg import Error, errors
 from headrace.adapters.postgresql.change_log import DAYS_AHEAD, mask_of, traces_sql
 from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.planning import listed
-from headrace.adapters.postgresql.reading import Rows, reading_engine, told_apart
+from headrace.adapters.postgresql.reading import reading_engine, told_apart
 from headrace.adapters.postgresql.relations import (
     Relation,
     account_text,
@@ -54,6 +54,7 @@ from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     Pipe,
+    Rows,
     compressed,
     copy_options,
     row_counter,

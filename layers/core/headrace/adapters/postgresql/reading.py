@@ -15,7 +15,6 @@ from headrace.adapters.postgresql.connection import (
     connection_parameters,
     is_unproven,
 )
-from headrace.adapters.postgresql.copying import CopyOut
 from headrace.adapters.postgresql.relations import relation_of
 from headrace.adapters.postgresql.session import (
     CANCELLED,
@@ -28,30 +27,8 @@ from headrace.adapters.sql_text import literal
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.engine_errors import errors_translated
-from headrace.adapters.warehouse.streaming import CopyStream
 from headrace.exports.sources import Source, Table
 from headrace.kernel.errors import SnapshotLost, SourceChanged, SourceUnavailable
-
-
-class Rows:
-    """The stream of a table's rows: iterate once, then ask for ``rows``."""
-
-    def __init__(self, chunks: Iterator[bytes], copy: CopyOut | CopyStream) -> None:
-        self._chunks, self._copy = chunks, copy
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
-
-    @property
-    def rows_so_far(self) -> int | None:
-        """How many rows have come; None of Parquet."""
-        return self._copy.rows_so_far
-
-    @property
-    def rows(self) -> int:
-        """How many rows there were; ValueError before the end."""
-        return self._copy.rows
-
 
 _TOLD_WITHIN_S = 3.0
 """How long a server may take to hear of an end: less than a worker keeps back of its time."""

@@ -24,7 +24,7 @@ from headrace.adapters.postgresql.planning import (
     share_to_sample,
     within,
 )
-from headrace.adapters.postgresql.reading import Rows, reading_engine, told_apart
+from headrace.adapters.postgresql.reading import reading_engine, told_apart
 from headrace.adapters.postgresql.relations import (
     Relation,
     conditions,
@@ -47,6 +47,7 @@ from headrace.adapters.warehouse.engine import Limits
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     Pipe,
+    Rows,
     compressed,
     copy_options,
     framed,

@@ -20,6 +20,7 @@ from headrace.adapters.warehouse.sources import opened
 from headrace.adapters.warehouse.streaming import (
     CopyStream,
     Pipe,
+    Rows,
     compressed,
     copy_options,
     framed,
@@ -41,26 +42,6 @@ _BUCKETS = 4096
 _WINDOWS = 8
 _WINDOW_ROWS = 2000
 """A plan encodes this many windows of so many rows to learn how large rows are."""
-
-
-class _Rows:
-    """The stream of a table's rows: iterate once, then ask for ``rows``."""
-
-    def __init__(self, chunks: Iterator[bytes], copy: CopyStream) -> None:
-        self._chunks, self._copy = chunks, copy
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
-
-    @property
-    def rows_so_far(self) -> int | None:
-        """How many rows have come; None of Parquet."""
-        return self._copy.rows_so_far
-
-    @property
-    def rows(self) -> int:
-        """How many rows there were; ValueError before the end."""
-        return self._copy.rows
 
 
 @dataclass(frozen=True)
@@ -190,7 +171,7 @@ class DuckdbWarehouse:
         compression: Compression,
         position: PartPosition,
         snapshot: str | None = None,
-    ) -> Iterator[_Rows]:
+    ) -> Iterator[Rows]:
         """The rows of the range (None: of the whole table) as part of a document.
 
         Raises SourceUnavailable, SourceChanged (also while it is iterated), ValueNotExportable.
@@ -227,7 +208,7 @@ class DuckdbWarehouse:
                 pipe, reader.connection, query.text, query.parameters, options, counter=counter
             ) as copy:
                 checked = _checked(copy, reader, row_range, position)
-                yield _Rows(_encoded(checked, file_format, compression, position), copy)
+                yield Rows(_encoded(checked, file_format, compression, position), copy)
 
     def hold(self, source: Source) -> AbstractContextManager[HeldSnapshot]:
         """Sources here keep their versions: there is nothing to hold."""

@@ -20,6 +20,7 @@ from headrace.adapters.warehouse.engine import Connection
 from headrace.adapters.warehouse.engine_errors import cause, translated
 from headrace.exports.model import Compression, FileFormat
 from headrace.exports.slices import PartPosition
+from headrace.exports.warehouses import RowStream
 
 CHUNK = 1024 * 1024
 """Bytes read at once, and the pipe's size where the system grants it."""
@@ -242,6 +243,29 @@ class CopyStream:
             with suppress(BlockingIOError):
                 os.read(self._pipe.reading, CHUNK)
             self._thread.join(0.01)
+
+
+class Rows:
+    """The stream of what a COPY wrote, encoded: iterate once, then ask for ``rows``.
+
+    ``copy``: a ``CopyStream``, or a server's own COPY.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], copy: RowStream) -> None:
+        self._chunks, self._copy = chunks, copy
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    @property
+    def rows_so_far(self) -> int | None:
+        """How many rows have come; None of Parquet."""
+        return self._copy.rows_so_far
+
+    @property
+    def rows(self) -> int:
+        """How many rows there were; ValueError before the end."""
+        return self._copy.rows
 
 
 def run(
