@@ -26,14 +26,13 @@ from itertools import batched, count, islice
 from typing import Any
 
 from headrace.adapters.dynamodb.data_sets import to_add, to_change
-from headrace.adapters.dynamodb.pending import put_while_pending
+from headrace.adapters.dynamodb.pending import put_while_pending, tried_item, tried_of
 from headrace.adapters.dynamodb.table import ConditionFailed, Item, Table
 from headrace.datasets.messages import TECHNICAL_FAILURE, Message, Severity
 from headrace.datasets.model import DataSet, Process, ProcessKind, Progress, Result
 from headrace.datasets.notices import Notice
 from headrace.datasets.ports import Due
 from headrace.kernel.clock import Clock, from_rfc3339, rfc3339
-from headrace.kernel.deliveries import Answer, DeliveryState
 from headrace.kernel.errors import DataSetExists, Fenced, IdempotencyKeyReused
 from headrace.kernel.idempotency import IdempotencyKey
 from headrace.kernel.paging import Page
@@ -437,13 +436,7 @@ def notice_item(notice: Notice, grace: timedelta) -> Item:
         "kind": str(notice.kind),
         "result": str(notice.result),
         "ended_at": rfc3339(notice.ended_at),
-        "state": str(notice.state),
-        "run": notice.run,
-        "tries": notice.tries,
-        "next_try_at": rfc3339(notice.next_try_at) if notice.next_try_at else None,
-        "last_try_at": rfc3339(notice.last_try_at) if notice.last_try_at else None,
-        "last_status": notice.last.status,
-        "last_error": notice.last.error,
+        **tried_item(notice),
     }
     if notice.next_try_at is not None:
         item |= {"due_shard": _NOTICES, "due_at": rfc3339(notice.next_try_at + grace)}
@@ -457,14 +450,5 @@ def _notice(tenant: str, item: Mapping[str, Any]) -> Notice:
         kind=ProcessKind(item["kind"]),
         result=Result(item["result"]),
         ended_at=from_rfc3339(item["ended_at"]),
-        state=DeliveryState(item["state"]),
-        run=item["run"],
-        tries=item["tries"],
-        next_try_at=_moment(item, "next_try_at"),
-        last_try_at=_moment(item, "last_try_at"),
-        last=Answer(item.get("last_status"), item.get("last_error")),
+        **tried_of(item),
     )
-
-
-def _moment(item: Mapping[str, Any], name: str) -> datetime | None:
-    return from_rfc3339(item[name]) if item.get(name) else None

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from headrace.adapters.dynamodb.pending import put_while_pending
+from headrace.adapters.dynamodb.pending import put_while_pending, tried_item, tried_of
 from headrace.adapters.dynamodb.table import Item, Table
 from headrace.exports.ports import DueDelivery
 from headrace.exports.webhooks import Completion, Delivery
 from headrace.kernel.clock import from_rfc3339, rfc3339
-from headrace.kernel.deliveries import Answer, DeliveryState
 from headrace.kernel.errors import NotFound
 
 _HISTORY = timedelta(days=120)
@@ -89,13 +88,7 @@ def delivery_item(delivery: Delivery, lease: timedelta) -> Item:
         "ended_at": rfc3339(what.ended_at),
         "manifest": what.manifest,
         "endpoint": delivery.endpoint,
-        "state": str(delivery.state),
-        "run": delivery.run,
-        "tries": delivery.tries,
-        "next_try_at": rfc3339(delivery.next_try_at) if delivery.next_try_at else None,
-        "last_try_at": rfc3339(delivery.last_try_at) if delivery.last_try_at else None,
-        "last_status": delivery.last.status,
-        "last_error": delivery.last.error,
+        **tried_item(delivery),
         "ttl": int((what.ended_at + _HISTORY).timestamp()),
     }
     if delivery.next_try_at is not None:
@@ -124,14 +117,5 @@ def delivery_of(tenant: str, client_id: str, item: Mapping[str, Any]) -> Deliver
             ended_at=from_rfc3339(item["ended_at"]),
             manifest=item["manifest"],
         ),
-        state=DeliveryState(item["state"]),
-        run=item["run"],
-        tries=item["tries"],
-        next_try_at=_moment(item, "next_try_at"),
-        last_try_at=_moment(item, "last_try_at"),
-        last=Answer(item.get("last_status"), item.get("last_error")),
+        **tried_of(item),
     )
-
-
-def _moment(item: Mapping[str, Any], name: str) -> datetime | None:
-    return from_rfc3339(item[name]) if item.get(name) else None
