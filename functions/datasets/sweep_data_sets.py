@@ -18,11 +18,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
         metrics.emit({metrics.STUCK_OPERATIONS: len(troubles.exceptions)}, product="datasets")
         raise
     stuck = swept.started + swept.failed
-    measured = {metrics.STUCK_OPERATIONS: stuck, metrics.SWEEPER_LAG: swept.lag_s}
-    metrics.emit(measured, product="datasets")
-    for _ in range(swept.failed):
-        ended = {metrics.OPERATIONS_ENDED: 1, metrics.OPERATIONS_FAILED: 1}
-        metrics.emit(ended, product="datasets")
+    metrics.emit_swept(product="datasets", stuck=stuck, failed=swept.failed, lag_s=swept.lag_s)
     did = asdict(swept)
     logger().info("swept data sets", extra=did)
     return did

@@ -18,11 +18,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
         metrics.emit({metrics.STUCK_OPERATIONS: len(troubles.exceptions)}, product="exports")
         raise
     stuck = swept.restarted + swept.failed
-    measured = {metrics.STUCK_OPERATIONS: stuck, metrics.SWEEPER_LAG: swept.lag_s}
-    metrics.emit(measured, product="exports")
-    for _ in range(swept.failed):
-        ended = {metrics.OPERATIONS_ENDED: 1, metrics.OPERATIONS_FAILED: 1}
-        metrics.emit(ended, product="exports")
+    metrics.emit_swept(product="exports", stuck=stuck, failed=swept.failed, lag_s=swept.lag_s)
     did = asdict(swept)
     logger().info("swept", extra=did)
     return did

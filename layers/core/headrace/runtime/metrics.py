@@ -86,6 +86,13 @@ def emit(
     sys.stdout.flush()
 
 
+def emit_swept(*, product: str, stuck: int, failed: int, lag_s: int) -> None:
+    """Prints what a sweep found, and an end for each of those that it could only fail."""
+    emit({STUCK_OPERATIONS: stuck, SWEEPER_LAG: lag_s}, product=product)
+    for _ in range(failed):
+        emit({OPERATIONS_ENDED: 1, OPERATIONS_FAILED: 1}, product=product)
+
+
 def line(
     values: Mapping[Metric, float], dimensions: Mapping[str, str], namespace: str, at_ms: int
 ) -> str:
