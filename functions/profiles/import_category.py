@@ -1,21 +1,12 @@
 """POST /categories/import: another system pushes a category."""
 
 from headrace.audit.model import Action
-from headrace.kernel.errors import (
-    BodyTooLarge,
-    Conflict,
-    InvalidRequest,
-    NotFound,
-    SomeGroupsOnly,
-    TenantNotAllowed,
-    ValidationFailed,
-    WrongRegion,
-)
 from headrace.profiles.group_views import CategoryView
 from headrace.profiles.tenancy import acting_for
 from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
+from profiles import pushes
 from profiles.group_bodies import ImportedCategory
 
 route = Route(
@@ -27,16 +18,7 @@ route = Route(
     action=Action.IMPORT,
     body=ImportedCategory,
     replies={200: CategoryView},
-    errors=(
-        InvalidRequest,
-        BodyTooLarge,
-        ValidationFailed,
-        TenantNotAllowed,
-        WrongRegion,
-        SomeGroupsOnly,
-        NotFound,
-        Conflict,
-    ),
+    errors=pushes.ERRORS,
     told_by_field=True,
 )
 

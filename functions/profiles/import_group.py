@@ -1,21 +1,12 @@
 """POST /groups/import: another system pushes a group."""
 
 from headrace.audit.model import Action
-from headrace.kernel.errors import (
-    BodyTooLarge,
-    Conflict,
-    InvalidRequest,
-    NotFound,
-    SomeGroupsOnly,
-    TenantNotAllowed,
-    ValidationFailed,
-    WrongRegion,
-)
 from headrace.profiles.group_views import GroupView
 from headrace.profiles.tenancy import acting_for
 from headrace.runtime import profiles
 from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
+from profiles import pushes
 from profiles.group_bodies import ImportedGroup
 
 route = Route(
@@ -27,16 +18,7 @@ route = Route(
     action=Action.IMPORT,
     body=ImportedGroup,
     replies={200: GroupView},
-    errors=(
-        InvalidRequest,
-        BodyTooLarge,
-        ValidationFailed,
-        TenantNotAllowed,
-        WrongRegion,
-        SomeGroupsOnly,
-        NotFound,
-        Conflict,
-    ),
+    errors=pushes.ERRORS,
     told_by_field=True,
 )
 
