@@ -20,7 +20,7 @@ from headrace.identity.user_administration import (
     SetRole,
     UserDirectory,
 )
-from headrace.identity.users import MAX_PASSWORD, Team, User
+from headrace.identity.users import MAX_PASSWORD, User
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace.kernel.ids import RandomIds
@@ -87,12 +87,23 @@ def _print_user(printer: Printer, changed: User, said: str, password: str | None
     printer.result({**user_json(changed), **shown}, human)
 
 
-def _print_team(printer: Printer, changed: Team, directory: UserDirectory) -> None:
-    members = directory.members(changed)
-    printer.result(
-        team_json(changed, members),
-        lambda out: print_teams(out, [(changed, members)]),
-    )
+def _changed(
+    change: type[JoinTeam | LeaveTeam], tenant: str, name: str, username: str, target: Target
+) -> int:
+    """Changes who is in a team, and shows it."""
+    printer = Printer(as_json=target.json)
+
+    def work() -> Exit:
+        directory = _known(tenant, target)
+        changed = change(directory)(tenant, name, username)
+        members = directory.members(changed)
+        printer.result(
+            team_json(changed, members),
+            lambda out: print_teams(out, [(changed, members)]),
+        )
+        return Exit.OK
+
+    return finished(printer, work)
 
 
 # --- role -----------------------------------------------------------------------------------
@@ -346,15 +357,7 @@ def add_member(name: str, username: Username, *, tenant: Tenant, target: Target 
     name
         The team's name.
     """
-    printer = Printer(as_json=target.json)
-
-    def work() -> Exit:
-        directory = _known(tenant, target)
-        joined = JoinTeam(directory)(tenant, name, username)
-        _print_team(printer, joined, directory)
-        return Exit.OK
-
-    return finished(printer, work)
+    return _changed(JoinTeam, tenant, name, username, target)
 
 
 @team.command(name="remove")
@@ -366,15 +369,7 @@ def remove_member(name: str, username: Username, *, tenant: Tenant, target: Targ
     name
         The team's name.
     """
-    printer = Printer(as_json=target.json)
-
-    def work() -> Exit:
-        directory = _known(tenant, target)
-        left = LeaveTeam(directory)(tenant, name, username)
-        _print_team(printer, left, directory)
-        return Exit.OK
-
-    return finished(printer, work)
+    return _changed(LeaveTeam, tenant, name, username, target)
 
 
 @team.command(name="delete")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from types import FrameType
@@ -213,6 +214,17 @@ def _pull(
     )
 
 
+def _shown(common: Common, ask: Callable[[HeadraceClient], Operation]) -> int:
+    """Asks about an operation, and shows how it stands then."""
+
+    def work(client: HeadraceClient, printer: Printer) -> Exit:
+        held = ask(client)
+        printer.result(held.raw, lambda out: _print_operation(out, held))
+        return Exit.OK
+
+    return answer(common, work)
+
+
 @app.command
 def status(operation: OperationId = None, *, common: Common = _NO_OPTIONS) -> int:
     """Show an operation and its jobs.
@@ -222,13 +234,7 @@ def status(operation: OperationId = None, *, common: Common = _NO_OPTIONS) -> in
     operation
         The operation's id; your newest one unless given.
     """
-
-    def work(client: HeadraceClient, printer: Printer) -> Exit:
-        held = client.status(operation or _newest(client).operation_id)
-        printer.result(held.raw, lambda out: _print_operation(out, held))
-        return Exit.OK
-
-    return answer(common, work)
+    return _shown(common, lambda client: client.status(operation or _newest(client).operation_id))
 
 
 @app.command
@@ -241,18 +247,16 @@ def cancel(operation: OperationId = None, *, common: Common = _NO_OPTIONS) -> in
         The operation's id; your active one unless given.
     """
 
-    def work(client: HeadraceClient, printer: Printer) -> Exit:
+    def cancelled(client: HeadraceClient) -> Operation:
         chosen = operation
         if chosen is None:
             newest = _newest(client)
             if not newest.status.active:
                 raise NothingThere("No operation is active.")
             chosen = newest.operation_id
-        held = client.cancel(chosen)
-        printer.result(held.raw, lambda out: _print_operation(out, held))
-        return Exit.OK
+        return client.cancel(chosen)
 
-    return answer(common, work)
+    return _shown(common, cancelled)
 
 
 @app.command
@@ -264,13 +268,7 @@ def retry(operation: OperationId = None, *, common: Common = _NO_OPTIONS) -> int
     operation
         The operation's id; your newest one unless given.
     """
-
-    def work(client: HeadraceClient, printer: Printer) -> Exit:
-        held = client.retry(operation or _newest(client).operation_id)
-        printer.result(held.raw, lambda out: _print_operation(out, held))
-        return Exit.OK
-
-    return answer(common, work)
+    return _shown(common, lambda client: client.retry(operation or _newest(client).operation_id))
 
 
 @app.command
