@@ -20,6 +20,7 @@ from headrace.adapters.kms.seal import KmsSeal
 from headrace.catalog.model import Catalog, Tenant
 from headrace.datasets.definitions import Application, Definition, OutputFormat
 from headrace.datasets.definitions import Table as ApplicationTable
+from headrace.datasets.model import Process
 from headrace.exports.delivering import IssueWebhookSecret
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
@@ -50,6 +51,17 @@ def an_application(tenant: str = TENANT, **changes: Any) -> Application:
         "definitions": (CLAIMS, PROVIDERS),
     }
     return Application(**(values | changes))
+
+
+@dataclass
+class Begun:
+    """``Runs`` that are begun and nothing more."""
+
+    processes: list[Process] = field(default_factory=list)
+
+    def start(self, process: Process) -> None:
+        """See the port."""
+        self.processes.append(process)
 
 
 @dataclass

@@ -1,14 +1,14 @@
 """Source environments on loopback, by http, which answer as they are told."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from tests.component.identity.key_server import send
+from tests.serving import served
 
 type Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -49,14 +49,5 @@ def source(answers: dict[str, Answer]) -> Iterator[Source]:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    here.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with served(Handler, silent=True) as here.port:
         yield here
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

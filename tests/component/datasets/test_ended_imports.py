@@ -1,7 +1,7 @@
 """What callers do with imports that have ended, through the handlers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -16,6 +16,7 @@ from tests.component.datasets.environment import (
     OTHER,
     TENANT,
     Answered,
+    Begun,
     Deployed,
     deployed,
     forget,
@@ -24,17 +25,6 @@ from tests.component.datasets.environment import (
 BUCKET = "imports"
 ID = "01kaqb7m3y6c9r2t5v8x1z4d7h"
 LINES = b'{"change": "added"}\n'
-
-
-@dataclass
-class Begun:
-    """``Runs`` that are begun and nothing more."""
-
-    processes: list[Process] = field(default_factory=list)
-
-    def start(self, process: Process) -> None:
-        """See the port."""
-        self.processes.append(process)
 
 
 @dataclass

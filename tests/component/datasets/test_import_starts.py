@@ -4,14 +4,14 @@ import base64
 import importlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
 
-from headrace.datasets.model import Process, Result
+from headrace.datasets.model import Result
 from headrace.runtime import datasets
 from tests.component.datasets.environment import (
     BASE,
@@ -19,6 +19,7 @@ from tests.component.datasets.environment import (
     PREFIX,
     TENANT,
     Answered,
+    Begun,
     Deployed,
     deployed,
     forget,
@@ -30,17 +31,6 @@ DEFINITION = {"dataSetDefinitionCode": "CLAIMS"}
 FROM = {**DEFINITION, "dataSetCode": "BRANDS"}
 CONTENT = bytes(range(256)) * 10
 CONF = "ohi.application.uri.CONF"
-
-
-@dataclass
-class Begun:
-    """``Runs`` that are begun and nothing more."""
-
-    processes: list[Process] = field(default_factory=list)
-
-    def start(self, process: Process) -> None:
-        """See the port."""
-        self.processes.append(process)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.component.identity.key_server import (
     key_server,
     send,
 )
+from tests.serving import served
 
 BODY = b'{"type":"operation.completed"}'
 
@@ -46,15 +47,8 @@ def plain_port() -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(Handler) as port:
+        yield port
 
 
 def deployed(networks: str) -> Poster:

@@ -3,12 +3,11 @@
 import io
 import json
 import secrets
-import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,6 +19,7 @@ from headrace.datasets.ending import ENDPOINT, secrets_owner
 from headrace.exports.delivering import IssueWebhookSecret
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
+from tests.serving import served
 from tests.system.conftest import HARBOUR, NORTHWIND, Clients
 from tests.system.deployed import Integrator, Json, Platform, at_once, eventually
 
@@ -299,16 +299,9 @@ def receiver(*answers: int) -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    here.url = f"http://127.0.0.1:{server.server_address[1]}/built"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with served(Handler) as port:
+        here.url = f"http://127.0.0.1:{port}/built"
         yield here
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.abuse(129)

@@ -1,10 +1,9 @@
 """Webhooks of the deployed product, to a receiver on this machine."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from headrace.exports.delivering import IssueWebhookSecret
 from headrace.exports.webhooks import Endpoint
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
+from tests.serving import served
 from tests.system.conftest import NORTHWIND, Clients
 from tests.system.deployed import Integrator, Json, Platform, eventually
 
@@ -48,16 +48,9 @@ def receiver(*answers: int) -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    here.url = f"http://127.0.0.1:{server.server_address[1]}/in?key=sesame"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with served(Handler) as port:
+        here.url = f"http://127.0.0.1:{port}/in?key=sesame"
         yield here
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def with_webhook(clients: Clients, url: str, *tables: str, **traits: Any) -> tuple[Integrator, str]:
