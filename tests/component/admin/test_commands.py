@@ -34,6 +34,7 @@ from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace_admin.deployment import Deployment
 from headrace_admin.main import app
+from tests.component.keyed import KEYED
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -74,17 +75,7 @@ STACK = {
     "Resources": {
         name: {
             "Type": "AWS::DynamoDB::Table",
-            "Properties": {
-                "KeySchema": [
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": "sk", "KeyType": "RANGE"},
-                ],
-                "AttributeDefinitions": [
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                "BillingMode": "PAY_PER_REQUEST",
-            },
+            "Properties": KEYED,
         }
         for name in TABLES
     }

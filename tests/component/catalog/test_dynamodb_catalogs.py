@@ -22,6 +22,7 @@ from headrace.exports.sources import Column, ColumnType, Configuration
 from headrace.identity.model import Networks
 from headrace.kernel.errors import CatalogChanged, NotFound
 from tests.builders import SteppingClock, a_schedule
+from tests.component.keyed import KEYED
 from tests.unit.catalog.builders import (
     a_catalog,
     a_client,
@@ -40,18 +41,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
         monkeypatch.setenv(name, "testing")
     with moto.mock_aws():
         client = boto3.client("dynamodb", region_name="eu-west-1")
-        client.create_table(
-            TableName="catalog",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        client.create_table(TableName="catalog", **KEYED)
         yield Table(client, "catalog")
 
 

@@ -24,6 +24,7 @@ from headrace.consents.model import (
     Validity,
 )
 from headrace.kernel.clock import Clock
+from tests.component.keyed import KEYED
 
 
 @dataclass
@@ -108,16 +109,5 @@ def tables(clock: Clock) -> Iterator[Tables]:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="eu-west-1")
         for name in ("consents", "catalog"):
-            client.create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                KeySchema=[
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": "sk", "KeyType": "RANGE"},
-                ],
-            )
+            client.create_table(TableName=name, **KEYED)
         yield Tables(Table(client, "consents"), Table(client, "catalog"), clock)

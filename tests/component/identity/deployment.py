@@ -30,6 +30,7 @@ from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
 from headrace.runtime import auditing, identity, wiring
 from headrace.runtime.settings import settings
+from tests.component.keyed import KEYED
 
 REGION = "eu-west-1"
 API = f"arn:aws:execute-api:{REGION}:123456789012:abc123"
@@ -285,18 +286,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
             "audit",
             "statistics",
         ):
-            dynamodb.create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                KeySchema=[
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": "sk", "KeyType": "RANGE"},
-                ],
-            )
+            dynamodb.create_table(TableName=name, **KEYED)
         tables = {
             name: Table(dynamodb, name)
             for name in ("catalog", "credentials", "users", "consents", "audit")

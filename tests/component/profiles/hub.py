@@ -19,6 +19,7 @@ from headrace.identity.user_administration import PutRole
 from headrace.identity.users import Permission
 from headrace.runtime import auditing, profiles
 from tests.component.identity.deployment import Deployment, Response, deployed, event_of
+from tests.component.keyed import KEYED
 
 ACME = "6f2c2b1e-0000-4000-8000-00000000000a"
 BETA = "6f2c2b1e-0000-4000-8000-00000000000b"
@@ -193,18 +194,7 @@ def a_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         key = boto3.client("kms").create_key()["KeyMetadata"]["KeyId"]
         deployment.configure(PROFILES_TABLE="profiles", PROFILES_KEY=key, HOME_REGION="aue")
         dynamodb = boto3.client("dynamodb")
-        dynamodb.create_table(
-            TableName="profiles",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-        )
+        dynamodb.create_table(TableName="profiles", **KEYED)
         deployment.tables["profiles"] = Table(dynamodb, "profiles")
         _forget()
         hub = Hub(deployment)

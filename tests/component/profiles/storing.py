@@ -14,6 +14,7 @@ from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.tenant_keys import DynamoTenantKeys
 from headrace.adapters.kms.data_keys import KmsDataKeys
 from headrace.profiles.model import Person, Profile, Sex
+from tests.component.keyed import KEYED
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 REGION = "eu-west-1"
@@ -64,18 +65,7 @@ def storage() -> Iterator[Storage]:
     """An empty one."""
     with mock_aws():
         client = boto3.client("dynamodb", region_name=REGION)
-        client.create_table(
-            TableName="profiles",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-        )
+        client.create_table(TableName="profiles", **KEYED)
         kms = boto3.client("kms", region_name=REGION)
         made = Storage(Table(client, "profiles", pause=lambda _: None), kms, "")
         made.stack_key = made.new_key()
