@@ -108,6 +108,9 @@ def system_tests(arguments: list[str]) -> int:
                     print(f"the end of the platform's log:\n{platform.tail(home.platform_log)}")
                 return done.returncode
             finally:
+                # A second interruption, as by a terminal and `make test`, leaves nothing running.
+                for interruption in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(interruption, signal.SIG_IGN)
                 platform.stop(home)
 
 
@@ -122,8 +125,10 @@ def all_system_tests() -> int:
 
 
 def all_tests() -> int:
-    """Every test; 0 if all are well. The system tests run beside the others."""
-    pytest = [sys.executable, "-m", "pytest", "-n", "2", "tests/unit", "tests/component"]
+    """Every test; 0 if all are well. The system tests run beside the others, which let them go
+    first: they wait for much of their time, and so are the last to end."""
+    pytest = ["nice", "-n", "5", sys.executable]
+    pytest += ["-m", "pytest", "-n", "2", "tests/unit", "tests/component"]
     codes = beside(pytest, _half(FIRST_HALF), _half(SECOND_HALF))
     return _judged(("unit and component", "first half of the system", "second half"), codes)
 
