@@ -53,7 +53,7 @@ test: tools ## unit and component tests, and beside them the system tests on a p
 	@$(PYTHON) -m local all-tests
 
 check: tools ## style, types, imports between parts, the template, the API's description
-	@$(MAKE) --no-print-directory --keep-going style types imports template described
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync types template style imports described
 
 style:
 	@$(BIN)/ruff format --check .

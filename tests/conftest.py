@@ -5,9 +5,10 @@ import os
 import hypothesis
 import pytest
 
-# The same examples at every run, so that a change is judged by what it changes. `make explore`
-# looks for new ones.
+# The same examples at every run, so that a change is judged by what it changes; "all" has more of
+# them (tests/examples.py). `make explore` looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.register_profile("all", derandomize=True)
 hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 

@@ -23,6 +23,7 @@ from headrace.runtime import auditing
 from headrace.runtime.api import Call, Endpoint, Reply, Route, Scope
 from headrace.runtime.settings import settings
 from tests.builders import an_export
+from tests.examples import examples
 from tests.world import REGION, create_tables
 
 TODAY = Span.of(None, None, datetime.now(UTC).date())
@@ -228,7 +229,7 @@ def test_the_trail_is_read_in_order_and_of_one_service_if_asked(dynamodb: Any) -
     assert [event.correlation_id for event in read(TODAY, "bureau")] == ["call-0", "call-2"]
 
 
-@hypothesis.settings(deadline=None, max_examples=25)
+@hypothesis.settings(deadline=None, max_examples=examples(25))
 @given(size=st.integers(1, 7), total=st.integers(0, 20))
 def test_pages_of_failings_neither_skip_nor_repeat_one(size: int, total: int) -> None:
     with mock_aws():

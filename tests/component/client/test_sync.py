@@ -62,6 +62,7 @@ from tests.component.client.service import (
     Service,
     problem,
 )
+from tests.examples import examples
 
 NewPlace = Callable[[], Place]
 KINDS = ("folder", "duckdb", "postgresql")
@@ -228,7 +229,7 @@ def run(step: tuple[Any, ...], source: ChangingSource, service: Service, place: 
 
 
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

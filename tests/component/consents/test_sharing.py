@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from headrace.exports.ports import Sharing
 from tests.builders import SteppingClock
 from tests.component.consents.tables import tables
+from tests.examples import examples
 from tests.fakes import FakeSharing
 
 SERVICES = {"wellness": "external", "hub": "broker"}
@@ -240,7 +241,7 @@ _MOVES = st.lists(
 
 
 @pytest.mark.parametrize("kind", list(SETTINGS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(moves=_MOVES)
 def test_nobody_ends_unnoticed_whatever_happens(kind: str, moves: list[tuple[Any, ...]]) -> None:
     with SETTINGS[kind]() as at:

@@ -17,6 +17,7 @@ from headrace.datasets.running import LEASE
 from headrace.kernel.errors import Fenced
 from headrace.kernel.idempotency import IdempotencyKey
 from tests.builders import SteppingClock, a_process
+from tests.examples import examples
 from tests.world import REGION, create_tables
 
 MESSAGES = tuple(Message(f"GEN-MIGR-00{n}", "text", item=f"item {n}") for n in range(1, 4))
@@ -158,7 +159,7 @@ class ProcessHistories(RuleBasedStateMachine):
 
 TestProcessHistories = ProcessHistories.TestCase
 TestProcessHistories.settings = settings(
-    max_examples=15,
+    max_examples=examples(15),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),

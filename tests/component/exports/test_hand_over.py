@@ -16,6 +16,7 @@ from headrace.exports.model import Limits, Operation, Status
 from headrace.kernel.errors import HeadraceError, SliceTooLong, SourceUnavailable
 from headrace.runtime.task import failure_of
 from tests.builders import SteppingClock
+from tests.examples import examples
 from tests.fakes import FakeStream, FakeWarehouse
 from tests.world import BUCKET, World, a_world
 
@@ -210,7 +211,7 @@ def test_rows_and_bytes_grow_while_a_slice_is_read_and_few_writes_tell_them() ->
         assert fan.world.status(fan.operation).so_far.rows == ROWS
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(
     troubles=st.lists(
         st.tuples(st.integers(0, ROWS - 1), st.sampled_from(["die", "time", "plan"])), max_size=4
@@ -246,7 +247,7 @@ def test_what_a_caller_sees_never_falls_while_workers_die_hand_over_and_begin_an
         fan.holds_every_row_once()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     ranges=st.integers(1, SLICES),
     troubles=st.lists(st.tuples(st.integers(0, ROWS - 1), st.sampled_from("dtb")), max_size=5),

@@ -27,6 +27,7 @@ from headrace.kernel.ids import RandomIds
 from tests.builders import ALL_SCOPES, NOON, a_configuration, a_rule
 from tests.component.consents.tables import Tables, tables
 from tests.component.warehouse.places import a_lake, a_table_of
+from tests.examples import examples
 from tests.fakes import FakeConfigurations
 from tests.world import World, a_world
 
@@ -210,7 +211,7 @@ def test_nothing_that_is_called_with_the_id_of_anothers_operation_tells_that_the
     check((*BEGUN, *tried, *(Step(0, verb, 0, 1) for verb in VERBS)))
 
 
-@hypothesis.settings(deadline=None, max_examples=8)
+@hypothesis.settings(deadline=None, max_examples=examples(8))
 @given(st.lists(STEPS, min_size=5, max_size=20))
 def test_nobody_can_tell_what_others_do(history: list[Step]) -> None:
     check((*BEGUN, *history))
@@ -323,7 +324,7 @@ EXPORTS = st.builds(
 )
 
 
-@hypothesis.settings(deadline=None, max_examples=6)
+@hypothesis.settings(deadline=None, max_examples=examples(6))
 @given(st.data())
 def test_nobody_can_tell_who_shares_with_others(lake: Source, data: st.DataObject) -> None:
     history = data.draw(st.lists(st.one_of(TURNS, EXPORTS), min_size=5, max_size=20))

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from headrace.exports.model import MOVES, Failure, Operation, Status
 from headrace.kernel.errors import HeadraceError
 from tests.builders import a_rule
+from tests.examples import examples
 from tests.world import World, a_world
 
 _pick = st.integers(0, 2)
@@ -231,7 +232,7 @@ def _reachable(status: Status) -> set[Status]:
 
 
 Lifecycle.TestCase.settings = settings(
-    max_examples=20,
+    max_examples=examples(20),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -16,6 +16,7 @@ from headrace.exports.schedules import RunState
 from headrace.kernel.errors import OperationActive
 from tests.builders import a_schedule
 from tests.component.exports.test_schedules import EVENING, Crash, Scheduler, crash
+from tests.examples import examples
 from tests.fakes import with_quota
 from tests.world import a_world
 
@@ -61,7 +62,7 @@ def step(scheduler: Scheduler, kind: str, *numbers: int) -> None:
                 world.start()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     steps=STEPS,
     cron=st.sampled_from(["0 2 * * *", "30 */6 * * *", "0 12 * * MON"]),

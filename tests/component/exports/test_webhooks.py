@@ -32,6 +32,7 @@ from headrace.kernel.errors import (
 from headrace.kernel.view import as_json
 from headrace.runtime import wiring
 from tests.builders import NOON, a_caller, a_configuration
+from tests.examples import examples
 from tests.workflow import Execution, definition
 from tests.world import World
 
@@ -312,7 +313,7 @@ class Killed(Exception):
 
 
 @settings(
-    max_examples=20,
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -20,6 +20,7 @@ from tests.component.postgresql.captured import (
     install,
 )
 from tests.component.postgresql.server import Server
+from tests.examples import examples
 
 KEYS = st.integers(1, 6)
 TENANTS = st.sampled_from(["'north'", "'south'", "NULL"])
@@ -146,7 +147,7 @@ def test_full_and_increments_are_the_source_at_every_version(database: Database,
     reader = database.server.source(database.name, user=READER, lock_timeout="0.1")
     merges = database.server.version >= 15
 
-    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
     @given(history=HISTORIES)
     def follows(history: list[Step]) -> None:
         with (

@@ -29,6 +29,7 @@ from tests.component.postgresql.captured import (
 from tests.component.postgresql.server import Server
 from tests.component.warehouse.copies import lists_of
 from tests.component.warehouse.places import Document, rows_of
+from tests.examples import examples
 
 ACCOUNTS = ("ann", "bob", "it's {c,}\\")
 FOLLOW = "follow"
@@ -139,7 +140,7 @@ def test_a_copy_kept_by_increments_has_the_rows_of_those_that_share(database: Da
     table = a_table(database.owner, "public.held", "id", tenant="north", columns=("id", "name"))
     reader = database.server.source(database.name, user=READER)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
     @given(history=histories, public=st.booleans())
     @example(
         # Nobody touches the row, and it goes and comes with the consent.

@@ -13,6 +13,7 @@ from headrace.kernel.errors import HeadraceError
 from headrace.profiles.model import Profile
 from headrace.profiles.ports import Profiles
 from tests.component.profiles.storing import HandClock, a_person, a_profile, storage
+from tests.examples import examples
 from tests.fakes import FakeProfiles
 
 _TENANTS = st.sampled_from(["acme", "beta"])
@@ -134,7 +135,7 @@ def _answer(call: Callable[[Profiles], object], profiles: Profiles) -> object:
 
 
 Store.TestCase.settings = settings(
-    max_examples=6,
+    max_examples=examples(6),
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),

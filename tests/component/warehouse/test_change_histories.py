@@ -19,8 +19,9 @@ from headrace.exports.sources import ColumnType, RowFilter
 from headrace.kernel.errors import SyncVersionExpired
 from tests.component.warehouse.copies import Copy, changes_between, latest, lists_of
 from tests.component.warehouse.places import Document, a_table_of, lake_source, loader
+from tests.examples import examples
 
-HISTORIES = int(os.environ.get("HEADRACE_HISTORIES", "8"))
+HISTORIES = int(os.environ.get("HEADRACE_HISTORIES") or examples(8))
 """Hundreds were run; a few are in every test run."""
 
 IDS = 40

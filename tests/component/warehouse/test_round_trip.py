@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from headrace.exports.model import Compression, FileFormat
 from tests.component.warehouse.places import Number, a_duckdb_file, a_table_of, document, rows_of
+from tests.examples import examples
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def bound(value: Any) -> Any:
             return value
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(ROWS)
 def test_what_goes_in_comes_out(rows: list[dict[str, Any]]) -> None:
     columns = ", ".join(f"{name} {kind.engine_type}" for name, kind in KINDS.items())

@@ -29,8 +29,9 @@ from tests.component.warehouse.places import (
     loader,
     rows_of,
 )
+from tests.examples import examples
 
-HISTORIES = int(os.environ.get("HEADRACE_HISTORIES", "8"))
+HISTORIES = int(os.environ.get("HEADRACE_HISTORIES") or examples(8))
 """Hundreds were run; a few are in every test run."""
 
 ACCOUNTS = ("ann", "bob", "it's \\ {c}")
