@@ -14,16 +14,23 @@ from functools import cache
 from typing import Any
 
 import botocore.loaders
+import botocore.useragent
 import moto.core.models
+import moto.core.responses
 import moto.kms.models
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.config import default_user_config
 from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 
 _models: Any = moto.core.models
 _kms: Any = moto.kms.models
 _json: Any = BaseJSONSerializer
 _stubber: Any = BotocoreStubber
+_responses: Any = moto.core.responses
+_useragent: Any = botocore.useragent
+_value: Any = DynamoType
+_item: Any = Item
 _loader: Any = botocore.loaders.Loader
 
 _make_loader = _loader.__init__
@@ -48,6 +55,15 @@ def quicken() -> None:
     default_user_config["core"]["reset_boto3_session"] = False
     # And by whoever makes a session for each command, as headrace-admin does.
     _loader.__init__ = _loads_once
+    # For each request a class is searched for its methods, and the program's name for what must
+    # not be in it.
+    _responses.method_names_from_class = cache(_responses.method_names_from_class)
+    _useragent.sanitize_user_agent_string_component = cache(
+        _useragent.sanitize_user_agent_string_component
+    )
+    # Each transaction copies its tables first, to have them as they were.
+    _value.__deepcopy__ = _value_copied
+    _item.__deepcopy__ = _item_copied
 
 
 def _in_turn(self: Any, request: Any) -> Any:
@@ -61,6 +77,28 @@ def _loads_once(self: Any, *arguments: Any, **named: Any) -> None:
     botocore's, which nobody changes."""
     _make_loader(self, *arguments, **named)
     self._cache = _read[(*self.search_paths, *self.extras_types)]
+
+
+def _value_copied(value: Any, _: object = None) -> Any:
+    """Another of the same. It is known to have no circle, so nothing is noted down."""
+    copied = _value.__new__(_value)
+    copied.type, of = value.type, value.value
+    if type(of) is dict:
+        of = {name: _value_copied(one) for name, one in of.items()}
+    elif type(of) is list:
+        of = [_value_copied(one) if type(one) is DynamoType else one for one in of]
+    copied.value = of
+    return copied
+
+
+def _item_copied(item: Any, _: object = None) -> Any:
+    copied = _item.__new__(_item)
+    copied.hash_key = _value_copied(item.hash_key)
+    copied.range_key = None if item.range_key is None else _value_copied(item.range_key)
+    copied.attrs = LimitedSizeDict.__new__(LimitedSizeDict)
+    for name, value in item.attrs.items():
+        dict.__setitem__(copied.attrs, name, _value_copied(value))
+    return copied
 
 
 def _structure(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
