@@ -10,7 +10,7 @@ SAM = PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-w
 TYPED := layers/core/headrace functions client/headrace_client admin/headrace_admin local openapi tests $(wildcard benchmarks)
 LOCALLY_INSTALLED := $(patsubst %/pyproject.toml,%,$(wildcard layers/core/pyproject.toml client/pyproject.toml admin/pyproject.toml))
 # Who only stops what runs is not made to wait for tools that changed, or were never there.
-INSTALLED := test -e .venv/.installed
+INSTALLED := test -e .venv/.installed && $(MAKE) --no-print-directory placed
 NEVER_STARTED := echo "nothing was started from this clone yet: make demo"
 
 help: ## this list
@@ -121,6 +121,11 @@ sam-build: tools ## what a deployment to AWS would upload, in .aws-sam/build
 
 ## --- tools, each in an environment of its own ----------------------------------------------------
 
+placed: # a checkout that was moved has its tools name the new place
+	@test ! -e .venv/.installed || $(PYTHON) -I -S requirements/placed.py .venv .tools/*
+
+.venv/.installed .tools/sam/.installed .tools/bench/.installed .tools/containers/.installed .tools/security/.installed .tools/platform/.installed: | placed
+
 .venv/.installed: requirements/dev.txt requirements/data.txt $(wildcard layers/*/requirements.txt) $(addsuffix /pyproject.toml,$(LOCALLY_INSTALLED))
 	@requirements/install .venv -r requirements/dev.txt $(addprefix -e ./,$(LOCALLY_INSTALLED))
 	@requirements/install .venv --no-deps -r requirements/data.txt
@@ -149,4 +154,4 @@ sam-build: tools ## what a deployment to AWS would upload, in .aws-sam/build
 tools: # the three environments at once
 	@$(MAKE) --no-print-directory -j3 install
 
-.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos sam-local postgresql-versions explore check security bench load format openapi tools style types imports template described
+.PHONY: help install up down logs clean demo demo-datasets demo-templates demo-profiles sam-build test chaos sam-local postgresql-versions explore check security bench load format openapi placed tools style types imports template described

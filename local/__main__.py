@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,8 +27,8 @@ def step(name: str) -> Iterator[list[str]]:
     said: list[str] = []
     try:
         yield said
-    except BaseException:
-        print("failed", flush=True)
+    except BaseException as end:
+        print("interrupted" if isinstance(end, KeyboardInterrupt) else "failed", flush=True)
         raise
     print(f"{' '.join(said) or 'done':<60}{time.monotonic() - begun:6.1f} s", flush=True)
 
@@ -40,7 +39,7 @@ def up(home: Home) -> None:
     with home.alone():
         with step("platform") as said:
             port = platform.running_port(home)
-            if port is not None and platform.is_outdated(home):
+            if port is not None and (platform.is_outdated(home) or platform.was_moved(home)):
                 platform.stop(home)
                 port = None
             if port is None:
@@ -66,23 +65,31 @@ def up(home: Home) -> None:
 
 
 def down(home: Home) -> None:
-    """Stop the platform; its state is saved."""
-    with home.alone():
-        with step("platform") as said:
-            said.append("stopped, state saved" if platform.stop(home) else "was not running")
-        with step("roster") as said:
-            said.append("stopped" if Roster(home.roster).stop() else "was not running")
+    """Stop the platform, and the one that `make demo-datasets` starts beside it; their state is
+    saved."""
+    for one in _with_beside(home):
+        with one.alone():
+            if one != home:
+                print(f"{one.root}")
+            with step("platform") as said:
+                said.append(platform.stop(one) or "was not running")
+            with step("roster") as said:
+                said.append("stopped" if Roster(one.roster).stop() else "was not running")
 
 
 def clean(home: Home) -> None:
-    """Stop the platform and forget everything it knew."""
-    with home.alone():
-        platform.stop(home)
-        Roster(home.roster).stop()
-        for entry in home.root.iterdir():
-            if entry.name != "command.lock":
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    print(f"forgotten: {home.root}")
+    """Stop the platform, and the one that `make demo-datasets` starts beside it; forget everything
+    they knew."""
+    for one in _with_beside(home):
+        with one.alone():
+            platform.stop(one)
+            Roster(one.roster).stop()
+            one.empty()
+        print(f"forgotten: {one.root}")
+
+
+def _with_beside(home: Home) -> list[Home]:
+    return [home, home.beside] if home.beside.is_made else [home]
 
 
 FIRST_HALF = tuple(f"tests/system/{name}" for name in ("chaos", "exports", "templates", "upgrade"))
@@ -190,7 +197,8 @@ def main() -> int:
         print(f"\n{failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        said = platform.after_interruption(home) if command in ("up", *demos) else ""
+        print(f"\n{said}", file=sys.stderr)
         return 130
     return 0
 

@@ -7,7 +7,6 @@ databases, not asked of Headrace.
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -46,14 +45,9 @@ class DemoFailed(LocalFailure):
     """The demonstration did not end well; the message says why."""
 
 
-def second_home(home: Home) -> Home:
-    """The home of the second environment: a folder beside the first."""
-    return Home(home.root.with_name(f"{home.root.name}-production"))
-
-
 def start_second(home: Home) -> Home:
     """Starts the second environment's platform, which keeps what it was told it is."""
-    second = second_home(home)
+    second = home.beside
     environ = {**os.environ, **SECOND, "HEADRACE_HOME": str(second.root)}
     done = subprocess.run(
         [sys.executable, "-m", "local", "up"], cwd=CHECKOUT, env=environ, check=False
@@ -269,9 +263,8 @@ def _told(out: Console) -> Callable[[str], None]:
 
 def by_hand(home: Home, second: Home) -> str:
     """What to do with the two environments, for a shell in the checkout."""
-    first, other = shlex.quote(str(home.root)), shlex.quote(str(second.root))
     return f"""
-  HEADRACE_HOME={first} make down     stop TEST
-  HEADRACE_HOME={other} make down     stop PRODUCTION
-  HEADRACE_HOME={other} make clean    forget PRODUCTION
+  {home.make("down")}     stop both
+  {home.make("clean")}    forget both
+  {second.make("down")}     stop PRODUCTION alone
 """

@@ -3,12 +3,14 @@
 import fcntl
 import json
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -90,6 +92,33 @@ class Home:
         """Held by the running platform, and holds its process id."""
         return self.root / "platform.pid"
 
+    @property
+    def beside(self) -> "Home":
+        """The home of the second platform of `make demo-datasets`: a folder beside this one."""
+        return Home(self.root.with_name(f"{self.root.name}-production"))
+
+    @property
+    def is_made(self) -> bool:
+        """Whether a command has ever worked here."""
+        return self._command_lock.exists()
+
+    @property
+    def _command_lock(self) -> Path:
+        return self.root / "command.lock"
+
+    def empty(self) -> None:
+        """Forget everything; the folder stays, for whoever waits to be alone here."""
+        for entry in self.root.iterdir():
+            if entry != self._command_lock:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def make(self, target: str) -> str:
+        """The command that has `make` do something with this home."""
+        named = (
+            "" if self.root == CHECKOUT / ".local" else f"HEADRACE_HOME={quote(str(self.root))} "
+        )
+        return f"{named}make {target}"
+
     def prepare(self) -> None:
         """Make the folders."""
         for folder in (self.root, self.state, self.objects, self.temporary, self.extracted):
@@ -114,7 +143,7 @@ class Home:
     def alone(self) -> Iterator[None]:
         """Only one command changes a home at a time; the second waits, and says so."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "command.lock").open("w") as lock:
+        with self._command_lock.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -6,7 +6,9 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from local.home import CHECKOUT, Home, LocalFailure, choose_port
 REGION = "eu-west-1"
 API_ID = "headrace"
 STAGE = "local"
+_PATIENCE_S = 60.0
 PYTHON = CHECKOUT / ".tools" / "platform" / "bin" / "python"
 
 
@@ -83,10 +86,32 @@ def process_of(home: Home) -> int | None:
 
 def running_port(home: Home) -> int | None:
     """The port of this home's platform if it runs and answers."""
-    port = home.recall("port")
-    if process_of(home) is None or not isinstance(port, int) or not answers(port):
+    port, pid = home.recall("port"), process_of(home)
+    if pid is None or not isinstance(port, int) or not _serves(pid, port):
         return None
     return port
+
+
+def _serves(pid: int, port: int) -> bool:
+    """Whether this process is ready on the port, and not another home's platform."""
+    return answers(port) and listens(pid, port)
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether it is this process that listens on the port of the loopback interface.
+
+    By /proc/net/tcp (proc_net_tcp(5) in the kernel's documentation): the local address is in
+    hexadecimal, state 0A is LISTEN, and the tenth column is the socket's inode.
+    """
+    address = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}:{port:04X}"
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    wanted = {f"socket:[{line[9]}]" for line in lines if line[1] == address and line[3] == "0A"}
+    with contextlib.suppress(OSError):  # it has ended
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # it was closed while we looked
+                if str(descriptor.readlink()) in wanted:
+                    return True
+    return False
 
 
 def answers(port: int, timeout: float = 2.0) -> bool:
@@ -114,9 +139,10 @@ def is_outdated(home: Home) -> bool:
 def start(home: Home, environ: Mapping[str, str]) -> int:
     """Start the platform and wait until it is ready; the port it listens on.
 
-    Raises PlatformFailed, with the end of its log, when it does not come up.
+    One that is there already and does not answer is ended first: its start, or its end, was
+    interrupted. Raises PlatformFailed, with the end of its log, when it does not come up.
     """
-    kill_leftovers(home)
+    stop(home)
     shutil.rmtree(home.temporary, ignore_errors=True)
     home.prepare()
     if home.platform_log.exists():
@@ -137,16 +163,24 @@ def start(home: Home, environ: Mapping[str, str]) -> int:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if answers(port):
-                home.remember("emulator", digest)
-                return port
-            time.sleep(0.05)
+        try:
+            deadline = time.monotonic() + _PATIENCE_S
+            while process.poll() is None and time.monotonic() < deadline:
+                if _serves(process.pid, port):
+                    home.remember("emulator", digest)
+                    home.remember("place", str(home.root))
+                    return port
+                time.sleep(0.05)
+        except BaseException:
+            process.kill()
+            raise
         if process.poll() is None:
             process.kill()
             break
-        if "already in use" not in tail(home.platform_log):
+        said = tail(home.platform_log)
+        if "already running" in said:  # one whose start was killed had not got as far as its lock
+            stop(home)
+        elif "already in use" not in said:
             break
         home.forget("port")
         home.forget("tls-port")
@@ -186,22 +220,49 @@ def _environment(
     }
 
 
-def stop(home: Home) -> bool:
-    """Stop the platform, which saves its state; whether there was one to stop."""
+def stop(home: Home, patience: float = _PATIENCE_S) -> str | None:
+    """Stop the platform, which saves its state; how it ended, or None if there was none to stop.
+
+    Killed is one that has not stopped after so many seconds of patience, and one that runs while
+    its home was moved: it would save its state where that was.
+    """
     pid = process_of(home)
     if pid is None:
         kill_leftovers(home)
-        return False
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 60
-    while process_of(home) is not None:
-        if time.monotonic() > deadline:
-            raise PlatformFailed(f"process {pid} does not stop; see {home.platform_log}")
-        time.sleep(0.05)
+        return None
+    ended = "stopped, state saved"
+    if was_moved(home):
+        ended = "killed, since its folder was moved: what was not saved yet is lost"
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + patience
+        while process_of(home) is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if process_of(home) is not None:
+            ended = f"killed after {patience:.0f} s: what was not saved yet is lost"
     # Its group is its own (a new session), so what is left in it are the functions' processes.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    return True
+    while process_of(home) is not None:
+        time.sleep(0.01)
+    kill_leftovers(home)
+    return ended
+
+
+def was_moved(home: Home) -> bool:
+    """Whether the home was another folder when its platform was started last."""
+    return home.recall("place") not in (None, str(home.root))
+
+
+def after_interruption(home: Home) -> str:
+    """What to know when a command was interrupted that starts the platform and works with it."""
+    if process_of(home) is None:
+        return "Interrupted. The same command begins again."
+    return (
+        f"Interrupted. The platform goes on running: {home.make('down')} stops it, and the same "
+        "command goes on from here."
+    )
 
 
 def save(home: Home) -> None:

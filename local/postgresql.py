@@ -37,24 +37,46 @@ class Server:
         return self.folder / "postmaster.pid"
 
     @property
+    def _half_made(self) -> Path:
+        """Is there as long as the data are being made: what is there is of no use before."""
+        return self.folder.with_name(f"{self.folder.name}.half-made")
+
+    def _was_started_here(self, pid: int) -> bool:
+        """Whether the folder was not moved since; clients look for the socket where it was then."""
+        return str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+    @property
     def socket_folder(self) -> Path:
         """Where the running server's socket is: what clients take for its host."""
         return Path(self._process_note.read_text().splitlines()[4])
 
     def process(self) -> int | None:
-        """The server's process id, or None when it does not run."""
-        with suppress(OSError, ValueError):
+        """The server's process id, or None when it does not run.
+
+        It works in the folder of its data. In a copy of that, the note is of the other's process.
+        """
+        with suppress(OSError, ValueError, IndexError):
             pid = int(self._process_note.read_text().splitlines()[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if str(self.folder).encode() in command:
+            if Path(f"/proc/{pid}/cwd").samefile(self.folder):
                 return pid
         return None
 
     def start(self) -> bool:
-        """Starts the server if it does not run; whether it had to."""
-        if self.process() is not None:
-            return False
+        """Starts the server if it does not run here; whether it had to."""
+        pid = self.process()
+        if pid is not None:
+            self._half_made.unlink(missing_ok=True)
+            if self._was_started_here(pid):
+                return False
+            self.stop()
         self.folder.parent.mkdir(parents=True, exist_ok=True)
+        if self._half_made.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+        # Nobody's notes: of one that crashed, or of the folder that this is a copy of.
+        for note in (self._process_note, *self.folder.glob(".s.PGSQL.*")):
+            note.unlink(missing_ok=True)
+        if not (self.folder / "PG_VERSION").exists():
+            self._half_made.touch()
         with warnings.catch_warnings():
             # It looks for a folder that only its socket might need, were this one's path too long.
             warnings.simplefilter("ignore")
@@ -64,6 +86,7 @@ class Server:
             get_server(self.folder, cleanup_mode=None).ensure_postgres_running()
         except (OSError, subprocess.SubprocessError) as error:
             raise ServerFailed(f"PostgreSQL does not start; see {self.folder}/log") from error
+        self._half_made.unlink(missing_ok=True)
         access = self.folder / "pg_hba.conf"
         if access.read_text() != self.access:
             access.write_text(self.access)
@@ -82,6 +105,11 @@ class Server:
                 raise ServerFailed(f"PostgreSQL, process {pid}, does not stop")
             time.sleep(0.05)
         return True
+
+    def forget(self) -> None:
+        """Removes its data. One that was about to start finds them gone, and ends by itself."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._half_made.unlink(missing_ok=True)
 
     @contextmanager
     def for_as_long_as_this_process(self) -> Iterator[None]:
@@ -138,8 +166,7 @@ def main() -> None:
     server = Server(Path(sys.argv[1]))
     sys.stdin.buffer.read()
     server.stop()
-    # One that was about to start finds its data gone, and ends by itself.
-    shutil.rmtree(server.folder, ignore_errors=True)
+    server.forget()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local import platform as platforms
-from local.demo_datasets import Environment, second_home, start_second
+from local.demo_datasets import Environment, start_second
 from local.home import Home
 from local.sample.comparing import TableComparison
 from local.sample.roster import Roster
@@ -33,7 +33,7 @@ CARRIED = [
 @pytest.fixture(scope="module")
 def production(platform: Platform) -> Iterator[Home]:
     """The second environment's home, with its platform running."""
-    home = second_home(platform.home)
+    home = platform.home.beside
     with Roster(home.roster).for_as_long_as_this_process():
         try:
             yield start_second(platform.home)

@@ -7,6 +7,7 @@ import signal
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from local import platform
 from local.deployment import client
-from local.home import Home
+from local.home import Home, choose_port
 
 pytestmark = pytest.mark.system
 
@@ -115,6 +116,61 @@ def test_two_platforms_run_side_by_side(tmp_path: Path) -> None:
     finally:
         for home in homes:
             platform.stop(home)
+
+
+def test_two_homes_that_remember_the_same_port_do_not_take_each_other_s_platform(
+    tmp_path: Path,
+) -> None:
+    homes = [Home(tmp_path / "one"), Home(tmp_path / "two")]  # one a copy of the other
+    for home in homes:
+        home.prepare()
+        home.remember("port", choose_port(None) if home is homes[0] else homes[0].recall("port"))
+    try:
+        with ThreadPoolExecutor() as both:
+            ports = list(both.map(_start, homes))
+        assert [platform.running_port(home) for home in homes] == ports
+        assert ports[0] != ports[1]
+    finally:
+        for home in homes:
+            platform.stop(home)
+
+
+def test_a_platform_that_is_there_and_not_at_its_port_is_ended_by_the_next_start(
+    home: Home,
+) -> None:
+    _start(home)
+    before = platform.process_of(home)
+    home.remember("port", choose_port(None))  # as when two starts were interrupted
+    port = _start(home)
+    assert platform.process_of(home) not in (None, before)
+    assert platform.running_port(home) == port
+
+
+def test_a_platform_that_does_not_stop_is_killed(home: Home) -> None:
+    _start(home)
+    pid = platform.process_of(home)
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    assert platform.stop(home, patience=0.5) == "killed after 0 s: what was not saved yet is lost"
+    assert platform.process_of(home) is None
+
+
+def test_a_home_that_was_moved_goes_on_from_what_was_saved(tmp_path: Path) -> None:
+    before, after = Home(tmp_path / "before"), Home(tmp_path / "after")
+    port = _start(before)
+    key = _make_things(port)
+    platform.stop(before)
+    _start(before)
+    before.root.rename(after.root)
+    try:
+        assert platform.was_moved(after)
+        said = platform.stop(after)
+        assert said == "killed, since its folder was moved: what was not saved yet is lost"
+        assert not before.root.exists()
+        _things_are_there(_start(after), key)
+        assert not platform.was_moved(after)
+    finally:
+        platform.stop(after)
 
 
 def _function(port: int) -> Any:
