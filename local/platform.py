@@ -172,10 +172,10 @@ def start(home: Home, environ: Mapping[str, str]) -> int:
                     return port
                 time.sleep(0.05)
         except BaseException:
-            process.kill()
+            _end(process)
             raise
         if process.poll() is None:
-            process.kill()
+            _end(process)
             break
         said = tail(home.platform_log)
         if "already running" in said:  # one whose start was killed had not got as far as its lock
@@ -187,6 +187,12 @@ def start(home: Home, environ: Mapping[str, str]) -> int:
     raise PlatformFailed(
         f"the platform did not start; the end of {home.platform_log}:\n{tail(home.platform_log)}"
     )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what did not come up, and wait until it is gone."""
+    process.kill()
+    process.wait()
 
 
 def _environment(
