@@ -16,6 +16,7 @@ from local import platform
 from local.beside import beside
 from local.deployment import Deployment, outputs
 from local.home import CHECKOUT, Home, LocalFailure
+from local.packed import packed_beside
 from local.sample.roster import Roster
 
 
@@ -52,16 +53,30 @@ def up(home: Home) -> None:
             with step("deployment") as said:
                 said.append("nothing changed")
         else:
-            with step("build"):
-                deployment.build()
-            with step("deployment"):
-                deployment.deploy()
+            _deploy(deployment)
         deployed = outputs(port) or {}
         from local import provision  # noqa: PLC0415  (needs the product; logs do not)
 
         provision.provide(home, port, deployed, step)
         platform.save(home)
     print(f"up in {time.monotonic() - begun:.1f} s: {home.outputs}")
+
+
+def _deploy(deployment: Deployment) -> None:
+    """Build, and deploy; or deploy what another platform of this checkout has packed."""
+    with packed_beside(deployment, os.environ) as packed:
+        given = packed is not None and packed.is_there
+        with step("build") as said:
+            if packed is not None and given:
+                deployment.make_bucket()
+                packed.give(deployment.home, deployment.port)
+                said.append("as another platform's")
+            else:
+                deployment.build()
+        with step("deployment"):
+            deployment.deploy(packed.template if packed is not None and given else None)
+            if packed is not None and not given:
+                packed.keep(deployment.home, deployment.port)
 
 
 def down(home: Home) -> None:
@@ -128,7 +143,9 @@ def _half(tests: Sequence[str]) -> list[str]:
 def all_system_tests() -> int:
     """All of tests/system; 0 if all are well. They wait for much of their time, and one platform
     stands still while another works: so there are two, each for a half."""
-    return _judged(("first half", "second half"), beside(_half(FIRST_HALF), _half(SECOND_HALF)))
+    with _packed_once():
+        codes = beside(_half(FIRST_HALF), _half(SECOND_HALF))
+    return _judged(("first half", "second half"), codes)
 
 
 def all_tests() -> int:
@@ -136,8 +153,17 @@ def all_tests() -> int:
     first: they wait for much of their time, and so are the last to end."""
     pytest = ["nice", "-n", "5", sys.executable]
     pytest += ["-m", "pytest", "-n", "2", "tests/unit", "tests/component"]
-    codes = beside(pytest, _half(FIRST_HALF), _half(SECOND_HALF))
+    with _packed_once():
+        codes = beside(pytest, _half(FIRST_HALF), _half(SECOND_HALF))
     return _judged(("unit and component", "first half of the system", "second half"), codes)
+
+
+@contextmanager
+def _packed_once() -> Iterator[None]:
+    """Has the platforms that are started meanwhile deploy what the first of them packs."""
+    with tempfile.TemporaryDirectory(prefix="headrace-packed-") as folder:
+        os.environ["HEADRACE_PACKED"] = folder
+        yield
 
 
 def _judged(names: Sequence[str], codes: Sequence[int]) -> int:

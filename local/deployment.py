@@ -127,11 +127,7 @@ class Deployment:
         digest = fingerprint(self.checkout, public_url=self._public_url)
         self.home.forget("deployed")
         self._discard_broken_stack()
-        s3 = client("s3", self.port)
-        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-            s3.create_bucket(
-                Bucket=PACKAGES, CreateBucketConfiguration={"LocationConstraint": REGION}
-            )
+        self.make_bucket()
         self._sam(
             "deploy",
             *("--config-file", self.checkout / "samconfig.toml"),
@@ -155,6 +151,14 @@ class Deployment:
         if not self.overrides:
             self.home.remember("deployed", digest)
         return deployed
+
+    def make_bucket(self) -> None:
+        """Have the bucket for packages, if it is not there."""
+        s3 = client("s3", self.port)
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(
+                Bucket=PACKAGES, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
 
     def deploy_parameters(self) -> dict[str, str]:
         """`sam deploy` of what is deployed, with ``parameters()``: nothing is packed and uploaded
