@@ -37,8 +37,10 @@ def step(name: str) -> Iterator[list[str]]:
 def up(home: Home) -> None:
     """Start the platform, deploy what changed, and leave headrace.json behind."""
     begun = time.monotonic()
+    home.demand_usable()
     with home.alone():
         with step("platform") as said:
+            before = home.recall("port")
             port = platform.running_port(home)
             if port is not None and (platform.is_outdated(home) or platform.was_moved(home)):
                 platform.stop(home)
@@ -46,6 +48,8 @@ def up(home: Home) -> None:
             if port is None:
                 port = platform.start(home, os.environ)
                 said.append(f"started on {platform.endpoint(port)}")
+                if before not in (None, port):
+                    said.append(f"since {before} is taken")
             else:
                 said.append(f"running on {platform.endpoint(port)}")
         deployment = Deployment(home, port, os.environ)

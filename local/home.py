@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
+
+_NOT_FOR_POSTGRESQL = re.compile(r"""[\s,"'$&;()<>|*?`\\\[]""")
+"""A shell gets its folder as it is, and what the shell leaves is read as a list of folders."""
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -118,6 +122,15 @@ class Home:
             "" if self.root == CHECKOUT / ".local" else f"HEADRACE_HOME={quote(str(self.root))} "
         )
         return f"{named}make {target}"
+
+    def demand_usable(self) -> None:
+        """Raises LocalFailure where the sample's database could not work."""
+        if _NOT_FOR_POSTGRESQL.search(str(self.root)):
+            raise LocalFailure(
+                f"The platform cannot work in {str(self.root)!r}: PostgreSQL does not start in a "
+                "folder whose path has spaces, commas or signs of a shell. Name a folder "
+                "without them, and keep naming it: export HEADRACE_HOME=/tmp/headrace"
+            )
 
     def prepare(self) -> None:
         """Make the folders."""

@@ -14,6 +14,9 @@ from pathlib import Path
 _MADE = re.compile(r"^command = .* -m venv (?:--\S+ )*(/.+)$", re.MULTILINE)
 """What pyvenv.cfg has of how an environment was made: the folder comes last."""
 
+_LONGEST = 127
+"""Bytes of the first line of a script that Linux up to 5.0 reads (execve(2))."""
+
 
 def made_in(environment: Path) -> Path | None:
     """The folder that it was made in, as it says itself."""
@@ -55,6 +58,11 @@ def main() -> None:
         if made.exists() and made.samefile(environment):
             continue
         old, new = made.parents[depth - 1], environment.resolve().parents[depth - 1]
+        if re.search(r"\s", str(new)) or len(f"#!{new / environment}/bin/python3.13") > _LONGEST:
+            sys.exit(
+                f"{environment} was made in {old}, and its scripts cannot name {new} (spaces, or too "
+                "long). Have it made anew: remove .venv and .tools, and run the same command again."
+            )
         place(environment, old, new)
         sys.stdout.write(f"{environment} was made in {old}, which it named; it names {new} now\n")
 

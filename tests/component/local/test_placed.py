@@ -92,3 +92,14 @@ def test_an_environment_that_is_linked_to_stays_as_it_is(tmp_path: Path) -> None
     (second / ".tools" / "sam").symlink_to(first / ".tools" / "sam")
     assert placed(second) == []
     assert names(first, ".tools/sam") == its_own(first, ".tools/sam")
+
+
+@pytest.mark.parametrize("name", ["my checkout", "long" * 30])
+def test_where_scripts_cannot_name_the_new_place_it_is_told_what_to_do(
+    tmp_path: Path, name: str
+) -> None:
+    before, after = a_checkout(tmp_path / "before"), tmp_path / name
+    before.rename(after)
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        placed(after)
+    assert "remove .venv and .tools, and run the same command again" in caught.value.stderr

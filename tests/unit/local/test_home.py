@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.home import CHECKOUT, Home, choose_port, is_free, write_whole
+from local.home import CHECKOUT, Home, LocalFailure, choose_port, is_free, write_whole
 
 
 def test_home_is_the_checkout_s_unless_the_environment_names_another(tmp_path: Path) -> None:
@@ -94,3 +94,14 @@ def test_a_second_command_waits_for_the_first_and_says_so(tmp_path: Path) -> Non
         assert waiter.poll() is None
         assert holder.communicate("", timeout=30)[0] == "held\n"
         assert waiter.communicate("", timeout=30)[0] == "held\n"
+
+
+@pytest.mark.parametrize("name", ["my home", "it's", "a$b", "(x)", "a;b", "a,b"])
+def test_a_folder_that_postgresql_does_not_start_in_is_refused_with_what_to_do(name: str) -> None:
+    with pytest.raises(LocalFailure, match="export HEADRACE_HOME="):
+        Home(Path("/home/me") / name / ".local").demand_usable()
+
+
+@pytest.mark.parametrize("name", ["plain", "Zoë", "a-b_c.d+e@f~1#{g}"])
+def test_other_folders_are_not_refused(name: str) -> None:
+    Home(Path("/home/me") / name / ".local").demand_usable()
