@@ -10,8 +10,8 @@ SAM = PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-w
 TYPED := layers/core/headrace functions client/headrace_client admin/headrace_admin local openapi tests $(wildcard benchmarks)
 LOCALLY_INSTALLED := $(patsubst %/pyproject.toml,%,$(wildcard layers/core/pyproject.toml client/pyproject.toml admin/pyproject.toml))
 # Who only stops what runs is not made to wait for tools that changed, or were never there.
-INSTALLED := test -e .venv/.installed && $(MAKE) --no-print-directory placed
-NEVER_STARTED := echo "nothing was started from this clone yet: make demo"
+IF_INSTALLED = if ! test -e .venv/.installed; then echo "nothing was started from this clone yet: make demo"; \
+  else $(MAKE) --no-print-directory placed &&
 
 help: ## this list
 	@awk -F ':.*## ' '/^## --- tools/ { exit } \
@@ -39,13 +39,13 @@ up: tools ## start the local platform, deploy what changed, write .local/headrac
 	@$(PYTHON) -m local up
 
 logs: ## follow the functions' logs (FUNCTION=name for one)
-	@if $(INSTALLED); then $(PYTHON) -m local logs; else $(NEVER_STARTED); fi
+	@$(IF_INSTALLED) $(PYTHON) -m local logs; fi
 
 down: ## stop it; its state is kept
-	@if $(INSTALLED); then $(PYTHON) -m local down; else $(NEVER_STARTED); fi
+	@$(IF_INSTALLED) $(PYTHON) -m local down; fi
 
 clean: ## stop it and forget its state
-	@if $(INSTALLED); then $(PYTHON) -m local clean; else $(NEVER_STARTED); fi
+	@$(IF_INSTALLED) $(PYTHON) -m local clean; fi
 
 ## --- what CI runs --------------------------------------------------------------------------------
 

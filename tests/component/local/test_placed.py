@@ -102,4 +102,4 @@ def test_where_scripts_cannot_name_the_new_place_it_is_told_what_to_do(
     before.rename(after)
     with pytest.raises(subprocess.CalledProcessError) as caught:
         placed(after)
-    assert "remove .venv and .tools, and run the same command again" in caught.value.stderr
+    assert "Remove .venv and .tools, and run the same command again" in caught.value.stderr
