@@ -60,8 +60,8 @@ def main() -> None:
         old, new = made.parents[depth - 1], environment.resolve().parents[depth - 1]
         if re.search(r"\s", str(new)) or len(f"#!{new / environment}/bin/python3.13") > _LONGEST:
             sys.exit(
-                f"{environment} was made in {old}, and its scripts cannot name {new}: it has spaces, "
-                "or is too long. Remove .venv and .tools, and run the same command again."
+                f"{environment} was made in {old}, and its scripts cannot name {new}: that has "
+                "spaces, or is too long. Remove .venv and .tools, and run the same command again."
             )
         place(environment, old, new)
         sys.stdout.write(f"{environment} was made in {old}, which it named; it names {new} now\n")
