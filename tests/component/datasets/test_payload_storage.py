@@ -55,6 +55,17 @@ def test_what_is_stored_is_read_again_from_any_place(payloads: S3Payloads) -> No
     assert b"".join(payloads.chunks("north", "a/b.zip")) == text
 
 
+def test_all_of_it_is_read_in_one_request(s3: Any, payloads: S3Payloads) -> None:
+    payloads.store("north", "a.zip", "application/zip", [b"x" * MIB])
+    asked: list[str] = []
+    s3.meta.events.register(
+        "before-call.s3.GetObject", lambda params, **_: asked.append(params["headers"]["Range"])
+    )
+    with payloads.open("north", "a.zip") as file:
+        assert len(file.read()) == MIB
+    assert asked == [f"bytes=0-{MIB - 1}"]
+
+
 def test_a_stream_that_breaks_leaves_nothing(s3: Any, payloads: S3Payloads) -> None:
     def broken() -> Iterator[bytes]:
         yield b"x" * 20 * MIB
