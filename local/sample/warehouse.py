@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -105,20 +106,24 @@ def build(home: Path) -> Path:
     """Makes ``home/warehouse`` unless this generator's is there already; returns its path.
 
     It holds ``catalog.sqlite`` and ``data/``. What is there is whole: it is made beside its place
-    and then moved, and of two builders at once the second waits and finds it made.
+    and then moved, and of two builders at once the second waits and finds it made. One that was
+    moved since, or is a copy, has its catalog name the place where it is.
     """
     warehouse = home.resolve() / "warehouse"
     warehouse.parent.mkdir(parents=True, exist_ok=True)
     with (warehouse.parent / ".warehouse.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _generator_of(warehouse) == GENERATOR:
+        made = _made(warehouse)
+        if made.get("generator") == GENERATOR:
+            if made.get("place") != str(warehouse):
+                _name_place(warehouse, warehouse)
             return warehouse
         half_made = warehouse.with_name(".warehouse.new")
         outdated = warehouse.with_name(".warehouse.old")
         for leftover in (half_made, outdated):
             shutil.rmtree(leftover, ignore_errors=True)
         _generate(half_made)
-        _settle(half_made, warehouse)
+        _name_place(half_made, warehouse)
         if warehouse.exists():
             warehouse.rename(outdated)
         half_made.rename(warehouse)
@@ -126,11 +131,13 @@ def build(home: Path) -> Path:
     return warehouse
 
 
-def _generator_of(warehouse: Path) -> int | None:
+def _made(warehouse: Path) -> dict[str, Any]:
+    """By which generator it was made, and for which place; nothing if it is not whole."""
     try:
-        return int(json.loads((warehouse / _MARK).read_text())["generator"])
-    except (OSError, ValueError, KeyError):
-        return None
+        noted = json.loads((warehouse / _MARK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _generate(warehouse: Path) -> None:
@@ -177,17 +184,16 @@ def _lay_out_values(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _settle(half_made: Path, place: Path) -> None:
-    """Makes the catalog name the place that the files are about to have."""
-    with sqlite3.connect(half_made / "catalog.sqlite") as catalog:
+def _name_place(warehouse: Path, place: Path) -> None:
+    """Makes the catalog name where its files are, or are about to be; with that it is whole."""
+    with sqlite3.connect(warehouse / "catalog.sqlite") as catalog:
         catalog.execute(
             "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'",
             (f"{place / 'data'}/",),
         )
     catalog.close()
-    (half_made / _MARK).write_text(
-        json.dumps({"generator": GENERATOR, "engine": duckdb.__version__}) + "\n"
-    )
+    noted = {"generator": GENERATOR, "engine": duckdb.__version__, "place": str(place)}
+    (warehouse / _MARK).write_text(json.dumps(noted) + "\n")
 
 
 def load_more(home: Path) -> Load:

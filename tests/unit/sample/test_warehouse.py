@@ -121,6 +121,18 @@ def test_building_again_changes_nothing(home: Path) -> None:
     assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
 
 
+def test_a_warehouse_that_was_copied_reads_its_own_files(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "warehouse", tmp_path / "copy" / "warehouse")
+    warehouse = build(tmp_path / "copy")
+    with attached(warehouse) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM lake.hr.departments").fetchone() or ()
+        read = connection.execute(
+            "SELECT data_file FROM ducklake_list_files('lake', 'departments', schema => 'hr')"
+        ).fetchall()
+    assert count > 0
+    assert [Path(file).is_relative_to(warehouse) for (file,) in read] == [True] * len(read) != []
+
+
 def test_a_warehouse_of_another_generator_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
