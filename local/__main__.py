@@ -15,6 +15,7 @@ from pathlib import Path
 from local import platform
 from local.beside import beside
 from local.deployment import Deployment, outputs
+from local.environment import Environment
 from local.home import CHECKOUT, Home, LocalFailure
 from local.packed import packed_beside
 from local.sample.roster import Roster
@@ -38,6 +39,8 @@ def up(home: Home) -> None:
     """Start the platform, deploy what changed, and leave headrace.json behind."""
     begun = time.monotonic()
     home.demand_usable()
+    platform.demand_settings(os.environ)
+    Environment.of(home, os.environ)  # which says what is wrong before anything is built
     with home.alone():
         with step("platform") as said:
             before = home.recall("port")

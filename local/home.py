@@ -155,7 +155,11 @@ class Home:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Only one command changes a home at a time; the second waits, and says so."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            said = error.strerror or str(error)
+            raise LocalFailure(f"The platform's folder cannot be {self.root}: {said}") from error
         with self._command_lock.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ REGION = "eu-west-1"
 API_ID = "headrace"
 STAGE = "local"
 _PATIENCE_S = 60.0
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PYTHON = CHECKOUT / ".tools" / "platform" / "bin" / "python"
 
 
@@ -221,9 +223,31 @@ def _environment(
         "HEADRACE_TLS_FOLDER": str(home.tls),
         "HEADRACE_TLS_PORT": str(tls_port),
         "HEADRACE_TLS_STAGE": f"/_aws/execute-api/{API_ID}/{STAGE}",
-        "HEADRACE_WORKERS": environ.get("HEADRACE_WORKERS", "4"),
-        "LOG_LEVEL": environ.get("HEADRACE_PLATFORM_LOG_LEVEL", "INFO"),
+        "HEADRACE_WORKERS": _workers(environ),
+        "LOG_LEVEL": _log_level(environ),
     }
+
+
+def demand_settings(environ: Mapping[str, str]) -> None:
+    """Raises PlatformFailed if the platform would not start, or not work, with these variables."""
+    _workers(environ)
+    _log_level(environ)
+
+
+def _workers(environ: Mapping[str, str]) -> str:
+    named = environ.get("HEADRACE_WORKERS") or "4"
+    if not re.fullmatch("[1-9][0-9]{0,2}", named):
+        raise PlatformFailed(f'HEADRACE_WORKERS is "{named}"; it is a number from 1 to 999')
+    return named
+
+
+def _log_level(environ: Mapping[str, str]) -> str:
+    named = environ.get("HEADRACE_PLATFORM_LOG_LEVEL") or "INFO"
+    if named.upper() not in _LOG_LEVELS:
+        raise PlatformFailed(
+            f'HEADRACE_PLATFORM_LOG_LEVEL is "{named}"; there are {", ".join(_LOG_LEVELS)}'
+        )
+    return named.upper()
 
 
 def stop(home: Home, patience: float = _PATIENCE_S) -> str | None:

@@ -105,3 +105,12 @@ def test_a_folder_that_postgresql_does_not_start_in_is_refused_with_what_to_do(n
 @pytest.mark.parametrize("name", ["plain", "Zoë", "a-b_c.d+e@f~1#{g}"])
 def test_other_folders_are_not_refused(name: str) -> None:
     Home(Path("/home/me") / name / ".local").demand_usable()
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(LocalFailure, match=r"cannot be .*file: File exists"),
+        Home(tmp_path / "file").alone(),
+    ):
+        pass

@@ -15,8 +15,10 @@ import pytest
 
 from local.home import CHECKOUT, Home
 from local.platform import (
+    PlatformFailed,
     after_interruption,
     aws_environment,
+    demand_settings,
     listens,
     process_of,
     running_port,
@@ -149,3 +151,19 @@ def test_after_an_interruption_it_is_told_what_goes_on(tmp_path: Path) -> None:
     with held(home, os.getpid()):
         assert f"HEADRACE_HOME='{home.root}' make down stops it" in after_interruption(home)
     assert Home(CHECKOUT / ".local").make("down") == "make down"
+
+
+@pytest.mark.parametrize("named", ["abc", "0", "-1", "1000", "4.5"])
+def test_a_number_of_processes_that_is_none_is_refused(named: str) -> None:
+    with pytest.raises(PlatformFailed, match=f'HEADRACE_WORKERS is "{named}"; it is a number'):
+        demand_settings({"HEADRACE_WORKERS": named})
+
+
+def test_a_log_level_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(PlatformFailed, match=r'"chatty"; there are DEBUG, INFO, WARNING'):
+        demand_settings({"HEADRACE_PLATFORM_LOG_LEVEL": "chatty"})
+
+
+def test_settings_that_there_are_are_not_refused() -> None:
+    demand_settings({"HEADRACE_WORKERS": ""})
+    demand_settings({"HEADRACE_WORKERS": "16", "HEADRACE_PLATFORM_LOG_LEVEL": "debug"})
