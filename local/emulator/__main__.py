@@ -13,9 +13,32 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from local.emulator import extracted, front, patches, sources
+
+
+def end_without_home(place: Path, lock: int) -> None:
+    """Ends this process and the functions' when the lock is not at its place any more.
+
+    Its home was deleted or moved then, and nobody could find them to stop them. They are killed:
+    there is no place for the state, and what else an end writes would make the folder anew.
+    """
+    held = os.fstat(lock)
+    while is_at(place, held):
+        time.sleep(1)
+    if os.getpgrp() == os.getpid():  # the group is of what we started
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_at(place: Path, held: os.stat_result) -> bool:
+    """Whether this file is at the place."""
+    try:
+        return os.path.samestat(place.stat(), held)
+    except FileNotFoundError:
+        return False
 
 
 def main() -> None:
@@ -23,13 +46,15 @@ def main() -> None:
     installed = importlib.metadata.version("ministack")
     if installed != patches.VERSION:
         sys.exit(f"ministack {installed} is installed; the patches are for {patches.VERSION}")
-    lock = os.open(os.environ.pop("HEADRACE_PLATFORM_LOCK"), os.O_RDWR | os.O_CREAT, 0o600)
+    place = Path(os.environ.pop("HEADRACE_PLATFORM_LOCK"))
+    lock = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit("this platform is already running")
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
+    threading.Thread(target=end_without_home, args=(place, lock), daemon=True).start()
 
     extracted.tidy()
     sources.install(patches.PATCHES)
