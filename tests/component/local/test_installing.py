@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local.home import CHECKOUT, choose_port
@@ -59,3 +60,21 @@ def test_an_environment_whose_making_was_interrupted_is_made_anew(tmp_path: Path
     assert (environment / "bin" / "pip").exists()
     assert not (environment / "left over").exists()
     assert "installed" in done.stdout
+
+
+def test_two_commands_that_need_the_same_environment_make_it_once(tmp_path: Path) -> None:
+    environment = tmp_path / "venv"
+
+    def installed(_: int) -> subprocess.CompletedProcess[str]:
+        return installing(environment, "--requirement", os.devnull, index=nowhere())
+
+    with ThreadPoolExecutor() as both:
+        done = list(both.map(installed, range(2)))
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+    assert sorted("waiting: another command installs" in one.stdout for one in done) == [
+        False,
+        True,
+    ]
+    (second,) = (one.stdout for one in done if "waiting" in one.stdout)
+    assert "the first time" not in second
+    assert (environment / "bin" / "pip").exists()
