@@ -1,7 +1,7 @@
 """PostgreSQL that is read from a hot standby, and what a standby does to its readers."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -45,6 +45,14 @@ def holders(replica: Replica, deployment: Deployment) -> int:
     return int(replica.run(f"SELECT count(*) {HOLDERS}", deployment.database))
 
 
+def wait_for[T](look: Callable[[], T], otherwise: str) -> T:
+    """What ``look`` gives as soon as it is true; ``otherwise`` is said after a minute."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (seen := look()):
+        assert time.monotonic() < deadline, otherwise
+    return seen
+
+
 @BOTH_WAYS
 @pytest.mark.parametrize("scope", SnapshotScope)
 def test_all_ranges_and_tables_show_one_snapshot_of_the_standby(
@@ -84,13 +92,21 @@ def test_a_standby_that_removes_what_is_read_costs_a_try_and_no_row(
     def overtake(event: Any) -> None:
         if event["range"] == 1:
             deployment.before.clear()
+            [holder] = wait_for(
+                # It is idle but for the moments in which it says that it is there still.
+                lambda: replica.run(f"SELECT pid {HOLDERS}", deployment.database).split(),
+                "nobody holds the snapshot",
+            )
             deployment.sql(TRANSFER)
-            deadline = time.monotonic() + PATIENCE_S
-            # Rows go once no session of the primary's could see them any more.
-            while holders(replica, deployment):
-                assert time.monotonic() < deadline, "the standby goes on holding the snapshot"
+
+            def has_gone() -> bool:
+                # Rows go once no session of the primary's could see them any more.
                 deployment.sql("VACUUM accounts")
                 replica.catch_up()
+                of = f"FROM pg_stat_activity WHERE pid = {holder} AND backend_xmin IS NOT NULL"
+                return replica.run(f"SELECT count(*) {of}", deployment.database).strip() == "0"
+
+            wait_for(has_gone, "the standby goes on holding the snapshot")
 
     deployment.before["ExportRangeFunctionArn"] = overtake
     done = deployment.run(deployment.world.start(file_format=FileFormat.CSV))

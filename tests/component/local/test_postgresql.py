@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,6 +17,15 @@ from local.home import CHECKOUT
 from local.postgresql import Server
 
 _DEADLINE_S = 60
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not ``tmp_path``: each run of pytest takes what that is in from all users but its own, and
+    the server, where root runs the tests, is another's."""
+    with tempfile.TemporaryDirectory(prefix="headrace-pg-", ignore_cleanup_errors=True) as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 @pytest.fixture
@@ -31,8 +41,8 @@ def made(folder: Path, stopping: ExitStack) -> Server:
     return server
 
 
-def test_data_whose_making_was_killed_are_made_anew(tmp_path: Path, stopping: ExitStack) -> None:
-    server = made(tmp_path / "data", stopping)
+def test_data_whose_making_was_killed_are_made_anew(folder: Path, stopping: ExitStack) -> None:
+    server = made(folder / "data", stopping)
     code = (
         "import sys, pathlib, local.postgresql as it; it.Server(pathlib.Path(sys.argv[1])).start()"
     )
@@ -51,25 +61,25 @@ def test_data_whose_making_was_killed_are_made_anew(tmp_path: Path, stopping: Ex
     assert server.run("SELECT 1", "postgres").strip() == "1"
     assert server.stop()
     assert server.start()  # and these data are kept
-    assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
+    assert [entry.name for entry in folder.iterdir()] == ["data"]
 
 
 def test_a_copy_of_a_running_server_s_folder_has_a_server_of_its_own(
-    tmp_path: Path, stopping: ExitStack
+    folder: Path, stopping: ExitStack
 ) -> None:
-    first = made(tmp_path / "first", stopping)
+    first = made(folder / "first", stopping)
     first.start()
     first.run("CHECKPOINT", "postgres")
     shutil.copytree(
         first.folder,
-        tmp_path / "second",
+        folder / "second",
         ignore=shutil.ignore_patterns(".s.PGSQL.5432"),
         symlinks=True,
     )
-    for entry in [tmp_path / "second", *(tmp_path / "second").rglob("*")]:
-        owner = (first.folder / entry.relative_to(tmp_path / "second")).stat()
+    for entry in [folder / "second", *(folder / "second").rglob("*")]:
+        owner = (first.folder / entry.relative_to(folder / "second")).stat()
         os.chown(entry, owner.st_uid, owner.st_gid)
-    second = made(tmp_path / "second", stopping)
+    second = made(folder / "second", stopping)
     assert second.process() is None
     assert second.start()
     assert second.process() != first.process()
@@ -78,14 +88,14 @@ def test_a_copy_of_a_running_server_s_folder_has_a_server_of_its_own(
 
 
 def test_a_server_whose_folder_was_moved_is_started_where_it_is_now(
-    tmp_path: Path, stopping: ExitStack
+    folder: Path, stopping: ExitStack
 ) -> None:
-    before = made(tmp_path / "before", stopping)
+    before = made(folder / "before", stopping)
     before.start()
     before.run("CREATE DATABASE mine", "postgres")
     pid = before.process()
-    before.folder.rename(tmp_path / "after")
-    after = made(tmp_path / "after", stopping)
+    before.folder.rename(folder / "after")
+    after = made(folder / "after", stopping)
     assert after.process() == pid
     assert after.start()
     assert after.process() != pid
