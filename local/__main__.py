@@ -83,7 +83,7 @@ def _deploy(deployment: Deployment) -> None:
         with step("deployment"):
             deployment.deploy(packed.template if packed is not None and given else None)
             if packed is not None and not given:
-                packed.keep(deployment.home, deployment.port)
+                packed.keep(deployment)
 
 
 def down(home: Home) -> None:

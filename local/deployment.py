@@ -163,11 +163,20 @@ class Deployment:
     def deploy_parameters(self) -> dict[str, str]:
         """`sam deploy` of what is deployed, with ``parameters()``: nothing is packed and uploaded
         again. The stack's outputs."""
+        return self.deploy_packed(self.packed_template())
+
+    def packed_template(self) -> str:
+        """The template as it is deployed: it names what was packed and uploaded for it."""
         deployed = client("cloudformation", self.port).get_template(
             StackName=STACK, TemplateStage="Original"
         )
+        body: str = deployed["TemplateBody"]
+        return body
+
+    def deploy_packed(self, packed: str) -> dict[str, str]:
+        """`sam deploy` of such a template, whose packages are still there; the stack's outputs."""
         with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=self.home.root) as template:
-            template.write(deployed["TemplateBody"])
+            template.write(packed)
             template.flush()
             return self.deploy(Path(template.name))
 

@@ -6,6 +6,7 @@ comes meanwhile waits for that. `make test` has one, for its platforms.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.deployment import PACKAGES, STACK, Deployment, client, fingerprint
+from local.deployment import PACKAGES, Deployment, client, fingerprint
 from local.home import Home, write_whole
 
 
@@ -35,31 +36,39 @@ class Packed:
         done = self.folder / "digest"
         return done.exists() and done.read_text() == self.digest
 
-    def keep(self, home: Home, port: int) -> None:
+    def keep(self, deployment: Deployment) -> None:
         """Takes what was built and packed from a platform that it was deployed on."""
+        home, port, template = deployment.home, deployment.port, deployment.packed_template()
         for old in (self.folder / "built", self.folder / "packages"):
             shutil.rmtree(old, ignore_errors=True)
         (self.folder / "digest").unlink(missing_ok=True)
-        shutil.copytree(_built(home), self.folder / "built", copy_function=os.link)
+        shutil.copytree(_built(home), self.folder / "built", copy_function=linked)
         packages = self.folder / "packages"
         packages.mkdir()
         s3 = client("s3", port)
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=PACKAGES):
             for one in page.get("Contents", ()):
                 s3.download_file(PACKAGES, one["Key"], str(packages / one["Key"]))
-        described = client("cloudformation", port).get_template(
-            StackName=STACK, TemplateStage="Original"
-        )
-        write_whole(self.template, described["TemplateBody"])
+        write_whole(self.template, template)
         write_whole(self.folder / "digest", self.digest)
 
     def give(self, home: Home, port: int) -> None:
         """Leaves what was built in the home, and what was packed in the platform's storage."""
         shutil.rmtree(_built(home), ignore_errors=True)
-        shutil.copytree(self.folder / "built", _built(home), copy_function=os.link)
+        shutil.copytree(self.folder / "built", _built(home), copy_function=linked)
         s3 = client("s3", port)
         for package in sorted((self.folder / "packages").iterdir()):
             s3.upload_file(str(package), PACKAGES, package.name)
+
+
+def linked(source: str, target: str) -> None:
+    """The file under a second name, or its copy where that name is on another file system."""
+    try:
+        os.link(source, target)
+    except OSError as refused:
+        if refused.errno != errno.EXDEV:
+            raise
+        shutil.copy2(source, target)
 
 
 def _built(home: Home) -> Path:

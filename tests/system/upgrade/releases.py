@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.deployment import Deployment
@@ -20,14 +20,22 @@ class Releases:
     workflow of exports ends in a state of another name."""
 
     platform: Platform
+    this: str = field(init=False)
+    """This release's template, as it is deployed."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "this", self._deployment(self.platform.home).packed_template())
 
     def deploy_next(self) -> None:
         """Deploys the next release, over whatever runs."""
-        self._deploy(self._next())
+        home = self._next()
+        with self.platform.home.alone():
+            self._deployment(home).deploy()
 
     def deploy_this(self) -> None:
-        """Deploys this release again: the way back."""
-        self._deploy(self.platform.home)
+        """Deploys this release again, whose packages are still there: the way back."""
+        with self.platform.home.alone():
+            self._deployment(self.platform.home).deploy_packed(self.this)
 
     def deployed(self) -> set[str]:
         """What the functions call themselves: one name, when all of them are of one release."""
@@ -46,10 +54,9 @@ class Releases:
         )
         return str(described["definition"])
 
-    def _deploy(self, built: Home) -> None:
+    def _deployment(self, built: Home) -> Deployment:
         _, _, port = self.platform.about["aws_endpoint_url"].rpartition(":")
-        with self.platform.home.alone():
-            Deployment(built, int(port), os.environ).deploy()
+        return Deployment(built, int(port), os.environ)
 
     def _next(self) -> Home:
         """Beside what is built, which the copy shares its layers with."""

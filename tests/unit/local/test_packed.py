@@ -1,12 +1,14 @@
 """What platforms of one checkout share."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from local.deployment import Deployment
 from local.home import Home
-from local.packed import packed_beside
+from local.packed import linked, packed_beside
 
 
 @pytest.fixture
@@ -36,3 +38,25 @@ def test_what_was_packed_from_other_sources_is_not_there(
     with packed_beside(deployment, environ) as later:
         assert later is not None
         assert not later.is_there
+
+
+def test_what_was_built_is_given_to_a_home_on_another_file_system_as_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_file_system(source: str, target: str) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+
+    monkeypatch.setattr(os, "link", other_file_system)
+    built = tmp_path / "built"
+    built.write_text("def handler(): ...\n")
+    linked(str(built), str(tmp_path / "given"))
+    assert (tmp_path / "given").read_text() == built.read_text()
+
+
+def test_a_link_that_fails_for_another_reason_is_not_made_a_copy(tmp_path: Path) -> None:
+    built, given = tmp_path / "built", tmp_path / "given"
+    built.write_text("new\n")
+    given.write_text("old\n")
+    with pytest.raises(FileExistsError):
+        linked(str(built), str(given))
+    assert given.read_text() == "old\n"
