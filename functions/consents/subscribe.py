@@ -1,9 +1,16 @@
 """POST /services/{serviceId}/subscriptions: an account holder subscribes to a service."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
 
 from headrace.audit.model import Action
 from headrace.consents.views import ConsentView
@@ -22,13 +29,22 @@ from headrace.runtime.instance import prepare
 
 
 def _text(value: Any) -> Any:
-    # A number, or a text of digits, would be read as seconds since 1970.
-    if not isinstance(value, str | datetime) or str(value).replace(".", "").isdigit():
+    # A number, or a text that is one, would be read as seconds since 1970.
+    if not isinstance(value, str | datetime) or str(value).lstrip("+-").replace(".", "").isdigit():
         raise ValueError("must be a moment as RFC 3339 writes it, 2026-12-01T00:00:00Z for example")
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_text), Field(strict=False)]
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a moment of the years 1 to 9999 in UTC") from None
+
+
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_text), AfterValidator(_in_utc), Field(strict=False)
+]
 
 
 class Subscription(BaseModel):

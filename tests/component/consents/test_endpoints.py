@@ -85,6 +85,10 @@ def test_an_account_may_have_any_printable_id(services: Services) -> None:
         {"account": "x" * 129},
         {"account": "a", "to": 1795418117},
         {"account": "a", "to": "1795418117"},
+        {"account": "a", "to": "+1795418117"},
+        {"account": "a", "from": "-1"},
+        {"account": "a", "from": "0001-01-01T00:00:00+01:00"},
+        {"account": "a", "to": "9999-12-31T23:59:59-01:00"},
         {"account": "a", "to": "2027-01-01"},
         {"account": "a", "to": "2027-01-01T00:00:00"},
         {"account": "a", "to": "2020-01-01T00:00:00Z"},
@@ -98,6 +102,27 @@ def test_what_is_no_subscription_is_refused_and_changes_nothing(
 ) -> None:
     reply = services.call("POST", "/services/wellness/subscriptions", body=body)
     assert (reply.status, reply.json["code"]) == (422, "validation_failed")
+    assert services.sharing() == ()
+
+
+@pytest.mark.parametrize(
+    "validity",
+    [
+        {"to": "9999-12-31T23:59:59.999Z"},
+        {"from": "0999-12-31T00:00:00Z"},
+        {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T00:00:00Z"},
+    ],
+)
+def test_a_validity_may_begin_long_ago_and_end_when_nothing_ends(
+    services: Services, validity: dict[str, str]
+) -> None:
+    first = services.subscribe("acc-1", **validity)
+    assert first.status == 201, first.body
+    assert services.subscribe("acc-1", **validity).json == first.json
+    assert services.sharing() == ("acc-1",)
+    [found] = services.call("GET", "/consents").json["consents"]
+    assert found == first.json
+    assert services.leave("acc-1").status == 204
     assert services.sharing() == ()
 
 
@@ -273,7 +298,9 @@ def test_a_cursor_is_of_use_to_the_caller_and_the_search_that_it_was_given_to(
     assert len({json.dumps(told(one)) for one in refused}) == 1
 
 
-@pytest.mark.parametrize("text", ["", "x", "é", "W10", "[]", "[" * 700, "eyJhIjoxLCJiIjoyfQ"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "é", "W10", "[]", "[" * 700, "eyJhIjoxLCJiIjoyfQ", r'["\ud800","x"]']
+)
 def test_what_is_no_cursor_is_refused(services: Services, text: str) -> None:
     nested = base64.urlsafe_b64encode(text.encode()).decode()
     for cursor in (text, nested):

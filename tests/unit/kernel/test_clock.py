@@ -51,3 +51,10 @@ def test_moments_sort_as_texts_through_the_night_in_which_an_hour_comes_twice() 
     texts = [rfc3339(moment) for moment in moments]
     assert texts == sorted(set(texts))
     assert [from_rfc3339(text) for text in texts] == moments
+
+
+def test_moments_of_every_year_sort_as_texts() -> None:
+    moments = [datetime(year, 1, 1, tzinfo=UTC) for year in (1, 99, 999, 1000, 2026, 9999)]
+    texts = [rfc3339(moment) for moment in moments]
+    assert texts == sorted(texts)
+    assert [from_rfc3339(text) for text in texts] == moments

@@ -35,7 +35,8 @@ def until(clock: Clock, span: timedelta) -> Callable[[], bool]:
 def rfc3339(moment: datetime) -> str:
     """``moment`` as RFC 3339 in UTC with milliseconds: fixed width, so it sorts as text."""
     utc = moment.astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    # Of years before 1000 the C library's %Y leaves zeros out: that neither sorts nor reads back.
+    return f"{utc.year:04d}{utc:-%m-%dT%H:%M:%S.}{utc.microsecond // 1000:03d}Z"
 
 
 def from_rfc3339(text: str) -> datetime:

@@ -108,15 +108,15 @@ class DynamoConsents:
                 _item(pk, after), "#revision = :revision", revision=before.revision
             )
         if change.ends_sharing(moment):
-            ttl = int((moment + _KEPT).timestamp())
+            ttl = _forgotten(moment)
             sk = f"ended#{version:012d}#{after.party}"
             yield self.table.to_put({"pk": pk, "sk": sk, "ttl": ttl})
         was, now = _until(before), _until(after)
         if was is not None and was != now and was > moment:
             yield self.table.to_delete(pk, _until_sk(was, after.party), "attribute_exists(pk)")
         if now is not None and now != was:
-            ttl = int((now + _KEPT).timestamp())
-            yield self.table.to_put({"pk": pk, "sk": _until_sk(now, after.party), "ttl": ttl})
+            sk = _until_sk(now, after.party)
+            yield self.table.to_put({"pk": pk, "sk": sk, "ttl": _forgotten(now)})
 
     def with_audience(
         self, tenant: str, audience: Audience, after: str | None, limit: int
@@ -198,6 +198,11 @@ class DynamoOrganisations:
 
 def _until(consent: Consent | None) -> datetime | None:
     return consent.validity.ends if consent is not None and consent.state.shares else None
+
+
+def _forgotten(ended: datetime) -> int:
+    # Not by adding to the moment: many write 9999-12-31 for an end that never comes.
+    return int(ended.timestamp() + _KEPT.total_seconds())
 
 
 def _until_sk(moment: datetime, party: str) -> str:
