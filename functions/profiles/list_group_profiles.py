@@ -1,6 +1,8 @@
 """GET /groups/profiles: who is in a group."""
 
+from collections.abc import Mapping
 from itertools import islice
+from typing import Any
 
 from headrace.kernel.errors import (
     InvalidRequest,
@@ -45,10 +47,20 @@ def handler(call: Call) -> Reply:
     asked = call.query
     memberships = profiles.memberships()
     scene = memberships.scene(call.known_caller, tenant_of(call.query))
-    group = scene.group(Ref(asked["GroupId"], asked["GroupSyncId"]))
+    group = scene.group(_group_of(asked))
     listed = memberships.of_group(scene, group)
     left = (one for one in listed if one.profile_id > (asked["Cursor"] or ""))
     page = [MemberView.of(one) for one in islice(left, asked["PageSize"] + 1)]
     shown = page[: asked["PageSize"]]
     following = shown[-1].profile_id if len(page) > len(shown) else None
     return Reply(200, GroupMembers(group.group_id, tuple(shown), following))
+
+
+def _group_of(asked: Mapping[str, Any]) -> Ref:
+    group_id, sync_id = asked["GroupId"] or None, asked["GroupSyncId"] or None
+    if group_id is None and sync_id is None:
+        raise ValidationFailed(
+            "A query parameter is wrong.",
+            [{"field": "GroupId", "message": "is needed, or GroupSyncId"}],
+        )
+    return Ref(group_id, sync_id)

@@ -1,5 +1,6 @@
 """POST /api/ver3/auth/login through its handler, and what the token is good for."""
 
+import base64
 import json
 import logging
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from headrace.adapters.dynamodb.audit_trail import DynamoTrail
 from headrace.audit.model import Action
 from headrace.identity.user_administration import DeleteUser, PutRole, SetPassword
 from headrace.identity.users import Permission
+from headrace.runtime import instance
 from tests.component.identity.deployment import (
     FORM,
     PASSWORD,
@@ -23,6 +25,7 @@ from tests.component.identity.deployment import (
     called,
     event_of,
 )
+from tests.component.keyed import keys_refused
 
 READ_TEMPLATES = "youforce-data-api:templates:read"
 ADA = "ada@acme.example"
@@ -101,6 +104,15 @@ def test_nobody_learns_who_is_a_user_here(
     assert len({(reply.body, str(reply.headers)) for reply in replies}) == 1
     # And the same work: one hash each, with the same parameters.
     assert hashed == ["$argon2id$v=19$m=19456,t=2"] * len(cases)
+
+
+def test_a_name_that_nobody_can_have_is_as_one_that_nobody_has(deployment: Deployment) -> None:
+    # 254 characters, of which the form that names are compared in makes 762, of 3,048 bytes.
+    name = "\U0001d160" * 252 + "@a"
+    with keys_refused(instance.client("dynamodb")):
+        assert_refused(deployment.post_login(name, "not the password"), 401, "login_failed")
+        basic = base64.b64encode(f"{name}:not the password".encode()).decode()
+        assert deployment.authorize(f"Basic {basic}")["context"]["code"] == "invalid_token"
 
 
 @pytest.mark.abuse(27)

@@ -14,9 +14,11 @@ from headrace.adapters.dynamodb.users import DynamoTeams, DynamoUsers
 from headrace.catalog.model import Client, Service
 from headrace.identity.users import Management, Team, User
 from headrace.kernel.errors import Conflict
+from headrace.runtime import instance
 from headrace.runtime.api import Scope
 from tests.component.identity.deployment import BASE, CLIENTS, Deployment, Response, event_of
 from tests.component.identity.test_possession import proof_now
+from tests.component.keyed import keys_refused
 
 ADA, BOB = "id-ada", "id-bob"
 
@@ -111,6 +113,17 @@ def test_a_static_key_calls_at_once_and_no_more_once_it_is_revoked(services: Dep
         assert call("revoke_key", key_id=made["key_id"]).status == 204
     assert caller_of(services, made["access_token"]) is None
     assert call("list_keys").json["keys"][0]["state"] == "revoked"
+
+
+def test_what_can_be_no_keys_id_is_that_of_no_key(services: Deployment) -> None:
+    request = {"csr": "x"}
+    with keys_refused(instance.client("dynamodb")):
+        for key_id in ("x", "x" * 3000, "é" * 1024):
+            for reply in (
+                call("revoke_key", key_id=key_id),
+                call("certify_key", key_id=key_id, body=request),
+            ):
+                assert (reply.status, reply.json["code"]) == (404, "not_found")
 
 
 @pytest.mark.abuse(64)

@@ -50,6 +50,37 @@ def test_a_group_without_a_link_is_found_by_its_name_and_linked(hub: Hub) -> Non
     assert linked == {**first, "name": "seniors", "syncId": "s1"}
 
 
+def test_a_sync_id_is_one_groups_and_one_categorys(hub: Hub) -> None:
+    men, team = hub.group("Men", SyncId="m"), hub.category("Team", SyncId="t")
+    hub.group("Women", SyncId="w")
+    hub.category("Squad", SyncId="s")
+    status, refused = put(hub, Id=men, Name="Men", SyncId="w")
+    assert (status, refused["code"]) == (409, "conflict")
+    body = {"TenantId": ACME, "Id": team, "Name": "Team", "SyncId": "s"}
+    refusal = hub.call("POST", "/categories/import", body=body)
+    assert (refusal.status, refusal.json["code"]) == (409, "conflict")
+    assert [one.sync_id for one in hub.store.groups("acme")] == ["m", "w"]
+    assert [one.sync_id for one in hub.store.categories("acme")] == ["s", "t"]
+    # Once it is free it may be taken.
+    assert put(hub, SyncId="other", Id=hub.group("Women", SyncId="w"), Name="Women")[0] == 200
+    assert put(hub, Id=men, Name="Men", SyncId="w")[1]["syncId"] == "w"
+
+
+def test_names_and_sync_ids_may_be_of_256_characters_of_any_kind(hub: Hub) -> None:
+    team = hub.category("\U0001f600" * 256, SyncId="\U0001f600" * 256)
+    # In the form that names are compared in, each of these is three characters.
+    longest = "\u0390" * 256
+    men = hub.group(longest, CategoryId=team, SyncId="\U0001f600" * 256)
+    other = hub.group("\u0390" * 255, CategoryId=team, SyncId="\U0001f600" * 255)
+    assert len({men, other}) == 2
+    assert hub.group("Men", SyncId="\U0001f600" * 256, CategoryId=team) == men
+    assert put(hub, Id=other, Name="Men", CategoryId=team)[0] == 409
+    assert put(hub, Id=other, Name=longest, CategoryId=team)[0] == 200
+    assert put(hub, Id=men, Name=longest, CategoryId=team)[0] == 409
+    assert delete(hub, other) == (204, "")
+    assert put(hub, Id=men, Name=longest, CategoryId=team)[0] == 200
+
+
 def test_a_category_is_named_by_our_id_or_by_theirs(hub: Hub) -> None:
     team = hub.category("Team", SyncId="t")
     assert put(hub, Name="Men", CategorySyncId="t")[1]["categoryId"] == team

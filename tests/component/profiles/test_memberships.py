@@ -2,7 +2,8 @@
 
 import pytest
 
-from headrace.runtime import profiles
+from headrace.runtime import instance, profiles
+from tests.component.keyed import keys_refused
 from tests.component.profiles.hub import ACME, ADA, Hub
 
 
@@ -51,6 +52,15 @@ def test_what_is_not_there_is_not_found_and_nothing_changes(hub: Hub) -> None:
     assert change(hub, "POST", "p", group, "unknown") == (404, "not_found")
     assert change(hub, "POST", "unknown", group) == (404, "not_found")
     assert hub.groups_of("p") == frozenset()
+
+
+def test_who_lists_a_group_says_which(hub: Hub) -> None:
+    hub.profile("p", hub.group("Seniors"))
+    for named in ({}, {"GroupId": ""}, {"GroupSyncId": ""}):
+        reply = hub.call("GET", "/groups/profiles", query={"TenantId": ACME, **named})
+        assert (reply.status, list(reply.json["errors"])) == (400, ["GroupId"]), reply.body
+    asked = {"TenantId": ACME, "GroupSyncId": "never"}
+    assert hub.call("GET", "/groups/profiles", query=asked).status == 404
 
 
 def test_a_profile_is_named_in_one_way(hub: Hub) -> None:
@@ -162,3 +172,30 @@ def test_a_role_counts_from_the_next_call_on(hub: Hub, juniors: str) -> None:
     assert change(hub, "POST", "nowhere", juniors, who=ada)[0] == 204
     hub.sees(ada, "a group that is not there")
     assert change(hub, "POST", "nowhere", juniors, who=ada)[0] == 404
+
+
+def test_who_sees_some_groups_does_not_learn_who_else_is_in_others(hub: Hub) -> None:
+    juniors, injured = hub.group("Juniors"), hub.group("Injured")
+    profile_id = hub.profile("p", juniors, injured)
+    ada = hub.person("ada@example.com", juniors)
+    for who in ("juniors", ada):
+        for named in ({}, {"SyncId": "p"}, {"ProfileIds": profile_id}):
+            asked = {"TenantId": ACME, **named}
+            assert hub.call("GET", "/profiles", who, query=asked).status == 200
+            for group_id, status in ((juniors, 200), (injured, 204), ("never-was", 204)):
+                found = hub.call("GET", "/profiles", who, query={**asked, "GroupId": group_id})
+                assert found.status == status, found.body
+    everything = {"TenantId": ACME, "GroupId": injured}
+    assert hub.call("GET", "/profiles", query=everything).status == 200
+
+
+def test_what_can_be_no_id_is_the_id_of_no_profile(hub: Hub) -> None:
+    hub.profile("p")
+    with keys_refused(instance.client("dynamodb")):
+        for profile_id in ("é", "x" * 1025, "x" * 9000):
+            path, parameters = "/profiles/{profileId}", {"profileId": profile_id}
+            reply = hub.call("GET", path, query={"TenantId": ACME}, parameters=parameters)
+            assert (reply.status, reply.json["code"]) == (404, "not_found")
+        for ids in (" ", "%00", " , x"):
+            asked = {"TenantId": ACME, "ProfileIds": ids}
+            assert hub.call("GET", "/profiles", query=asked).status == 204

@@ -286,7 +286,9 @@ def test_who_sees_some_groups_finds_nobody_else(world: World) -> None:
     ):
         assert world.search(COACH, **wanted)[0] == ["a"]
     assert world.search(COACH, sync_id="b")[0] == []
-    assert world.search(COACH, group_id="seniors")[0] == ["a"]
+    assert world.search(COACH, group_id="juniors")[0] == ["a"]
+    # Nor that who is seen is in a group that is not known.
+    assert world.search(COACH, group_id="seniors")[0] == []
     get = GetProfile(world.find_tenant, world.profiles, world.sights)
     assert get(COACH, ACME, mine.profile_id.upper()).profiles == (mine,)
     for hidden in (other.profile_id, nobody.profile_id, "never-was"):

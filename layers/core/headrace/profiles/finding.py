@@ -78,6 +78,9 @@ class SearchProfiles:
         """
         tenant = self.find_tenant(caller, organisation_id)
         sight = self.sights.of(caller, tenant.tenant)
+        if sight.groups is not None and search.group_id not in (None, *sight.groups):
+            # Whom the caller sees is no secret; whether they are in that group, too, is.
+            return Found(tenant, sight, ())
         bound = f"{caller.client_id} {caller.user} {tenant.tenant} {search}"
         after = None if cursor is None else place_of(cursor, bound)
         listed: dict[str, Profile] = {}

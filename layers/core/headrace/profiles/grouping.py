@@ -36,6 +36,13 @@ class Ref:
     id: str | None = None
     sync_id: str | None = None
 
+    def names(self, one: Category | Group) -> bool:
+        """Is it this one. What names neither id nor sync id is none, also of those without a
+        sync id."""
+        if self.id is not None:
+            return one.id == self.id
+        return self.sync_id is not None and one.sync_id == self.sync_id
+
 
 @dataclass(frozen=True)
 class SeeGroups:
@@ -87,16 +94,19 @@ class ImportGroups:
         """The tenant and the category. To push the same again changes nothing.
 
         Raises TenantNotAllowed, WrongRegion, SomeGroupsOnly (the caller sees some groups only),
-        NotFound (no category of that id), Conflict (another one has the name), Unavailable.
+        NotFound (no category of that id), Conflict (another one has the name, or the sync id of
+        one that is told by its id), Unavailable.
         """
         tenant = whole_tenant(self.find_tenant, self.sights, caller, organisation_id)
 
         def put() -> Category:
-            before = _found(self.store.categories(tenant.tenant), pushed)
+            listed = self.store.categories(tenant.tenant)
+            before = _found(listed, pushed)
             after = (
                 Category(tenant.tenant, self._new_id(), pushed.name) if before is None else before
             )
             after = replace(after, name=pushed.name, sync_id=pushed.sync_id or after.sync_id)
+            _check_sync_id(listed, after)
             if after != before:
                 self.store.put_category(after)
             return after
@@ -121,6 +131,7 @@ class ImportGroups:
                 category_id=of or after.category_id,
                 sync_id=pushed.sync_id or after.sync_id,
             )
+            _check_sync_id(listed, after)
             if after != before:
                 self.store.put_group(after)
             return after
@@ -129,7 +140,7 @@ class ImportGroups:
 
     def _category_id(self, tenant: str, ref: Ref) -> str:
         for one in self.store.categories(tenant):
-            if one.id == ref.id or (ref.id is None and one.sync_id == ref.sync_id):
+            if ref.names(one):
                 return one.id
         raise NotFound("The tenant has no such category.")
 
@@ -230,6 +241,14 @@ def _found[T: (Category, Group)](
     if len(alike) > 1:
         raise Conflict("Several have this name; tell which by its id, or by its category.")
     return alike[0] if alike else None
+
+
+def _check_sync_id(listed: Sequence[Category | Group], after: Category | Group) -> None:
+    """Raises Conflict: to try again would not help while another one has the sync id."""
+    if after.sync_id is not None and any(
+        one.sync_id == after.sync_id and one.id != after.id for one in listed
+    ):
+        raise Conflict("Another one has this sync id already.")
 
 
 def _same[T: (Category, Group)](listed: Sequence[T], wanted: str) -> T | None:

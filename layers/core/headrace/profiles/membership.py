@@ -37,7 +37,7 @@ class Scene:
     def group(self, ref: Ref) -> Group:
         """The group. Raises NotFound: there is none, or none that the caller knows."""
         for one in self.known:
-            if one.group_id == ref.id or (ref.id is None and one.sync_id == ref.sync_id):
+            if ref.names(one):
                 return one
         raise NotFound(NO_GROUP)
 

@@ -8,11 +8,13 @@
     groups#TENANT   synced-category#SYNC_ID     ``of``: the id of the category
     groups#TENANT   synced-group#SYNC_ID        ``of``: the id of the group
 
-NAME is in the form that names are compared in. A name or a sync id is taken and given up in one
+NAME is in the form that names are compared in. A key that would be longer than DynamoDB takes ends
+in the SHA-256 of what is too long. A name or a sync id is taken and given up in one
 transaction with what has it. Nothing here is personal data: which group somebody is in lies with
 the profile.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,8 @@ from headrace.kernel.errors import Conflict, Fenced
 from headrace.profiles.model import Category, Group, normal_name
 
 _NOT_THERE = "attribute_not_exists(pk)"
+_MOST_BYTES = 1024
+"""Of a sort key."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +114,16 @@ def _claims(item: Item) -> dict[str, str]:
 def _each_claim(item: Item) -> Iterator[tuple[str, str]]:
     kind, name = item["sk"].partition("#")[0], normal_name(item["name"])
     within = f"{item.get('category_id') or 'none'}#" if kind == "group" else ""
-    yield "name", f"named-{kind}#{within}{name}"
+    yield "name", _claim(f"named-{kind}#{within}", name)
     if item.get("sync_id") is not None:
-        yield "sync id", f"synced-{kind}#{item['sync_id']}"
+        yield "sync id", _claim(f"synced-{kind}#", item["sync_id"])
+
+
+def _claim(prefix: str, text: str) -> str:
+    """A text of 256 characters may have 1024 bytes by itself."""
+    if len(f"{prefix}{text}".encode()) <= _MOST_BYTES:
+        return prefix + text
+    return f"{prefix}sha256#{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _group_item(group: Group) -> Item:

@@ -25,6 +25,8 @@ type Item = dict[str, Any]
 
 _SERVICE = "The database"
 _ATTEMPTS = 12
+_MOST_PK_BYTES, _MOST_SK_BYTES = 2048, 1024
+"""The longest keys that an item can have; DynamoDB refuses to look for any other."""
 _BATCH = 100
 """Items of one BatchGetItem, at most."""
 _TRANSIENT = frozenset(
@@ -85,7 +87,10 @@ class Table:
 
     @answer_of(_SERVICE)
     def get(self, pk: str, sk: str) -> Item | None:
-        """The item, read consistently, or None."""
+        """The item, read consistently, or None: so it is of keys that no item can have, which
+        callers write into paths and queries."""
+        if not (_is_key(pk, _MOST_PK_BYTES) and _is_key(sk, _MOST_SK_BYTES)):
+            return None
         reply = self.client.get_item(
             TableName=self.name, Key=marshal({"pk": pk, "sk": sk}), ConsistentRead=True
         )
@@ -256,6 +261,10 @@ class Table:
                 f":{name}": _serialize(value) for name, value in values.items()
             }
         return request
+
+
+def _is_key(text: str, most: int) -> bool:
+    return 0 < len(text.encode()) <= most
 
 
 def _failed_conditions(error: ClientError) -> frozenset[int]:
