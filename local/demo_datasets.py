@@ -7,6 +7,7 @@ databases, not asked of Headrace.
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -35,6 +36,12 @@ SECOND = {
     "HEADRACE_SAMPLE": "production",
 }
 """What the second environment is; its version differs from the first one's in no major part."""
+
+_CODES = "DEMO-"
+"""What the codes of the demonstrations' data sets begin with."""
+
+_LOOKED_AT = 50
+"""Processes, the newest first, among which an import that was not undone is looked for."""
 
 _PATIENCE_S = 300
 _SHOWN = 3
@@ -91,26 +98,49 @@ class Environment:
         except httpx.HTTPError as error:
             raise DemoFailed(f"{method} {path}: {error!r}") from error
         if reply.is_error:
-            raise DemoFailed(f"{method} {path}: {reply.status_code} {reply.text}")
+            raise DemoFailed(f"{method} {path}: {reply.status_code} {_reason(reply)}")
         return reply
 
     def finished(self, started: httpx.Response, shown: Callable[[str], None]) -> dict[str, Any]:
         """The process that a call started, at its end. Raises DemoFailed if it failed."""
-        path = started.headers["Location"].removeprefix(self.url)
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            process: dict[str, Any] = self.call("GET", path).json()
-            if process["endDateTime"] is not None:
-                break
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"{path} does not end; it is at {process['progress']}")
-            time.sleep(0.5)
+        process = self.ended(started.headers["Location"].removeprefix(self.url))
+        path = f"/generic/datasetprocesses/{process['id']}"
         shown(f"{path}: result {process['result']}")
         for message in self.call("GET", f"{path}/messages").json()["messages"]:
             shown(f"   {message['code']} {message['item'] or ''} {message['text']}")
         if process["result"] != "S":
             raise DemoFailed(f"{path} failed")
         return process
+
+    def ended(self, path: str) -> dict[str, Any]:
+        """The process at a path, once it has ended, however. Raises DemoFailed if it does not."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            process: dict[str, Any] = self.call("GET", path).json()
+            if process["endDateTime"] is not None:
+                return process
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"{path} does not end; it is at {process['progress']}")
+            time.sleep(0.5)
+
+    def put_back(self, shown: Callable[[str], None]) -> None:
+        """Waits for what still runs here, and undoes what a demonstration that was interrupted had
+        imported; what others imported stays. Raises DemoFailed."""
+        asked = {"resource": {"limit": _LOOKED_AT}}
+        path = "/generic/audittraildetails/search"
+        for told in self.call("POST", path, asked).json()["processes"]:
+            if told["endDateTime"] is None:
+                self.ended(f"/generic/datasetprocesses/{told['id']}")
+        for told in self.call("POST", path, asked).json()["processes"]:
+            counts = told["counts"] or {}
+            if told["type"] != "import" or told["request"]["dryRun"] or not _changes(counts):
+                continue
+            left = self.call("GET", f"/generic/datasetprocesses/{told['id']}").json()
+            if left["dataSetCode"].startswith(_CODES) and left["undoneBy"] is None:
+                shown(f"{left['dataSetCode']} was left imported by a demonstration that stopped:")
+                undo = f"/generic/datasetprocesses/{told['id']}/undo"
+                self.finished(self.call("POST", undo, {}), shown)
+            return
 
     @property
     def database(self) -> tuple[Roster, str]:
@@ -145,11 +175,12 @@ def run(home: Home) -> None:
     out = Console(highlight=False, soft_wrap=True)
     second = start_second(home)
     with Environment.of(home) as test, Environment.of(second) as production:
-        code = f"DEMO-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        code = f"{_CODES}{datetime.now(UTC):%Y%m%d-%H%M%S}"
         _announce(out, 1, "two environments", "GET /dataexchange/environment")
         for one in (test, production):
             known = one.call("GET", "/dataexchange/environment").json()
             out.print(f"   {known['identifier']:<12} version {known['version']}  {one.url}")
+            one.put_back(_told(out))
         before = _compare(out, test, production)
 
         _announce(out, 2, "create and build in TEST", "POST …/createandexport/…")
@@ -186,18 +217,33 @@ def run(home: Home) -> None:
         left = [one.name for one in after if one.different or one.only_first]
         if left:
             raise DemoFailed(f"after the import these are not as in TEST: {', '.join(left)}")
+        out.print("   the same once more:")
         again = production.finished(production.call("POST", path, asked), _told(out))
         _print_outcome(out, again)
 
         _announce(out, 6, "undo", "POST /generic/datasetprocesses/{id}/undo")
-        path = f"/generic/datasetprocesses/{imported['id']}/undo"
-        undone = production.finished(production.call("POST", path, {}), _told(out))
-        _print_outcome(out, undone)
-        if _compare(out, test, production) != before:
-            raise DemoFailed("PRODUCTION is not as it was before the import")
-        out.print("   PRODUCTION is as it was\n")
+        _undo(out, (test, production), imported, before)
         out.print("[bold]Both go on running[/]")
-        out.print(by_hand(home, second), markup=False)
+        out.print(by_hand(home, second, code), markup=False)
+
+
+def _undo(
+    out: Console,
+    environments: tuple[Environment, Environment],
+    imported: Mapping[str, Any],
+    before: list[TableComparison],
+) -> None:
+    """Takes an import back, if it changed anything. Raises DemoFailed."""
+    test, production = environments
+    if not _changes(_counts(imported)):
+        out.print("   nothing to undo: PRODUCTION had all of it before; make clean forgets both\n")
+        return
+    path = f"/generic/datasetprocesses/{imported['id']}/undo"
+    undone = production.finished(production.call("POST", path, {}), _told(out))
+    _print_outcome(out, undone)
+    if _compare(out, test, production) != before:
+        raise DemoFailed("PRODUCTION is not as it was before the import")
+    out.print("   PRODUCTION is as it was\n")
 
 
 def _list_available(out: Console, production: Environment, version: str) -> None:
@@ -205,9 +251,13 @@ def _list_available(out: Console, production: Environment, version: str) -> None
     for source in production.call("GET", path).json()["dataSetMetaDataResponse"]:
         about = source["dataSetMetaData"]
         out.print(f"   {about['hostName']}: {about.get('httpResponse') or about['errorDetails']}")
-        for found in source.get("dataSetMetaDataRestEntities", []):
+        there = source.get("dataSetMetaDataRestEntities", [])
+        there.sort(key=lambda found: str(found["lastPayloadBuiltDateTime"]["value"]), reverse=True)
+        for found in there[:_SHOWN]:
             built = found["lastPayloadBuiltDateTime"]["value"]
             out.print(f"      {found['code']}, {found['numberOfItems']} items, built {built}")
+        if there[_SHOWN:]:
+            out.print(f"      and {len(there[_SHOWN:])} that were built before")
 
 
 def _compare(out: Console, test: Environment, production: Environment) -> list[TableComparison]:
@@ -223,9 +273,28 @@ def _compare(out: Console, test: Environment, production: Environment) -> list[T
 
 
 def _print_outcome(out: Console, process: Mapping[str, Any]) -> None:
-    counts = process["outcome"].get("counts", process["outcome"])
+    counts = _counts(process)
     numbers = [f"{name} {value}" for name, value in counts.items() if isinstance(value, int)]
     out.print(f"   {', '.join(numbers)}")
+
+
+def _counts(process: Mapping[str, Any]) -> Mapping[str, Any]:
+    told: Mapping[str, Any] = process["outcome"].get("counts", process["outcome"])
+    return told
+
+
+def _changes(counts: Mapping[str, Any]) -> int:
+    """How many records an import wrote or deleted."""
+    return sum(counts.get(name, 0) for name in ("added", "changed", "deleted"))
+
+
+def _reason(reply: httpx.Response) -> str:
+    """The sentence of a problem document, or what was answered in its place."""
+    try:
+        problem = reply.json()
+        return f"{problem['code']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return reply.text
 
 
 def _print_difference(out: Console, production: Environment, process_id: str) -> None:
@@ -246,6 +315,9 @@ def _print_difference(out: Console, production: Environment, process_id: str) ->
                 for column, value in values
             )
         out.print(shown, markup=False)
+    more = sum(told.values()) - sum(min(count, _SHOWN) for count in told.values())
+    if more:
+        out.print(f"   and {more} more of such; headrace dataset diff {process_id} has them all")
 
 
 def _short(value: object) -> str:
@@ -261,9 +333,17 @@ def _told(out: Console) -> Callable[[str], None]:
     return lambda text: out.print(f"   {text}", markup=False)
 
 
-def by_hand(home: Home, second: Home) -> str:
+def by_hand(home: Home, second: Home, code: str) -> str:
     """What to do with the two environments, for a shell in the checkout."""
+
+    def of(home: Home) -> str:
+        return f"--profile-file {shlex.quote(str(home.outputs))} --client {CLIENT}"
+
     return f"""
+  .venv/bin/headrace dataset build {DEFINITION} MINE --full {of(home)}
+  .venv/bin/headrace dataset available {DEFINITION} {of(second)}
+  .venv/bin/headrace dataset import --from TEST {DEFINITION} {code} --dry-run {of(second)}
+
   {home.make("down")}     stop both
   {home.make("clean")}    forget both
   {second.make("down")}     stop PRODUCTION alone

@@ -10,10 +10,12 @@ from headrace_client.client import HeadraceClient
 from headrace_client.command.profile import (
     ALLOW_HTTP,
     CERTIFICATE_FILE,
+    ENVIRONMENT,
     ON_BEHALF,
     PUBLIC_URL,
     Profile,
     Way,
+    config_path,
     state_path,
 )
 from headrace_client.connection import ClientCertificate
@@ -162,6 +164,8 @@ class Access:
             )
         elif isinstance(error, AuthenticationError):
             error.hint = self._advice_on_refusal(error)
+        elif isinstance(error, AccessDenied) and error.code == "insufficient_scope":
+            error.hint = self._advice_on_scope()
         elif isinstance(error, AccessDenied) and error.code == "organisation_not_allowed":
             error.hint = (
                 "--on-behalf is for data brokers, and names an organisation that has joined the "
@@ -220,6 +224,17 @@ class Access:
 
     def _key(self, path: str) -> SigningKey:
         return signing_key(Path(path), self.environment.get(PASSPHRASE) or None)
+
+    def _advice_on_scope(self) -> str:
+        """A token of ours has all scopes that its holder may have."""
+        held = self.profile
+        if held.username:
+            return f"The role of {held.username} does not give it: your operator changes roles."
+        who = held.client_id or held.service or "The caller"
+        advice = f"{who} has not been given it: your operator grants scopes."
+        if held.source in (ENVIRONMENT, str(config_path(self.environment))):
+            return advice
+        return f"{advice} --client names another client of {held.source}."
 
     def _advice_on_refusal(self, error: AuthenticationError) -> str:
         if error.code == "unauthorized_client":

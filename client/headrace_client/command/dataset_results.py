@@ -19,16 +19,19 @@ from headrace_client.datasets.model import (
     Source,
 )
 from headrace_client.datasets.run import Ended
-from headrace_client.errors import printable
+from headrace_client.errors import ProcessUnsuccessful, printable
 
 _MARKS = {ChangeKind.ADDED: "+", ChangeKind.CHANGED: "~", ChangeKind.DELETED: "-"}
 _RESULTS = {Result.SUCCESS: "succeeded", Result.FAILURE: "failed", None: "is running"}
+
+_CHANGED_SINCE = "HEADRACE-DATA-001"
+"""The code of a record that an undoing leaves alone, as somebody else changed it."""
 
 
 def told(printer: Printer, ended: Ended, difference: Iterable[Change] | None = None) -> Exit:
     """Print how a process ended. Raises ProcessUnsuccessful, after that."""
     if printer.common.json:
-        ended.demand_success()  # else the error is the one document, with the messages in it
+        _demand_success(ended)  # else the error is the one document, with the messages in it
         printer.result(_ended_document(ended, difference), nothing)
         return Exit.OK
 
@@ -37,11 +40,20 @@ def told(printer: Printer, ended: Ended, difference: Iterable[Change] | None = N
             _print_messages(out, ended.messages)
         if difference is not None:
             print_difference(out, difference)
-        out.print(printable(_sentence(ended.process)), markup=False)
+        out.print(printable(_sentence(ended.process, dry=difference is not None)), markup=False)
 
     printer.result({}, shown)
-    ended.demand_success()
+    _demand_success(ended)
     return Exit.OK
+
+
+def _demand_success(ended: Ended) -> None:
+    try:
+        ended.demand_success()
+    except ProcessUnsuccessful as failed:
+        if any(one.code == _CHANGED_SINCE for one in failed.messages):
+            failed.hint = "With --force what others have changed since is overwritten, too."
+        raise
 
 
 def _ended_document(ended: Ended, difference: Iterable[Change] | None) -> dict[str, Any]:
@@ -57,22 +69,29 @@ def nothing(out: Console) -> None:
     """Prints nothing: with --json there is the document alone."""
 
 
-def _sentence(process: Process) -> str:
-    said = f"{process.kind} {process.process_id} of {process.definition}"
+def _sentence(process: Process, *, dry: bool = False) -> str:
+    said = "dry run, nothing was written: " if dry else ""
+    said += f"{process.kind} {process.process_id} of {process.definition}"
     said += f" {process.data_set}" if process.data_set else ""
     said += f" {_RESULTS[process.result]}"
     counts = process.counts
     if counts is not None:
+        would_be = " would be" if dry else ""
         said += (
-            f": {counts.added:,} added, {counts.changed:,} changed, {counts.deleted:,} deleted, "
+            f": {counts.added:,}{would_be} added, {counts.changed:,} changed, {counts.deleted:,} deleted, "
             f"{counts.unchanged:,} unchanged"
         )
-        said += f", {counts.failed_items:,} items refused" if counts.failed_items else ""
+        said += f", {_items_refused(counts.failed_items)}" if counts.failed_items else ""
     elif process.done:
         said += f": {process.done:,} records"
     if process.started_at is not None and process.ended_at is not None:
         said += f", in {(process.ended_at - process.started_at).total_seconds():.0f} s"
     return said
+
+
+def _items_refused(count: int) -> str:
+    """How many, as a sentence has it."""
+    return "1 item refused" if count == 1 else f"{count:,} items refused"
 
 
 def _print_messages(out: Console, messages: Iterable[ProcessMessage]) -> None:
@@ -139,7 +158,11 @@ def source_document(source: Source) -> dict[str, Any]:
 
 def print_available(out: Console, sources: tuple[Source, ...]) -> None:
     if not sources:
-        out.print("No source environments are registered.", markup=False)
+        out.print(
+            "No source environments are registered here: POST /api/generic/properties sets "
+            "ohi.application.uri.CONF (or ….PRD) to their URLs.",
+            markup=False,
+        )
     table = table_of("environment", "data set", "items", "built", "description")
     for source in sources:
         for one in source.data_sets:

@@ -387,6 +387,23 @@ def test_a_file_where_the_directory_is_to_be_is_named(tmp_path: Path, below: str
     assert file.read_text() == "mine"
 
 
+def test_a_scope_that_is_lacking_is_asked_of_the_operator_or_another_client(tmp_path: Path) -> None:
+    with Service(TABLES, PART) as service:
+        service.api_fault = failing(problem(403, "insufficient_scope", "No."), "/metadata")
+        environment = an_environment(service, tmp_path)
+        alone = headrace(environment, "metadata")
+        file = tmp_path / "several.json"
+        names = ("HEADRACE_API_URL", "HEADRACE_CLIENT_ID", "HEADRACE_CLIENT_SECRET")
+        url, client_id, secret = (environment[name] for name in names)
+        clients = [{"client_id": client_id, "client_secret": secret}]
+        file.write_text(json.dumps({"api_url": url, "clients": clients}))
+        listed = headrace(environment, "metadata", "--profile-file", str(file))
+    assert (alone.returncode, listed.returncode) == (3, 3)
+    asked = f"  {client_id} has not been given it: your operator grants scopes."
+    assert alone.stderr.splitlines()[1] == asked
+    assert listed.stderr.splitlines()[1] == f"{asked} --client names another client of {file}."
+
+
 def test_a_table_that_there_is_not_is_named_with_where_to_look(tmp_path: Path) -> None:
     with Service(TABLES, PART) as service:
         environment = an_environment(service, tmp_path)

@@ -180,6 +180,10 @@ def test_a_dry_run_shows_what_would_be_added_changed_and_deleted(tmp_path: Path)
             "  - OLD (of GROUP CLIENTS BETA)",
         ]
         assert human.stdout.splitlines()[:7] == shown
+        assert human.stdout.splitlines()[-1].startswith(
+            "dry run, nothing was written: import process-1 of CLAIMS_CONFIGURATION"
+        )
+        assert ": 1 would be added, 1 changed, 1 deleted, 7 unchanged" in human.stdout
         assert later.stdout.splitlines() == shown
         assert (none.returncode, "it still runs" in none.stderr) == (8, True)
         assert document(scripted)["difference"] == DIFFERENCE
@@ -221,6 +225,22 @@ def test_an_import_is_undone_and_the_newest_process_watched(tmp_path: Path) -> N
         assert json.loads(call.body) == {"force": True}
         assert document(watched)["process"]["id"] == "process-2"
         assert document(watched)["how"] == "given"
+
+
+def test_an_undoing_that_left_what_others_changed_says_how_it_would_not(tmp_path: Path) -> None:
+    with CarryingService() as service:
+        environment = an_environment(service, tmp_path)
+        file = tmp_path / "set.zip"
+        file.write_bytes(service.payload)
+        imported = document(headrace(environment, "dataset", "import", str(file), "--json"))
+        service.result, service.messages = "F", [REFUSED | {"code": "HEADRACE-DATA-001"}]
+
+        left = headrace(environment, "dataset", "undo", imported["process"]["id"])
+
+    assert left.returncode == 1
+    assert left.stderr.splitlines()[-1] == (
+        "  With --force what others have changed since is overwritten, too."
+    )
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_no_source_of_that_identifier_is_told_with_those_that_did_not_answer(wor
     world.register(world.source("OTHER"), silent)
     assert world.fetch() == Ran(Result.FAILURE)
     assert "no registered source environment is TEST" in world.told
-    assert f"{silent.url}: HTTP 404 Not Found" in world.told
+    assert f"(there is OTHER; no answer of: {silent.url}: HTTP 404 Not Found)" in world.told
 
 
 def test_two_sources_that_say_they_are_the_same_are_neither(world: World) -> None:

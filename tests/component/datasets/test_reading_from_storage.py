@@ -1,5 +1,6 @@
 """Payloads are read where they lie: in pieces, and no more often than twice."""
 
+import io
 import uuid
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from moto import mock_aws
 from headrace.adapters.payload.by_format import PayloadReaderByFormat
 from headrace.adapters.s3.data_sets import S3Payloads
 from headrace.datasets.definitions import OutputFormat
+from headrace.kernel.errors import PayloadRefused
 from tests.component.datasets.payloads import Records, a_rate, records_of, some_logic, zipped
 from tests.component.datasets.products import DEFINITION, LOGIC, RATES
 
@@ -54,3 +56,9 @@ def test_a_payload_is_read_in_pieces_twice_and_each_table_alone(
     assert max(sizes) <= MIB
     # Twice all of it, and a piece now and then for the beginning, the end and the manifest.
     assert sum(sizes) <= 2 * len(content) + 6 * MIB
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b'{"items": []}', b"\x1f\x8b\x08"])
+def test_a_file_that_is_neither_is_not_called_bad_xml(content: bytes) -> None:
+    with pytest.raises(PayloadRefused, match="neither a ZIP archive nor an XML document"):
+        PayloadReaderByFormat().read(io.BytesIO(content), DEFINITION)

@@ -173,6 +173,10 @@ def test_a_data_set_is_fetched_and_imported_with_background_processing_stopped_a
     assert (change["changeType"], change["table"]) == ("changed", "GROUP CLIENTS")
     [value] = change["values"]
     assert (value["column"], value["oldValue"]) == ("name", "changed here")
+    [newest] = target.call(
+        "POST", "/generic/audittraildetails/search", json={"resource": {"limit": 1}}
+    ).json()["processes"]
+    assert (newest["id"], newest["counts"]) == (process["id"], process["outcome"]["counts"])
 
 
 def test_an_import_that_does_not_stop_background_processing_says_so(

@@ -82,6 +82,28 @@ def test_what_is_set_up_in_test_is_carried_to_production_and_back_out_again(
         assert test.compared(there, definition) == before
 
 
+def test_what_a_killed_demonstration_left_imported_is_undone_and_what_others_imported_stays(
+    platform: Platform, production: Home
+) -> None:
+    definition = "CLAIMS_CONFIGURATION"
+    path = f"/dataexchange/createandexport/datasetdefinition/{definition}/dataset"
+    with Environment.of(platform.home) as test, Environment.of(production) as there:
+        before = test.compared(there, definition)
+        source = there.register(test)
+        for code in (f"DEMO-{secrets.token_hex(4)}", f"OURS-{secrets.token_hex(4)}"):
+            test.finished(test.call("POST", path, {"code": code, "description": "All"}), print)
+            done = imported(there, definition, code, sourceEnvironment=source)
+            imported(there, definition, code, sourceEnvironment=source)
+            told: list[str] = []
+            there.put_back(told.append)
+            as_before = test.compared(there, definition) == before
+            assert as_before is code.startswith("DEMO-")
+            assert any(code in line for line in told) is as_before
+        there.finished(
+            there.call("POST", f"/generic/datasetprocesses/{done['id']}/undo", {}), print
+        )
+
+
 def test_the_demonstration_ends_as_it_began(platform: Platform, production: Home) -> None:
     told = platform.demonstrates("demo-datasets", within=600)
     assert "PRODUCTION is as it was" in told

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, cast
 
 from headrace.datasets.audit_trail import Change, Found
 from headrace.datasets.model import Process, ProcessKind, Result
-from headrace.kernel.view import View
+from headrace.kernel.view import View, camel
 
 type ChangeType = Literal["added", "changed", "deleted"]
 
@@ -35,6 +35,7 @@ class AuditedProcessView(View):
     @classmethod
     def of(cls, process: Process) -> Self:
         """Of this one."""
+        counts = process.outcome.get("counts")
         asked = {name: value for name, value in process.request.items() if name != "payload"}
         return cls(
             id=process.process_id,
@@ -46,7 +47,7 @@ class AuditedProcessView(View):
             end_date_time=process.ended_at,
             result=process.result,
             request=asked,
-            counts=process.outcome.get("counts"),
+            counts=counts and {camel(name): count for name, count in counts.items()},
         )
 
 

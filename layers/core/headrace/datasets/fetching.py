@@ -56,15 +56,18 @@ class FetchPayload:
         credential = self.credentials.of(tenant, CREDENTIAL)
         if credential is None:
             return self._failed(process, NO_CREDENTIAL)
-        found, failures = self._named(process.request["sourceEnvironment"], urls, credential)
+        named, failures = self._named(urls, credential)
+        wanted = process.request["sourceEnvironment"]
+        found = [url for url, identifier in named.items() if identifier == wanted]
         if len(found) != 1:
-            return self._failed(process, _not_one(process, found, failures))
+            others = sorted(set(named.values()))
+            return self._failed(process, _not_one(wanted, found, others, failures))
         return self._fetch(process, found[0], credential)
 
     def _named(
-        self, identifier: str, urls: tuple[str, ...], credential: Credential
-    ) -> tuple[list[str], list[str]]:
-        """The sources that say that they are the environment, and what failed with others."""
+        self, urls: tuple[str, ...], credential: Credential
+    ) -> tuple[dict[str, str], list[str]]:
+        """Which environment each source says that it is, and what failed with others."""
 
         def ask(url: str) -> tuple[str | None, str]:
             try:
@@ -73,11 +76,11 @@ class FetchPayload:
                 return None, f"{url}: {failure_of(error)}"
 
         if not urls:
-            return [], []
+            return {}, []
         with ThreadPoolExecutor(len(urls)) as askers:
             answers = list(zip(urls, askers.map(ask, urls), strict=True))
-        found = [url for url, (named, _) in answers if named == identifier]
-        return found, [failure for _, (_, failure) in answers if failure]
+        named = {url: identifier for url, (identifier, _) in answers if identifier is not None}
+        return named, [failure for _, (_, failure) in answers if failure]
 
     def _fetch(self, process: Process, url: str, credential: Credential) -> Ran:
         heartbeat = Heartbeat(self.processes, process, self.clock)
@@ -106,12 +109,13 @@ class FetchPayload:
         return Ran(Result.FAILURE)
 
 
-def _not_one(process: Process, found: list[str], failures: list[str]) -> str:
-    identifier = process.request["sourceEnvironment"]
+def _not_one(wanted: str, found: list[str], others: list[str], failures: list[str]) -> str:
     if found:
-        return f"several source environments say that they are {identifier}: {', '.join(found)}"
-    others = f" (no answer of: {'; '.join(failures)})" if failures else ""
-    return f"no registered source environment is {identifier}{others}"
+        return f"several source environments say that they are {wanted}: {', '.join(found)}"
+    known = [f"there is {' and '.join(others)}"] if others else []
+    silent = [f"no answer of: {'; '.join(failures)}"] if failures else []
+    told = f" ({'; '.join(known + silent)})" if known or silent else ""
+    return f"no registered source environment is {wanted}{told}"
 
 
 def _heard_of(chunks: Iterator[bytes], heartbeat: Heartbeat) -> Iterator[bytes]:

@@ -13,8 +13,13 @@ from headrace.adapters.payload.zip_writer import ZipPayloadWriter
 from headrace.datasets.definitions import Definition, OutputFormat
 from headrace.datasets.payload import Manifest
 from headrace.datasets.ports import Gathering, Payload
+from headrace.kernel.errors import PayloadRefused
 
 _ZIP_BEGINS = b"PK"
+_BEFORE_A_TAG = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before the first tag of an XML document in UTF-8."""
+_LOOKED_AT = 64
+"""Bytes by which a file shows what it is."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class PayloadReaderByFormat:
     def read(self, file: BinaryIO, definition: Definition) -> AbstractContextManager[Payload]:
         """From a file that can seek; its manifest at first. Raises PayloadRefused."""
         file.seek(0)
-        if file.read(len(_ZIP_BEGINS)) == _ZIP_BEGINS:
+        begins = file.read(_LOOKED_AT)
+        if begins.startswith(_ZIP_BEGINS):
             return ZipPayloadReader(self.limits).read(file, definition)
+        if not begins.lstrip(_BEFORE_A_TAG).startswith(b"<"):
+            raise PayloadRefused("The file is neither a ZIP archive nor an XML document.")
         return XmlPayloadReader(self.limits).read(file, definition)

@@ -55,9 +55,12 @@ class PostgresqlApplication:
         """
         for selection in selections:
             if selection.table_id not in definition.top_level:
+                top_level = (
+                    f"{one} ({definition.table(one).name})" for one in definition.top_level
+                )
                 raise ValidationFailed(
                     f"The table {selection.table_id} has no top-level items of the data set "
-                    f"definition {definition.code}."
+                    f"definition {definition.code}; those are of {', '.join(top_level)}."
                 )
 
         def load(connection: Connection) -> None:
