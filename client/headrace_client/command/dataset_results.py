@@ -78,8 +78,8 @@ def _sentence(process: Process, *, dry: bool = False) -> str:
     if counts is not None:
         would_be = " would be" if dry else ""
         said += (
-            f": {counts.added:,}{would_be} added, {counts.changed:,} changed, {counts.deleted:,} deleted, "
-            f"{counts.unchanged:,} unchanged"
+            f": {counts.added:,}{would_be} added, {counts.changed:,} changed, "
+            f"{counts.deleted:,} deleted, {counts.unchanged:,} unchanged"
         )
         said += f", {_items_refused(counts.failed_items)}" if counts.failed_items else ""
     elif process.done:
