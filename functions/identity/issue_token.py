@@ -6,7 +6,7 @@ from headrace.audit.model import Action
 from headrace.identity.documents import TokenDocument, TokenErrorDocument, TokenForm
 from headrace.identity.issuing import Asked
 from headrace.identity.oauth import TokenRefused
-from headrace.kernel.errors import Unavailable
+from headrace.kernel.errors import InvalidRequest, Unavailable
 from headrace.runtime import identity
 from headrace.runtime.api import Call, Reply, Route
 from headrace.runtime.instance import prepare
@@ -39,12 +39,16 @@ prepare(identity.issue_token)
 @route
 def handler(call: Call) -> Reply:
     """Answers a token, or an error as RFC 6749 section 5.2 writes it."""
+    try:
+        idempotency_key = call.idempotency_key
+    except InvalidRequest as error:
+        return answered(TokenRefused("invalid_request", error.detail))
     asked = Asked(
         sent_request(call, route.path),
         call.source_ip,
         call.base_url,
         settings().audience,
-        idempotency_key=call.idempotency_key,
+        idempotency_key=idempotency_key,
     )
     answer = identity.issue_token()(asked)
     if isinstance(answer, TokenRefused):

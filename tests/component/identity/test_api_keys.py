@@ -87,6 +87,21 @@ def test_keys_that_have_expired_take_no_place(keys: ApiKeys) -> None:
     some(keys)
 
 
+def test_keys_whose_end_an_exchange_put_off_keep_their_places(keys: ApiKeys) -> None:
+    old = a_key()[0].created_at - timedelta(days=200)
+    made = some(keys, MAX_KEYS, created_at=old, expires_at=old + timedelta(days=100))
+    for key in made[1:]:
+        text = KeyText.new(KeyKind.REFRESH, key.key_id)
+        assert keys.exchange(key, key.exchanged(text, text, None, old + timedelta(days=99)))
+    some(keys)  # in the place of the only one that has expired
+    with pytest.raises(Conflict):
+        some(keys)
+    keys.revoke(made[1].key_id, NOW)
+    some(keys)
+    with pytest.raises(Conflict):
+        some(keys)
+
+
 def test_a_key_is_revoked_once_and_stays_so(keys: ApiKeys) -> None:
     (key,) = some(keys)
     keys.revoke(key.key_id, NOW)

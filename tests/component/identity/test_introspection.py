@@ -1,6 +1,7 @@
 """How tokens stand, and their end before their time: introspection and revocation."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ import jwt
 import pytest
 
 from headrace.adapters.dynamodb.api_keys import DynamoApiKeys
+from headrace.catalog.model import Client
 from headrace.identity.api_keys import ApiKey, KeyKind, KeyText
 from headrace.kernel.ids import RandomIds
 from headrace.runtime import identity
@@ -84,6 +86,47 @@ def test_a_scope_that_the_catalog_took_away_is_not_told(deployment: Deployment) 
     moved = CLIENTS[0].__class__("acme-hr", "Acme", ("beta",), ("metadata:read",))
     deployment.publish(moved, *CLIENTS[1:])
     assert ask(deployment, "introspect", token).json == INACTIVE
+
+
+def test_what_a_call_would_refuse_is_not_active(deployment: Deployment) -> None:
+    def stand() -> list[tuple[bool, bool]]:
+        """Of each: is it active, and would a call be taken."""
+        return [
+            (
+                ask(deployment, "introspect", text).json["active"],
+                "client_id" in deployment.authorize(f"Bearer {text}")["context"],
+            )
+            for text in texts
+        ]
+
+    texts = [deployment.token("acme-hr"), a_key(deployment)]
+    assert stand() == [(True, True)] * 2
+    for changes in ({"tenants": ("beta",)}, {"dpop_required": True}, {"certificate_bound": True}):
+        deployment.publish(replace(CLIENTS[0], **changes), *CLIENTS[1:])
+        assert stand() == [(False, False)] * 2, changes
+    deployment.publish(replace(CLIENTS[0], dpop_required=True), *CLIENTS[1:])
+    # It is exchanged with a proof.
+    assert ask(deployment, "introspect", a_key(deployment, KeyKind.REFRESH)).json["active"]
+    deployment.publish(replace(CLIENTS[0], tenants=("beta",)), *CLIENTS[1:])
+    refresh = a_key(deployment, KeyKind.REFRESH)
+    assert ask(deployment, "introspect", refresh).json == INACTIVE
+
+
+def test_a_token_for_every_tenant_is_told_with_the_scopes_that_it_gives(
+    deployment: Deployment,
+) -> None:
+    vendor = Client("vendor", "Vendor", ("acme", "beta"), ("profiles:read",))
+    deployment.publish(*CLIENTS, vendor)
+    deployment.give_secret("vendor")
+    token = deployment.token("vendor")
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["tenant_id"] == "*"
+    reply = ask(deployment, "introspect", token, "vendor")
+    assert reply.json == {"active": True, "token_type": "Bearer", **claims}
+    facts = deployment.authorize(f"Bearer {token}")["context"]
+    assert (facts["tenant"], facts["scopes"]) == ("*", reply.json["scope"])
+    assert ask(deployment, "revoke", token, "vendor").status == 200
+    assert ask(deployment, "introspect", token, "vendor").json == INACTIVE
 
 
 @pytest.mark.abuse(225)

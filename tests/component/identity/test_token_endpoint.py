@@ -38,6 +38,15 @@ def assert_refused(reply: Response, status: int, error: str) -> str:
     return str(reply.json["error_description"])
 
 
+@pytest.mark.parametrize("key", ["", "x" * 256, "é" * 40, "a\tb" * 20])
+def test_an_idempotency_key_that_is_none_is_refused_as_the_rfc_writes_it(
+    deployment: Deployment, key: str
+) -> None:
+    form = {"grant_type": "refresh_token", "refresh_token": "hrr_x"}
+    reply = deployment.post_token(form, headers={"Idempotency-Key": key})
+    assert "Idempotency-Key" in assert_refused(reply, 400, "invalid_request")
+
+
 def test_a_client_gets_a_token_that_another_library_verifies_by_the_published_keys(
     deployment: Deployment,
 ) -> None:

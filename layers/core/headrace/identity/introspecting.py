@@ -13,9 +13,10 @@ from headrace.identity import tokens
 from headrace.identity.api_keys import ApiKey, KeyKind, KeyState, KeyText
 from headrace.identity.client_authentication import AuthenticateClient
 from headrace.identity.keys import KeySet
-from headrace.identity.model import Client, Issuer
+from headrace.identity.model import Client, Issuer, of_every_tenant
 from headrace.identity.oauth import SentRequest, TokenRefused, parameters_of
 from headrace.identity.ports import ApiKeys, Revocations
+from headrace.kernel.caller import EVERY_TENANT
 from headrace.kernel.errors import NotAuthenticated
 
 _TOLD = ("iss", "aud", "sub", "client_id", "tenant_id", "iat", "exp", "jti", "cnf", "key_id")
@@ -54,7 +55,13 @@ class OwnTokens:
 
     def stands(self, client: Client, claims: Mapping[str, Any]) -> bool:
         """Would a call with the token be taken now, made as its binding asks for."""
-        if claims.get("tenant_id") not in client.tenants:
+        tenant = claims.get("tenant_id")
+        if tenant not in client.tenants and not (tenant == EVERY_TENANT and client.tenants):
+            return False
+        bound_to = claims.get("cnf", {})
+        if client.needs_proof and "jkt" not in bound_to:
+            return False
+        if client.needs_certificate and "x5t#S256" not in bound_to:
             return False
         if self.revocations.has(str(claims.get("jti"))):
             return False
@@ -110,7 +117,9 @@ class IntrospectToken:
     def _of_claims(self, client: Client, claims: Mapping[str, Any]) -> dict[str, Any]:
         if not self.own.stands(client, claims):
             return {"active": False}
-        granted = set(str(claims.get("scope", "")).split(" ")) & client.scopes
+        granted = frozenset(str(claims.get("scope", "")).split(" ")) & client.scopes
+        if claims.get("tenant_id") == EVERY_TENANT:
+            granted = of_every_tenant(granted)
         is_bound = "jkt" in claims.get("cnf", {})
         return {
             "active": True,
@@ -123,6 +132,10 @@ class IntrospectToken:
         sent = KeyText.read(text)
         now = self.own.verify.clock.now()
         if sent is None or not key.is_that_of(sent) or key.state(now) is not KeyState.ACTIVE:
+            return {"active": False}
+        # A static key proves nothing besides itself; a refresh token comes with what is asked for.
+        bare = key.kind is KeyKind.STATIC and (client.needs_proof or client.needs_certificate)
+        if bare or key.tenant not in client.tenants:
             return {"active": False}
         return {
             "active": True,

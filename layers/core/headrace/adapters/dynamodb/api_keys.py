@@ -5,7 +5,8 @@
     key#KEY_ID          spent#SHA256    a refresh token that was exchanged; ``ttl``
     service#SERVICE     key#KEY_ID      that the service has this key; ``ttl``
     service#SERVICE     keys            ``active``: the ids of keys that were not revoked, with the
-                                        moments they expire at; ``version``: counts the writes
+                                        moments they expire at, unless they were exchanged since;
+                                        ``version``: counts the writes
 
 "So many at once" is a condition on the one item ``keys`` that every new key is written with. What a
 key does later (an exchange, its revocation) is a condition on the key's own item. A key that has
@@ -14,6 +15,7 @@ one that was revoked.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -70,7 +72,7 @@ class DynamoApiKeys:
         """See the port."""
         item = self.table.get(_service(key.service), _KEYS) or {"version": 0, "active": {}}
         now = rfc3339(key.created_at)
-        active = {name: ends for name, ends in item["active"].items() if ends > now}
+        active = self._working(item["active"], now)
         if len(active) >= MAX_KEYS:
             raise Conflict(
                 f"The service has {MAX_KEYS} keys that work already; revoke one that is not needed."
@@ -95,6 +97,13 @@ class DynamoApiKeys:
             )
         except ConditionFailed:
             raise Conflict("Another key of the service was made just now; try again.") from None
+
+    def _working(self, active: Mapping[str, str], now: str) -> dict[str, str]:
+        """Those that have not expired. An exchange puts a key's end off on the key's own item."""
+        late = [key_id for key_id, ends in active.items() if ends <= now]
+        found = self.table.get_many((_partition(key_id), _KEY) for key_id in late)
+        since = {item["pk"].partition("#")[2]: str(item["expires_at"]) for item in found}
+        return {name: ends for name, ends in {**active, **since}.items() if ends > now}
 
     def revoke(self, key_id: str, now: datetime) -> None:
         """See the port. Raises Conflict: keys of the service are made and revoked all the time."""
