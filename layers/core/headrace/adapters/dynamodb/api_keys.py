@@ -100,9 +100,8 @@ class DynamoApiKeys:
 
     def _working(self, active: Mapping[str, str], now: str) -> dict[str, str]:
         """Those that have not expired. An exchange puts a key's end off on the key's own item."""
-        late = [key_id for key_id, ends in active.items() if ends <= now]
-        found = self.table.get_many((_partition(key_id), _KEY) for key_id in late)
-        since = {item["pk"].partition("#")[2]: str(item["expires_at"]) for item in found}
+        late = [self.find(key_id) for key_id, ends in active.items() if ends <= now]
+        since = {key.key_id: rfc3339(key.expires_at) for key in late if key is not None}
         return {name: ends for name, ends in {**active, **since}.items() if ends > now}
 
     def revoke(self, key_id: str, now: datetime) -> None:
