@@ -58,6 +58,7 @@ def test_a_secret_as_rds_makes_it_says_it_all(tmp_path: Path) -> None:
         "sslrootcert": str(certificates),
         "application_name": "headrace",
         "connect_timeout": "10",
+        "client_encoding": "UTF8",
         "keepalives_idle": "15",
         "keepalives_interval": "5",
         "keepalives_count": "3",

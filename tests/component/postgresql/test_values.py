@@ -163,3 +163,33 @@ def test_rows_are_chosen_by_every_kind_of_text_and_of_number(postgresql: Server)
     for n, value in enumerate(values):
         table = a_table_of(source, "public.t", RowFilter(f"c{n}", (value,), ColumnType.STRING))
         assert document(source, table, FileFormat.CSV).rows == 1, kinds[n]
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+def test_a_database_of_another_encoding_is_read_as_it_is(
+    postgresql: Server, file_format: FileFormat
+) -> None:
+    database = postgresql.new_name()
+    postgresql.run(
+        f"CREATE DATABASE {database} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' "
+        "TEMPLATE template0"
+    )
+    postgresql.run(
+        "SET client_encoding = 'UTF8'; CREATE TABLE visits (id int PRIMARY KEY, größe text); "
+        "INSERT INTO visits VALUES (1, 'café ß'), (2, 'Â£'), (3, 'plain')",
+        database,
+    )
+    source = postgresql.source(database)
+    table = replace(
+        a_table_of(
+            source, "public.visits", RowFilter("größe", ("café ß", "Â£"), ColumnType.STRING)
+        ),
+        primary_key=("id",),
+        ordered=True,
+    )
+    made = document(source, table, file_format)
+    if file_format is FileFormat.PARQUET:
+        rows = pq.read_table(pa.BufferReader(made.stored)).to_pylist()
+    else:
+        rows = rows_of(made.stored, file_format)
+    assert [row["größe"] for row in rows] == ["café ß", "Â£"]

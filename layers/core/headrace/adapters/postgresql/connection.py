@@ -77,6 +77,8 @@ def connection_parameters(source: Source) -> dict[str, str]:
         "dbname": database,
         "application_name": APPLICATION_NAME,
         "connect_timeout": str(CONNECT_TIMEOUT_S),
+        # libpq's default is the database's own encoding, which the engine takes for UTF-8.
+        "client_encoding": "UTF8",
         **_KEEPALIVES,
         **_tls(source, host),
     }

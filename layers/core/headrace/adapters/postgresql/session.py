@@ -144,7 +144,6 @@ def _connect(source: Source) -> Connection:
     return psycopg.connect(
         autocommit=True,
         prepare_threshold=None,
-        client_encoding="UTF8",
         **connection_parameters(source),  # type: ignore[arg-type]
     )
 
