@@ -28,6 +28,7 @@ from tests.component.postgresql.captured import (
     uninstall,
 )
 from tests.component.postgresql.server import Server
+from tests.component.postgresql.test_plan import tables_of_no_sure_key
 from tests.component.warehouse.places import rows_of
 
 
@@ -587,6 +588,17 @@ def test_tables_that_cannot_be_captured_are_named(empty: Database, made: str, re
         plan = installation(connection, configured(table), reader=READER, retention_days=14)
     assert [one.name for one in plan.refused] == ["public.t"]
     assert reason in plan.refused[0].reason
+
+
+def test_a_key_that_may_be_null_for_all_its_constraint_says_is_not_captured(
+    postgresql: Server,
+) -> None:
+    for name, made in tables_of_no_sure_key(postgresql.version).items():
+        database = a_database(postgresql, f"{made}; CREATE UNIQUE INDEX ON {name} (id)")
+        table = a_table(database.owner, f"public.{name}", "id")
+        with connect(database.owner) as connection:
+            plan = installation(connection, configured(table), reader=READER, retention_days=14)
+        assert [one.name for one in plan.refused] == [f"public.{name}"]
 
 
 def test_a_schema_of_somebody_elses_is_left_alone(empty: Database) -> None:

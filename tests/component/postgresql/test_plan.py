@@ -188,6 +188,58 @@ def test_what_has_no_sure_key_goes_in_one_part(skewed: Source) -> None:
     assert only.rows == pytest.approx(20000, rel=0.2)
 
 
+def tables_of_no_sure_key(version: int) -> dict[str, str]:
+    """Tables that say of their key that it is never NULL, and have a row where it is."""
+    rows = "SELECT n, repeat('y', 300) FROM generate_series(1, 5000) n"
+    if version < 18:  # since then constraints of NOT NULL have names, and are inherited for good
+        inherited = (
+            "CREATE TABLE inherited (id int NOT NULL, v text); "
+            "CREATE TABLE kid () INHERITS (inherited); ALTER TABLE kid ALTER id DROP NOT NULL; "
+        )
+        unproven = {}
+    else:
+        inherited = (
+            "CREATE TABLE inherited (id int, v text, CONSTRAINT sure NOT NULL id NO INHERIT); "
+            "CREATE TABLE kid () INHERITS (inherited); "
+        )
+        unproven = {
+            "unproven": "CREATE TABLE unproven (id int UNIQUE, v text); "
+            f"INSERT INTO unproven {rows}; INSERT INTO unproven VALUES (NULL, 'z'); "
+            "ALTER TABLE unproven ADD CONSTRAINT unsure NOT NULL id NOT VALID"
+        }
+    inherited += f"INSERT INTO inherited {rows}; INSERT INTO kid VALUES (NULL, 'z')"
+    return {"inherited": inherited, **unproven}
+
+
+def test_a_key_whose_constraint_not_all_rows_are_held_to_is_not_cut(postgresql: Server) -> None:
+    """A range of keys has no row whose key is NULL."""
+    for name, made in tables_of_no_sure_key(postgresql.version).items():
+        database = postgresql.new_database()
+        postgresql.run(f"{made}; ANALYZE", database)
+        source = postgresql.source(database)
+        table = replace(a_table_of(source, f"public.{name}"), primary_key=("id",))
+        ranges = planned(source, table)
+        assert [(one.after, one.upto) for one in ranges] == [(None, None)], name
+        assert len(rows_in(source, table, ranges)[0]) == 5001, name
+
+
+def test_a_table_is_cut_whose_key_all_that_inherit_it_are_held_to(postgresql: Server) -> None:
+    database = postgresql.new_database()
+    postgresql.run(
+        "CREATE TABLE base (id int NOT NULL, v text); CREATE TABLE kid () INHERITS (base); "
+        "CREATE TABLE grandkid () INHERITS (kid); "
+        "INSERT INTO base SELECT n, repeat('y', 300) FROM generate_series(1, 5000) n; "
+        "INSERT INTO kid VALUES (5001, 'z'); INSERT INTO grandkid VALUES (5002, 'z'); ANALYZE",
+        database,
+    )
+    source = postgresql.source(database)
+    table = replace(a_table_of(source, "public.base"), primary_key=("id",))
+    ranges = planned(source, table, max_ranges=4)
+    assert len(ranges) == 4
+    keys = [int(key) for part in rows_in(source, table, ranges) for key in part]
+    assert sorted(keys) == list(range(1, 5003))
+
+
 def test_a_partitioned_table_is_cut_over_all_its_partitions(skewed: Source) -> None:
     table = replace(a_table_of(skewed, "public.parted"), primary_key=("id",))
     ranges = planned(skewed, table, max_ranges=4)

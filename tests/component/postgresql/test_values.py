@@ -193,3 +193,43 @@ def test_a_database_of_another_encoding_is_read_as_it_is(
     else:
         rows = rows_of(made.stored, file_format)
     assert [row["größe"] for row in rows] == ["café ß", "Â£"]
+
+
+OWN_TYPES = (
+    "CREATE TYPE public.\"time\" AS ENUM ('noon', 'morning'); "
+    "CREATE TYPE public.\"interval\" AS ENUM ('monthly'); "
+    "CREATE TYPE public.\"bool\" AS ENUM ('yes'); CREATE TYPE public.bytea AS ENUM ('none'); "
+    "CREATE TYPE public.numeric AS (of text, n int); CREATE TYPE public.json AS ENUM ('so so'); "
+    "CREATE SCHEMA other; CREATE TYPE other.mood AS (n int); "
+    "CREATE TYPE public.mood AS ENUM ('fine'); "
+    'CREATE TABLE odd (id int, "time" public."time", "interval" public."interval", '
+    '"bool" public."bool", bytea public.bytea, "numeric" public.numeric, json public.json, '
+    "moods other.mood[], fine public.mood[]); "
+    "INSERT INTO odd "
+    "VALUES (1, 'noon', 'monthly', 'yes', 'none', '(a,1)', 'so so', '{(1)}', '{fine}')"
+)
+
+
+@pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.NDJSON])
+def test_types_of_somebody_elses_are_not_the_servers_of_the_same_name(
+    postgresql: Server, file_format: FileFormat
+) -> None:
+    database = postgresql.new_database()
+    postgresql.run(OWN_TYPES, database)
+    source = postgresql.source(database)
+    columns = WAREHOUSE.describe(source, "public.odd")
+    kinds = {c.name: (str(c.type), c.text_of is not None) for c in columns if c.name != "id"}
+    assert kinds.pop("fine") == ("json", False)
+    assert kinds.pop("numeric") == kinds.pop("moods") == ("string", True)
+    assert set(kinds.values()) == {("string", False)}
+    (row,) = rows_of(
+        document(source, a_table_of(source, "public.odd"), file_format).stored, file_format
+    )
+    assert {name: row[name] for name in kinds} == {
+        "time": "noon",
+        "interval": "monthly",
+        "bool": "yes",
+        "bytea": "none",
+        "json": "so so",
+    }
+    assert (row["numeric"], row["moods"]) == ("(a,1)", "{(1)}")

@@ -32,6 +32,7 @@ from headrace.adapters.postgresql.change_log import (
     traces_sql,
 )
 from headrace.adapters.postgresql.connection import connection_parameters
+from headrace.adapters.postgresql.relations import NEVER_NULL
 from headrace.adapters.postgresql.session import Connection, errors_translated
 from headrace.adapters.sql_text import identifier, split_name
 from headrace.exports.sources import Source
@@ -354,12 +355,12 @@ def table_facts(connection: Connection, table: CapturedTable) -> TableFacts | No
     deferrable = _value(
         connection,
         # Of the unique indexes over no more than the key's columns, all NOT NULL, the best.
-        "SELECT bool_and(NOT i.indimmediate) FROM pg_index i "
+        "SELECT bool_and(NOT i.indimmediate) FROM pg_index i "  # noqa: S608  no value in it
         "WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL "
         "AND i.indexprs IS NULL AND NOT EXISTS (SELECT FROM "
         "  unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1]) AS k(attnum) "
         "  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
-        "  WHERE NOT a.attnotnull OR NOT a.attname = ANY (%s::text[]))",
+        f"  WHERE NOT {NEVER_NULL} OR NOT a.attname = ANY (%s::text[]))",
         oid,
         list(table.key),
     )

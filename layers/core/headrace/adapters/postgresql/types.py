@@ -24,6 +24,7 @@ class PgType:
 
     oid: int
     name: str
+    """With its schema, but for the server's own."""
     kind: str
     """``typtype``: base, composite, domain, enum, pseudo, range, multirange."""
     base: int
