@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.home import CHECKOUT
 from tests.chaos.faults import Fault
 from tests.chaos.journeys import Journey
 from tests.chaos.points import Point
@@ -15,8 +16,9 @@ from tests.chaos.runs import Case, Chaos, Run
 
 NOTHING_FOLLOWS = frozenset({("after the webhook", Fault.ERROR), ("after the notice", Fault.ERROR)})
 """Where no request follows that the fault could meet."""
+PAGE: Path = CHECKOUT / "docs" / "reliability.md"
 BEGIN, END = "<!-- {}: written by make chaos -->\n", "<!-- end of {} -->\n"
-"""What a journey's part of the page stands between."""
+"""What stands around a journey's part of the page."""
 
 
 def cases(seeds: int, points: Sequence[Point]) -> list[Case]:
@@ -88,6 +90,21 @@ def report(runs: Sequence[Run], command: str, day: str) -> str:
     return "\n".join([*lines, ""])
 
 
+def report_of_pairs(pairs: Sequence[tuple[str, Case, Case]], command: str, day: str) -> str:
+    """Which pairs of faults, by journey, kept all invariants, in Markdown."""
+    return "\n".join(
+        [
+            f"`{command}` on {day}: {len(pairs)} pairs were drawn, and with each all invariants "
+            "were kept.",
+            "",
+            "| journey | one fault | and another |",
+            "| --- | --- | --- |",
+            *sorted(f"| {name} | {first} | {second} |" for name, first, second in pairs),
+            "",
+        ]
+    )
+
+
 def _table(runs: Sequence[Run]) -> list[str]:
     held, all_of = Counter[tuple[str, Fault]](), Counter[tuple[str, Fault]]()
     for run in runs:
@@ -108,10 +125,10 @@ def _order(run: Run) -> int:
     return run.journey.points.index(run.case.point)
 
 
-def write(page: Path, journey: str, text: str) -> None:
-    """Puts the text where the page tells of the journey."""
-    begin, end = BEGIN.format(journey), END.format(journey)
-    before, _, rest = page.read_text().partition(begin)
+def write(part: str, text: str) -> None:
+    """Puts the text where the page tells of a journey, or of the pairs."""
+    begin, end = BEGIN.format(part), END.format(part)
+    before, _, rest = PAGE.read_text().partition(begin)
     _, found, after = rest.partition(end)
-    assert found, f"{page} has no place for {journey}"
-    page.write_text(f"{before}{begin}{text}{end}{after}")
+    assert found, f"{PAGE} has no place for {part}"
+    PAGE.write_text(f"{before}{begin}{text}{end}{after}")

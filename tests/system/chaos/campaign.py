@@ -13,15 +13,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.home import CHECKOUT
 from tests.chaos import campaign
 from tests.chaos.faults import Fault
 from tests.chaos.runs import Chaos
 from tests.system.chaos.conftest import POINTS, Lane
 
 pytestmark = pytest.mark.system
-
-PAGE = CHECKOUT / "docs" / "reliability.md"
 
 
 def _chosen(variable: str, names: list[str]) -> list[str]:
@@ -54,6 +51,6 @@ def test_every_invariant_holds_whatever_goes_wrong(
         text = campaign.report(runs, f"make chaos SEEDS={seeds}", f"{datetime.now(UTC):%Y-%m-%d}")
         say(f"\n{journey}: {text}")
         if (len(points), len(faults)) == (len(POINTS[journey]), len(Fault)):
-            campaign.write(PAGE, journey, text)
+            campaign.write(journey, text)
         broken += [f"{journey}: {run.case}: {run.broken}" for run in runs if run.broken]
     assert broken == []

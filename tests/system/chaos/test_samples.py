@@ -1,18 +1,19 @@
 """A sample of `make chaos`: processes are killed, requests come twice, and so on.
 
 The whole of it, with its results, is in docs/reliability.md. ``PAIRS``: how many pairs of faults
-are tried.
+are tried; it has them written there.
 """
 
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.chaos.campaign import Campaign, cases
+from tests.chaos.campaign import Campaign, cases, report_of_pairs, write
 from tests.chaos.faults import Fault
 from tests.chaos.runs import Case, Chaos, Run
 from tests.system.chaos.conftest import (
@@ -73,9 +74,11 @@ def test_every_invariant_holds_when_two_things_go_wrong(
 ) -> None:
     journeys = {journey.name: journey for journey in lane(FULL, *DATA_SETS)}
     runs: list[Run] = []
+    tried: list[tuple[str, Case, Case]] = []
+    asked_for = int(os.environ.get("PAIRS") or 0)
 
     @settings(
-        max_examples=int(os.environ.get("PAIRS") or 3),
+        max_examples=asked_for or 3,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
@@ -87,7 +90,11 @@ def test_every_invariant_holds_when_two_things_go_wrong(
         sys.stdout.write(f"{name}: {first}; {second}: {'; '.join(run.broken) or 'holds'}\n")
         assert run.broken == [], (name, str(first), str(second))
         runs.append(run)
+        tried.append(pair)
 
     holds()
     chaos.settle(runs)
     assert [(run.journey.name, str(run.case), run.broken) for run in runs if run.broken] == []
+    if asked_for:
+        command = f"make chaos PAIRS={asked_for}"
+        write("pairs", report_of_pairs(tried, command, f"{datetime.now(UTC):%Y-%m-%d}"))
