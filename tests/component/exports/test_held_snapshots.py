@@ -9,6 +9,7 @@ import pytest
 from headrace.adapters.postgresql.warehouse import PostgresqlWarehouse
 from headrace.exports.holding import Ending, HoldSnapshot
 from headrace.exports.model import Compression, FileFormat, Operation, Snapshot, Status
+from headrace.exports.slices import KeyRange
 from headrace.exports.sources import SnapshotScope
 from headrace.kernel.errors import (
     Fenced,
@@ -16,8 +17,8 @@ from headrace.kernel.errors import (
     SourceUnavailable,
     Unavailable,
 )
-from tests.component.exports.database import TRANSFER, Deployment
-from tests.component.warehouse.places import ONLY, a_table_of
+from tests.component.exports.database import ROWS, TRANSFER, Deployment
+from tests.component.warehouse.places import ONLY, a_table_of, rows_of
 
 
 def at_range(index: int, act: Callable[[], object]) -> Callable[[Any], object]:
@@ -37,6 +38,33 @@ def test_the_ranges_of_a_table_show_one_snapshot_whoever_commits_between_them(
     assert deployment.balances(done, "accounts") == {0}
     assert deployment.endings == [Ending.READ]
     assert deployment.holders() == 0
+
+
+@pytest.mark.parametrize("file_format", [FileFormat.CSV, FileFormat.JSON, FileFormat.NDJSON])
+def test_a_document_is_whole_whose_last_slice_has_lost_its_rows(
+    deployment: Deployment, file_format: FileFormat
+) -> None:
+    deployment.publish("accounts", scope=SnapshotScope.JOB)
+    operation = deployment.world.start(file_format=file_format)
+
+    def deleted(_: object) -> None:
+        """What the plan had for the last slice goes before the snapshot is taken."""
+        last = deployment.world.status(operation).jobs[0].slices[-1]
+        assert isinstance(last, KeyRange)
+        assert last.after is not None
+        deployment.sql(f"DELETE FROM accounts WHERE id > {last.after[0]}")
+        deployment.before.clear()
+
+    deployment.before["HoldSnapshotFunctionArn"] = deleted
+    done = deployment.run(operation)
+    assert done.status is Status.SUCCEEDED, done.jobs
+    kept = int(deployment.sql("SELECT count(*) FROM accounts"))
+    assert 0 < kept < ROWS
+    [job] = done.jobs
+    rows = rows_of(deployment.world.stored()[job.key or ""], file_format)
+    assert sorted(int(str(row["id"])) for row in rows) == list(range(1, kept + 1))
+    assert job.rows == kept
+    assert (len(job.slices) == 1) is (file_format is FileFormat.JSON)
 
 
 def test_all_tables_of_an_operation_show_one_snapshot_where_the_configuration_asks_for_it(

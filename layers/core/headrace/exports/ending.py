@@ -3,13 +3,21 @@
 from dataclasses import dataclass
 
 from headrace.exports.extraction import Attempt, Extraction
-from headrace.exports.model import MAX_CLAIMS, Baseline, Failure, Job, Operation, Status
+from headrace.exports.model import (
+    MAX_CLAIMS,
+    Baseline,
+    Failure,
+    FileFormat,
+    Job,
+    Operation,
+    Status,
+)
 from headrace.exports.outbox import begin_delivery
 from headrace.exports.ports import (
     DeliveryRuns,
 )
 from headrace.exports.row_access import WITHDRAWN
-from headrace.exports.slices import parts_fit
+from headrace.exports.slices import parts_fit, rows_fit
 from headrace.kernel.errors import (
     ConsentWithdrawn,
     Fenced,
@@ -24,10 +32,10 @@ class CompleteJob:
     extraction: Extraction
 
     def __call__(self, attempt: Attempt, job_id: str, job_attempt: int) -> bool:
-        """True when done; False if the slices turned out too small for one upload.
+        """True when done; False if the slices turned out too small for one document.
 
-        Then the table is to be planned again, unsplit: S3 takes no small part but the last.
-        Raises Fenced.
+        Then the table is to be planned again, unsplit: S3 takes no small part but the last, and
+        JSON no comma behind it. Raises Fenced.
         """
         extraction = self.extraction
         operation, job = extraction.running_job(attempt, job_id)
@@ -36,7 +44,8 @@ class CompleteJob:
         results = extraction.operations.slices(operation, job)
         if [result.index for result in results] != list(range(len(job.slices))):
             raise Fenced("The job's slices are not all there.")
-        if not parts_fit(results):
+        separated = operation.request.file_format is FileFormat.JSON
+        if not parts_fit(results) or not rows_fit(results, separated=separated):
             return False
         parts = tuple(part for result in results for part in result.parts)
         extraction.files.complete(job.key, job.upload_id, parts)

@@ -116,3 +116,10 @@ def parts_fit(results: tuple[SliceResult, ...]) -> bool:
     """Can these slices be one upload: every part but the document's last is large enough."""
     parts = [part for result in results for part in result.parts]
     return all(part.size >= MIN_PART_BYTES for part in parts[:-1])
+
+
+def rows_fit(results: tuple[SliceResult, ...], *, separated: bool) -> bool:
+    """Do these slices make one document: not if its rows are ``separated``, as JSON's are by
+    commas, and the last slice has none, as its rows went before the snapshot was taken. Then a
+    comma stands at the end of the slice before."""
+    return not separated or len(results) == 1 or results[-1].rows > 0
