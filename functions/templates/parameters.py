@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -104,7 +104,7 @@ def _since(text: str | None, zone: Callable[[], str]) -> datetime | None:
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone()))
+            return _checked(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone())))
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise _wrong(
@@ -112,6 +112,14 @@ def _since(text: str | None, zone: Callable[[], str]) -> datetime | None:
         ) from None
     if moment.tzinfo is None:
         raise _wrong("date", "must say its offset from UTC: 2026-01-31T12:00:00Z")
+    return _checked(moment)
+
+
+def _checked(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise _wrong("date", "must be of the years 1 to 9999 in UTC") from None
     return moment
 
 

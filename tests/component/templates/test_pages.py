@@ -295,6 +295,11 @@ def test_a_page_that_no_answer_can_hold_is_refused_with_the_count_that_fits(plac
         ({"showTotal": "yes"}, None, 422, "validation_failed"),
         ({"date": "2026-02-30"}, None, 422, "validation_failed"),
         ({"date": "2026-01-31T10:00:00"}, None, 422, "validation_failed"),
+        ({"date": "0001-01-01T00:00:00Z"}, None, 200, None),
+        # In the tenant's time zone it begins a year before there are years.
+        ({"date": "0001-01-01"}, None, 422, "validation_failed"),
+        ({}, {"date": "0001-01-01T00:00:00+01:00"}, 422, "validation_failed"),
+        ({"date": "9999-12-31T23:59:59-01:00"}, None, 422, "validation_failed"),
         ({"cursor": "abc"}, None, 400, "invalid_cursor"),
         ({"cursor": "abc", "offset": "0"}, None, 400, "invalid_request"),
         ({}, [1], 400, "invalid_request"),

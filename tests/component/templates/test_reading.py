@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from headrace.catalog.model import PublishedTemplate
-from headrace.exports.sources import Source
+from headrace.catalog.model import ChoosingColumn, PublishedTemplate
+from headrace.exports.sources import ColumnType, Source
 from headrace.kernel.errors import Fenced
 from headrace.templates.model import CHUNK_ROWS, LEASE, MAX_TAKES, Parameters, Reader, WalkState
 from tests.component.postgresql.server import Server
@@ -126,6 +127,29 @@ def test_a_date_leaves_out_what_is_older_to_the_microsecond(reading: Reading) ->
     later = moment.replace(microsecond=123_457)
     later_rows = reading.walked("later", parameters=Parameters(later, include_anonymised=True))
     assert ids(later_rows) == expected(anonymised=True, from_second=601)
+
+
+def test_of_a_column_of_dates_a_day_is_that_day_wherever_it_begins(place: Place) -> None:
+    days = place.table.replace("persons", "days")
+    place.change(PERSONS.format("days").replace("changed TIMESTAMPTZ", "changed DATE"))
+    place.change(
+        "INSERT INTO days SELECT 'north', d, 'x', 0, DATE '2026-03-01' + d::INTEGER, false "
+        "FROM generate_series(0, 4) AS s(d)"
+    )
+    dated = ChoosingColumn("changed", ColumnType.DATE)
+    published = persons(place.source, days, date_column=dated)
+    east, west = ZoneInfo("Europe/Amsterdam"), ZoneInfo("America/New_York")
+    with a_reading(published, place.source) as reading:
+        for number, (since, first) in enumerate(
+            (
+                (datetime(2026, 3, 3, tzinfo=east), 2),
+                (datetime(2026, 3, 3, tzinfo=west), 2),
+                (datetime(2026, 3, 3, 23, 30, tzinfo=west), 2),
+                (datetime(2026, 3, 3, 23, 30, tzinfo=UTC), 2),
+            )
+        ):
+            rows = reading.walked(f"walk-{number}", parameters=Parameters(since))
+            assert ids(rows) == list(range(first, 5)), since
 
 
 def test_all_chunks_show_one_moment_however_the_source_changes(

@@ -57,7 +57,8 @@ class RowFilter:
 
 @dataclass(frozen=True)
 class RowsSince:
-    """Rows whose source column holds ``moment`` or later: its day in UTC, if it holds dates.
+    """Rows whose source column holds ``moment`` or later: the day that it is on by its own offset,
+    if the column holds dates.
 
     Rows without a value are none of them.
     """
@@ -72,7 +73,8 @@ class RowsSince:
         moment = self.moment.astimezone(UTC)
         match self.type:
             case ColumnType.DATE:
-                return moment.date().isoformat()
+                # Who asks for a day of a time zone means that day, which begins on another in UTC.
+                return self.moment.date().isoformat()
             case ColumnType.TIMESTAMP:
                 return moment.replace(tzinfo=None).isoformat(sep=" ")
             case _:

@@ -15,7 +15,7 @@ template and parameters.
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 CHUNK_ROWS = 2_000
@@ -41,7 +41,8 @@ class Parameters:
     @property
     def digest(self) -> str:
         """Tells parameters apart."""
-        since = None if self.since is None else self.since.astimezone(UTC).isoformat()
+        # With its offset, which says what day it is on.
+        since = None if self.since is None else self.since.isoformat()
         text = json.dumps([since, self.include_anonymised])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
