@@ -1,6 +1,7 @@
 """What batches of profiles hold: a profile as JSON on each line (NDJSON)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from headrace.kernel.errors import BodyTooLarge, HeadraceError, ValidationFailed
 from headrace.profiles.importing import Line
@@ -20,12 +21,20 @@ def lines_of(body: bytes) -> list[Line]:
 
 def _line(number: int, text: bytes) -> Line:
     try:
-        profile = checked(ImportedProfile, json_object(text))
-    except ValidationFailed as error:
-        return Line(number, wrong=dict(_by_field(error)))
+        values = json_object(text)
     except HeadraceError as error:
         return Line(number, wrong={"line": [error.detail]})
+    try:
+        profile = checked(ImportedProfile, values)
+    except ValidationFailed as error:
+        return Line(number, _tenant_of(values), wrong=dict(_by_field(error)))
     return Line(number, profile.tenant_id, profile.pushed())
+
+
+def _tenant_of(values: Mapping[str, Any]) -> str | None:
+    """Whom a line is about that is wrong in something else."""
+    named = values.get("tenantId")
+    return named if isinstance(named, str) else None
 
 
 def _by_field(error: ValidationFailed) -> Iterator[tuple[str, list[str]]]:

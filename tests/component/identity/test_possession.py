@@ -15,6 +15,7 @@ from headrace.adapters.dynamodb.table import Table
 from headrace.identity.dpop import token_hash
 from tests.component.identity.deployment import BASE, Deployment, called, event_of
 from tests.unit.identity.proofs_made import KEY, a_proof, key_name
+from tests.unit.identity.tokens_made import ec_key
 
 TOKEN_URL = f"{BASE}/connect/token"
 METADATA_URL = f"{BASE}/data/v1/metadata"
@@ -34,6 +35,20 @@ def ask(deployment: Deployment, proof: str | None, client_id: str = "acme-hr") -
 def proof_now(**changes: Any) -> str:
     """A proof of now."""
     return a_proof(**{"iat": time.time(), "jti": str(time.time_ns()), **changes})
+
+
+@pytest.mark.abuse(31)
+def test_two_proofs_are_two_however_their_headers_are_written(deployment: Deployment) -> None:
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": "acme-hr",
+        "client_secret": deployment.secrets["acme-hr"],
+    }
+    other = proof_now(key=ec_key(), htu=TOKEN_URL)
+    for names in (("DPoP", "dpop"), ("dpop", "DPOP")):
+        headers = dict(zip(names, (proof_now(htu=TOKEN_URL), other), strict=True))
+        reply = deployment.post_token(form, headers=headers)
+        assert (reply.status, reply.json["error"]) == (400, "invalid_dpop_proof")
 
 
 def test_a_proof_at_the_token_endpoint_binds_the_token(deployment: Deployment) -> None:

@@ -190,6 +190,34 @@ def test_a_batch_answers_each_line_in_its_order(hub: Hub) -> None:
 
 
 @pytest.mark.abuse(138)
+def test_lines_that_are_all_wrong_are_told_what_is_wrong_with_each(hub: Hub) -> None:
+    wrong: list[dict[str, object]] = [
+        {"Colour": "red"},
+        {"Sex": "Neither"},
+        {"DateOfBirth": 7},
+        {"SyncId": None},
+    ]
+    body = "\n".join(json.dumps({**BODY, **one}) for one in wrong)
+    reply = hub.call("POST", "/profiles/import/batch", body=body)
+    assert reply.status == 200, reply.body
+    told = [json.loads(line) for line in reply.body.splitlines()]
+    assert [(one["outcome"], list(one["errors"])) for one in told] == [
+        ("refused", list(one)) for one in wrong
+    ]
+    # Those that are right say whom the batch is about.
+    body = json.dumps({**BODY, "TenantId": BETA, "Sex": "Neither"}) + "\n" + json.dumps(BODY)
+    reply = hub.call("POST", "/profiles/import/batch", body=body)
+    outcomes = [json.loads(line)["outcome"] for line in reply.body.splitlines()]
+    assert (reply.status, outcomes) == (200, ["refused", "created"])
+    # And who may not name the tenant learns nothing else.
+    body = json.dumps({**BODY, "TenantId": NOBODYS, "Sex": "Neither"})
+    refused = hub.call("POST", "/profiles/import/batch", body=body)
+    assert (refused.status, refused.json["code"]) == (403, "tenant_not_allowed")
+    body = json.dumps({**BODY, "TenantId": 7})
+    refused = hub.call("POST", "/profiles/import/batch", body=body)
+    assert (refused.status, list(refused.json["errors"])) == (400, ["TenantId"])
+
+
 def test_a_batch_of_too_many_profiles_is_refused(hub: Hub) -> None:
     reply = hub.call("POST", "/profiles/import/batch", body="{}\n" * 10_001)
     assert (reply.status, reply.json["code"]) == (413, "body_too_large")

@@ -135,7 +135,9 @@ class ImportProfiles:
         tenant.
         """
         goes_on, now = until(self.clock, self.longest), self.clock.now()
-        named = next((one.organisation_id for one in lines if one.organisation_id), None)
+        # Lines that are wrong in something else name it where no others do: they get their answers.
+        telling = sorted(lines, key=lambda one: one.pushed is None)
+        named = next((one.organisation_id for one in telling if one.organisation_id), None)
         if named is None:
             raise ValidationFailed(
                 "No line can be read, or none names a tenant.",

@@ -353,10 +353,7 @@ class Endpoint:
             body=self._body(raw_body, headers.get("content-type", "")),
             raw_body=raw_body,
             context=context,
-            all_headers={
-                name.lower(): tuple(values)
-                for name, values in (event.get("multiValueHeaders") or {}).items()
-            },
+            all_headers=_all_headers(event.get("multiValueHeaders") or {}),
             resource=str(event.get("resource") or ""),
         )
 
@@ -394,6 +391,14 @@ class Endpoint:
         if self.route.form is not None and content_type.lower().startswith(self.route.form_type):
             return None
         return checked(self.route.body, json_object(raw))
+
+
+def _all_headers(sent: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    """By their names in small letters: two that differ in case only are one header, sent twice."""
+    every: dict[str, tuple[str, ...]] = {}
+    for name, values in sent.items():
+        every[name.lower()] = (*every.get(name.lower(), ()), *values)
+    return every
 
 
 def checked[T](kind: type[T], values: Mapping[str, Any]) -> T:
