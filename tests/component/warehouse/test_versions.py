@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ import pytest
 from headrace.adapters.warehouse.duckdb_warehouse import DuckdbWarehouse
 from headrace.adapters.warehouse.engine import Limits
 from headrace.exports.model import Compression, FileFormat
-from headrace.exports.sources import ColumnType, RowFilter
+from headrace.exports.sources import AccountColumn, ColumnType, RowFilter, SharedRows
 from headrace.kernel.errors import SchemaChanged, SourceChanged, SourceUnavailable
 from tests.component.warehouse.places import (
     ONLY,
@@ -258,6 +259,27 @@ def test_a_filter_is_of_its_columns_type(tmp_path: Path, kind: str, value: str |
     if kind.startswith("ENUM"):
         none = a_table_of(source, "main.t", RowFilter("k", ("unheard of",), column.type))
         assert document(source, none, FileFormat.CSV).rows == 0
+
+
+@pytest.mark.parametrize("collation", ["NOCASE", "NOACCENT", "de"])
+def test_a_filter_takes_texts_that_are_the_same_whatever_the_columns_collation(
+    tmp_path: Path, collation: str
+) -> None:
+    source = a_duckdb_file(
+        tmp_path / "x.duckdb",
+        f"CREATE TABLE t(id INTEGER, tenant VARCHAR COLLATE {collation})",
+        "INSERT INTO t VALUES (1, 'ürth'), (2, 'ÜRTH'), (3, 'urth'), (4, 'u\u0308rth')",
+    )
+    filtered = a_table_of(source, "main.t", RowFilter("tenant", ("ürth",), ColumnType.STRING))
+    told = replace(
+        a_table_of(source, "main.t"),
+        account=AccountColumn("tenant", ColumnType.STRING),
+        shared=SharedRows(("ürth",)),
+    )
+    for table in (filtered, told):
+        made = document(source, table, FileFormat.CSV)
+        assert [row["id"] for row in rows_of(made.stored, FileFormat.CSV)] == ["1"]
+        assert WAREHOUSE.count(source, WAREHOUSE.current_version(source), table) == 1
 
 
 def test_parts_of_compressed_documents_are_the_same_bytes_every_time(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from headrace.adapters.sql_text import identifier
 from headrace.adapters.warehouse.engine import Connection
+from headrace.adapters.warehouse.values import BINARY
 from headrace.exports.sources import Table
 from headrace.kernel.errors import HeadraceError
 
@@ -47,7 +48,8 @@ def of_accounts(table: Table, name: str = SHARED, *, public: bool = True) -> lis
     if table.account is None:
         return []
     column = identifier(table.account.name)
-    found = f"CAST({column} AS VARCHAR) IN (SELECT account FROM {name})"
+    # Whatever collation a file gave the column: by NOCASE, one account's rows are another's.
+    found = f"CAST({column} AS VARCHAR) COLLATE {BINARY} IN (SELECT account FROM {name})"
     if public and table.account.with_public:
         found = f"({column} IS NULL OR {found})"
     return [found]

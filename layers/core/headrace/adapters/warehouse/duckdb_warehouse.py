@@ -26,7 +26,7 @@ from headrace.adapters.warehouse.streaming import (
     framed,
     row_counter,
 )
-from headrace.adapters.warehouse.values import Field, line_of, select_list
+from headrace.adapters.warehouse.values import BINARY, Field, line_of, select_list
 from headrace.catalog.model import QueryRefused
 from headrace.exports.model import Compression, FileFormat
 from headrace.exports.slices import MIN_PART_BYTES, PartPosition, RowRange, TableRange
@@ -316,7 +316,9 @@ def condition(row_filter: RowFilter, column: SourceColumn) -> str:
     enum = column.engine_type.startswith("ENUM(")
     kind = "VARCHAR" if enum else column.engine_type
     bound = ", ".join(f"CAST(? AS {kind})" for _ in row_filter.values)
-    return f"{identifier(column.name)} IN ({bound})"
+    # Whatever collation a file gave the column: by NOCASE, one tenant's rows are another's.
+    exact = f" COLLATE {BINARY}" if column.engine_type == "VARCHAR" else ""
+    return f"{identifier(column.name)}{exact} IN ({bound})"
 
 
 def _count_by_position(

@@ -17,6 +17,9 @@ from headrace.exports.warehouses import SourceColumn
 REFUSAL = "headrace: "
 """What the text of an ``error()`` of ours begins with."""
 
+BINARY = '"binary"'
+"""The engine's collation by which texts are equal only if they are the same."""
+
 _PLAIN = {
     "BOOLEAN": ColumnType.BOOLEAN,
     "TINYINT": ColumnType.INTEGER,
