@@ -1,6 +1,8 @@
 """POST /profiles/import/batch: another system pushes many profiles at once."""
 
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from headrace.audit.model import Action
 from headrace.kernel.errors import (
@@ -11,6 +13,7 @@ from headrace.kernel.errors import (
     WrongRegion,
 )
 from headrace.kernel.view import as_json
+from headrace.profiles.importing import Done
 from headrace.profiles.tenancy import acting_for
 from headrace.profiles.views import ImportedLine
 from headrace.runtime import profiles
@@ -18,6 +21,10 @@ from headrace.runtime.api import Call, Reply, Route, Scope
 from headrace.runtime.instance import prepare
 from profiles.batches import MOST_LINES, lines_of
 from profiles.bodies import ImportedProfile
+
+MOST_BYTES_OF_ERRORS = 2_000_000
+"""Lambda answers 6 MiB at most, and all else that is told of 10,000 lines takes half of it."""
+NO_ROOM = "is refused, and there is no room to say why: push it by itself"
 
 route = Route(
     "POST",
@@ -48,6 +55,23 @@ def handler(call: Call) -> Reply:
     """
     caller = call.known_caller
     tenant, done = profiles.import_profiles()(caller, lines_of(call.raw_body))
-    told = (json.dumps(as_json(ImportedLine.of(one)), ensure_ascii=False) for one in done)
-    body = "".join(f"{line}\n" for line in told)
+    body = "".join(f"{line}\n" for line in _told(done))
     return Reply(200, body, content_type="application/x-ndjson", caller=acting_for(caller, tenant))
+
+
+def _told(done: Iterable[Done]) -> Iterator[str]:
+    """The lines of the answer. What is wrong is told as long as the answer has room for it."""
+    room = MOST_BYTES_OF_ERRORS
+    for one in done:
+        view = ImportedLine.of(one)
+        if view.errors:
+            size = len(_json(view.errors).encode())
+            if size > room:
+                view = replace(view, errors={"Line": [NO_ROOM]})
+            else:
+                room -= size
+        yield _json(as_json(view))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from profiles.import_profiles import NO_ROOM
 from tests.component.profiles.hub import ACME, BETA, FAR, NOBODYS, Hub
 
 BODY = {
@@ -216,6 +217,28 @@ def test_lines_that_are_all_wrong_are_told_what_is_wrong_with_each(hub: Hub) -> 
     body = json.dumps({**BODY, "TenantId": 7})
     refused = hub.call("POST", "/profiles/import/batch", body=body)
     assert (refused.status, list(refused.json["errors"])) == (400, ["TenantId"])
+
+
+def test_an_answer_to_a_batch_is_never_more_than_lambda_answers(hub: Hub) -> None:
+    wrong = {"TenantId": ACME, **{f"u{number}": 0 for number in range(25)}}
+    lines = [json.dumps(wrong, separators=(",", ":"))] * 9_999
+    reply = hub.call("POST", "/profiles/import/batch", body="\n".join([*lines, json.dumps(BODY)]))
+    assert reply.status == 200, reply.body
+    # As Lambda counts it: the body is a text in JSON.
+    assert len(json.dumps(reply.body).encode()) < 6 * 1024 * 1024
+    told = [json.loads(line) for line in reply.body.splitlines()]
+    assert [one["outcome"] for one in told] == ["refused"] * 9_999 + ["created"]
+    assert len(told[0]["errors"]) == 29
+    assert told[9_998]["errors"] == {"Line": [NO_ROOM]}
+
+
+def test_a_body_in_which_all_is_wrong_is_told_some_of_it(hub: Hub) -> None:
+    body = json.dumps(
+        {**BODY, **{f"u{number}": 0 for number in range(80_000)}}, separators=(",", ":")
+    )
+    reply = hub.call("POST", "/profiles/import", body=body)
+    assert (reply.status, len(reply.json["errors"])) == (400, 100)
+    assert len(reply.body) < 6 * 1024 * 1024
 
 
 def test_a_batch_of_too_many_profiles_is_refused(hub: Hub) -> None:

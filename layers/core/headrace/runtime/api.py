@@ -48,6 +48,8 @@ MAX_BODY_BYTES = 1024 * 1024
 MOST_INLINE_BYTES = 4 * 1024 * 1024
 """Of what is answered as bytes: Lambda allows 6 MiB, and base64 makes four of three."""
 
+_MOST_TOLD = 100
+
 STATUSES: Mapping[type[HeadraceError], int] = {
     BodyTooLarge: 413,
     NotAcceptable: 406,
@@ -402,7 +404,8 @@ def _all_headers(sent: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
 
 
 def checked[T](kind: type[T], values: Mapping[str, Any]) -> T:
-    """The values as this type. Raises ValidationFailed, which names what is wrong."""
+    """The values as this type. Raises ValidationFailed, which names what is wrong: the first
+    ``_MOST_TOLD``, as a body of 1 MiB may have more in it than an answer of Lambda's holds."""
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 — slow to import
 
     try:
@@ -412,7 +415,7 @@ def checked[T](kind: type[T], values: Mapping[str, Any]) -> T:
             "The body has values that are wrong; see errors.",
             [
                 {"field": ".".join(str(step) for step in e["loc"]), "message": e["msg"]}
-                for e in error.errors(include_input=False, include_url=False)
+                for e in error.errors(include_input=False, include_url=False)[:_MOST_TOLD]
             ],
         ) from None
 
