@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 from rich.console import Console
 
+from headrace.identity.access_requests import Evidence
 from headrace_admin.deployment import Deployment
 from headrace_client import HeadraceClient
 from local.home import CHECKOUT, Home, LocalFailure
@@ -34,6 +35,7 @@ def run(home: Home) -> None:
     """Ask, approve, take the secret, push, push again, find, redirect, export and erase."""
     out = Console(highlight=False, soft_wrap=True)
     deployment = Deployment.local(home.root)
+    _end_what_was_left(deployment)
     _announce(out, 1, "the vendor asks for access, and the operator approves")
     asked = _admin(
         home, out, "access-request", "record", CLIENT, "--tenant", TENANT, "--evidence", EVIDENCE
@@ -53,6 +55,19 @@ def run(home: Home) -> None:
     finally:
         deployment.client_secrets().revoke(CLIENT, approved["secretId"])
     out.print("\nThe demonstration's secret works no more.")
+
+
+def _end_what_was_left(deployment: Deployment) -> None:
+    """Revokes the secrets of demonstrations that were killed: a client has two at most."""
+    secrets, digest = deployment.client_secrets(), Evidence.of("text", EVIDENCE.encode()).sha256
+    ours = {
+        request.secret_id
+        for request in deployment.access_requests().listed()
+        if request.client_id == CLIENT and request.evidence.sha256 == digest
+    }
+    for stored in secrets.of(CLIENT):
+        if stored.secret_id in ours:
+            secrets.revoke(CLIENT, stored.secret_id)
 
 
 def _push_and_find(out: Console, client: HeadraceClient) -> None:

@@ -248,7 +248,7 @@ def _with_secrets(
             for one in catalog.configurations
             if one.client_id == entry.client_id and one.default
         ]
-        if DATA_EXCHANGE in entry.scopes:
+        if DATA_EXCHANGE in entry.scopes or not granted:
             granted += [(tenant, None) for tenant in entry.tenants]
         entries += [
             {

@@ -203,8 +203,14 @@ class InvalidRequest(ApiError):
 
     @property
     def field_errors(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of field and message."""
+        """Pairs of field and message; those of profiles come with the messages by field."""
         held = self.members.get("errors")
+        if isinstance(held, Mapping):
+            return tuple(
+                (str(field), str(message))
+                for field, messages in held.items()
+                for message in (messages if isinstance(messages, list) else [messages])
+            )
         if not isinstance(held, list):
             return ()
         return tuple(

@@ -1,5 +1,6 @@
 """What bodies of calls about profiles hold (seed 004, "Push data to VALD Hub")."""
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ BODY_TYPES = ("application/json", "application/json-patch+json")
 """The seed's clients send either."""
 
 _CONTROLS = r"^[^\u0000-\u001f\u007f]*$"
-_EMAIL = r"^[^\s@\u0000-\u001f\u007f]{1,64}@[^\s@\u0000-\u001f\u007f]{1,253}$"
+_EMAIL = re.compile(r"^[^\s@\u0000-\u001f\u007f]{1,64}@[^\s@\u0000-\u001f\u007f]{1,253}$")
 _SEXES = {str(sex).lower(): str(sex) for sex in Sex}
 
 
@@ -40,6 +41,12 @@ def _said(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("must be an e-mail address")
+    return value
+
+
 def _or_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
@@ -49,6 +56,11 @@ Born = Annotated[
     date,
     BeforeValidator(_born),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"}),
+]
+Email = Annotated[
+    str,
+    Field(max_length=254, json_schema_extra={"pattern": _EMAIL.pattern}),
+    AfterValidator(_address),
 ]
 TenantId = Annotated[str, Field(min_length=1, max_length=64)]
 ProfileId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -71,9 +83,9 @@ class ImportedProfile(Body):
     family_name: Name
     date_of_birth: Born = Field(description="A date; of a date with a time, the date counts")
     sex: Annotated[Annotated[Sex, Field(strict=False)] | None, BeforeValidator(_sex)] = None
-    email: Annotated[
-        str | None, Field(max_length=254, pattern=_EMAIL), BeforeValidator(_or_none)
-    ] = Field(None, description="Others of the tenant may have the same")
+    email: Annotated[Email | None, BeforeValidator(_or_none)] = Field(
+        None, description="Others of the tenant may have the same"
+    )
     external_id: Annotated[
         str | None,
         Field(max_length=MOST_CHARACTERS, pattern=_CONTROLS),

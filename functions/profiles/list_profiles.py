@@ -32,6 +32,8 @@ route = Route(
     replies={200: ProfileList, 204: None},
     errors=(InvalidRequest, ValidationFailed, TenantNotAllowed, WrongRegion),
     names_in_any_case=True,
+    # A search whose name is misspelt would find everybody.
+    only_named=True,
     told_by_field=True,
 )
 

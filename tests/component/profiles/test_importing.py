@@ -190,6 +190,26 @@ def test_a_batch_answers_each_line_in_its_order(hub: Hub) -> None:
     assert {one["syncId"]: one["givenName"] for one in found(hub)} == {"p-1": "Jack", "p-2": "John"}
 
 
+def test_a_batch_of_which_every_line_is_wrong_says_what_is_wrong_with_each(hub: Hub) -> None:
+    lines = [{**BODY, "Email": "nobody"}, {**BODY, "DateOfBirth": "31.3.1970", "Shoe": 44}]
+    reply = hub.call("POST", "/profiles/import/batch", body="\n".join(map(json.dumps, lines)))
+    assert reply.status == 200, reply.body
+    told = [json.loads(line) for line in reply.body.splitlines()]
+    assert [one["outcome"] for one in told] == ["refused", "refused"]
+    assert told[0]["errors"] == {"Email": ["must be an e-mail address"]}
+    assert told[1]["errors"]["DateOfBirth"] == [
+        "must be a date, as in 1970-03-31 or 1970-03-31T00:00:00Z"
+    ]
+    assert sorted(told[1]["errors"]) == ["DateOfBirth", "Shoe"]
+
+
+def test_a_line_that_is_wrong_does_not_choose_the_tenant_of_a_batch(hub: Hub) -> None:
+    lines = [{**BODY, "TenantId": BETA, "Sex": "Neither"}, BODY]
+    reply = hub.call("POST", "/profiles/import/batch", body="\n".join(map(json.dumps, lines)))
+    told = [json.loads(line)["outcome"] for line in reply.body.splitlines()]
+    assert (reply.status, told) == (200, ["refused", "created"])
+
+
 @pytest.mark.abuse(138)
 def test_lines_that_are_all_wrong_are_told_what_is_wrong_with_each(hub: Hub) -> None:
     wrong: list[dict[str, object]] = [
@@ -273,6 +293,14 @@ def test_parameters_are_read_in_any_case_and_what_is_empty_is_not_asked_for(hub:
 def test_a_wrong_parameter_is_told_by_its_name(hub: Hub, query: dict[str, str], field: str) -> None:
     reply = hub.call("GET", "/profiles", query=query)
     assert (reply.status, list(reply.json["errors"])) == (400, [field])
+
+
+def test_a_search_whose_name_is_misspelt_does_not_find_everybody(hub: Hub) -> None:
+    push(hub)
+    reply = hub.call("GET", "/profiles", query={"TenantId": ACME, "SycnId": "p-2"})
+    assert (reply.status, reply.json["code"]) == (400, "invalid_request")
+    assert "it has TenantId, ProfileIds, SyncId, " in reply.json["detail"]
+    assert "SycnId" not in reply.body
 
 
 def test_a_person_of_some_groups_sees_no_other_profile(hub: Hub) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from headrace.identity.model import secret_matches
 from local.home import CHECKOUT
 from tests.system.client.test_command import an_environment, headrace
 from tests.system.conftest import NORTHWIND, Clients
@@ -94,16 +95,34 @@ def test_a_tenant_that_the_client_may_not_name_takes_nothing(
     assert refused["error"]["code"] == "tenant_not_allowed"
 
 
+def test_the_sample_s_pusher_is_listed_with_a_secret_that_stays_until_it_is_revoked(
+    platform: Platform,
+) -> None:
+    listed = json.loads(platform.home.outputs.read_text("utf-8"))["clients"]
+    [ours] = [one for one in listed if one["client_id"] == "athlete-system"]
+    stored = platform.deployment.client_secrets().of("athlete-system")
+    assert secret_matches(ours["client_secret"], stored)
+    assert (ours["tenant"], ours["configuration_id"]) == (NORTHWIND, None)
+
+
 def test_the_demonstration_lets_a_vendor_in_and_forgets_a_person(
     platform: Platform, pusher: Integrator
 ) -> None:
     before = platform.deployment.client_secrets().of("athlete-system")
     environ = {**an_environment(pusher), "HEADRACE_HOME": str(platform.home.root)}
     script = "from local.home import Home; from local.demo_profiles import run; import os; "
+    command = [sys.executable, "-c", f"{script}run(Home.of(os.environ))"]
+    environ["COLUMNS"] = "200"
+    killed = subprocess.Popen(command, cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, text=True)
+    assert killed.stdout is not None
+    assert any(line.startswith("2. the vendor") for line in killed.stdout)
+    killed.kill()
+    killed.communicate(timeout=60)
+    assert len(platform.deployment.client_secrets().of("athlete-system")) == len(before) + 1
     done = subprocess.run(
-        [sys.executable, "-c", f"{script}run(Home.of(os.environ))"],
+        command,
         cwd=CHECKOUT,
-        env={**environ, "COLUMNS": "200"},
+        env=environ,
         capture_output=True,
         text=True,
         timeout=180,

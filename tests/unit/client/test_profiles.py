@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace_client.errors import LocalFileError, SetupError
+from headrace_client.errors import InvalidRequest, LocalFileError, SetupError
 from headrace_client.profiles.reading import profiles_in
 
 
@@ -65,3 +65,38 @@ def test_a_line_that_is_no_profile_is_told(tmp_path: Path, name: str, text: str,
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(LocalFileError):
         list(profiles_in(tmp_path / "none.csv", None))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("syncId;givenName\nA-1;Ann\n", "a.csv:1: has semicolons between its names"),
+        ("syncId,givenname\nA-1,Ann\n", "has the name 'givenname', .* Is it givenName?"),
+        ("syncId,shoe\nA-1,44\n", "has the name 'shoe', .* There are syncId, givenName, "),
+        ("", "a.csv is empty"),
+    ],
+    ids=["semicolons", "misspelt", "unknown", "empty"],
+)
+def test_names_that_are_not_a_profile_s_are_told(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SetupError, match=said):
+        list(profiles_in(a_file(tmp_path, "a.csv", text), "t1"))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.ndjson"])
+def test_a_file_of_another_encoding_is_told(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes("syncId,givenName\nA-1,Åsa\n".encode("latin-1"))
+    with pytest.raises(SetupError, match="no text in UTF-8"):
+        list(profiles_in(file, "t1"))
+
+
+def test_a_csv_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    file = a_file(tmp_path, "a.csv", f"syncId\n{'x' * 200_000}\n")
+    with pytest.raises(SetupError, match="is no CSV: "):
+        list(profiles_in(file, "t1"))
+
+
+def test_what_is_wrong_of_a_search_is_told_by_its_field() -> None:
+    refused = InvalidRequest(400, "fields_invalid", "A query parameter is wrong.")
+    refused.members = {"errors": {"ModifiedFromUtc": ["must be a moment"]}}
+    assert refused.field_errors == (("ModifiedFromUtc", "must be a moment"),)

@@ -362,8 +362,8 @@ class Endpoint:
     def _query(self, event: Mapping[str, Any]) -> dict[str, Any]:
         given = event.get("multiValueQueryStringParameters") or {}
         values: dict[str, Any] = {}
-        if self.route.only_named and given.keys() - {one.name for one in self.route.query}:
-            raise InvalidRequest("The query gives parameters that this route does not have.")
+        if self.route.only_named:
+            self._check_names(given)
         sent = {one.name: self._given(given, one.name) for one in self.route.query}
         if left_out := [one.name for one in self.route.query if one.needed and not sent[one.name]]:
             raise ValidationFailed(
@@ -380,6 +380,18 @@ class Endpoint:
                 raise InvalidRequest(f"The query gives {parameter.name} more than once.")
             values[parameter.name] = parameter.read(texts[0]) if texts else parameter.default
         return values
+
+    def _check_names(self, given: Mapping[str, list[str]]) -> None:
+        """Raises InvalidRequest, which names those there are."""
+        names, sent = [one.name for one in self.route.query], set(given)
+        known = set(names)
+        if self.route.names_in_any_case:
+            known, sent = {one.lower() for one in known}, {one.lower() for one in sent}
+        if sent - known:
+            raise InvalidRequest(
+                "The query gives parameters that this route does not have; it has "
+                f"{', '.join(names)}."
+            )
 
     def _given(self, given: Mapping[str, list[str]], name: str) -> list[str]:
         if not self.route.names_in_any_case:
@@ -414,7 +426,11 @@ def checked[T](kind: type[T], values: Mapping[str, Any]) -> T:
         raise ValidationFailed(
             "The body has values that are wrong; see errors.",
             [
-                {"field": ".".join(str(step) for step in e["loc"]), "message": e["msg"]}
+                {
+                    "field": ".".join(str(step) for step in e["loc"]),
+                    # What a check of ours says stands behind these words of pydantic's.
+                    "message": e["msg"].removeprefix("Value error, "),
+                }
                 for e in error.errors(include_input=False, include_url=False)[:_MOST_TOLD]
             ],
         ) from None
