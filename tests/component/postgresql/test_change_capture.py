@@ -263,6 +263,40 @@ def test_keys_that_are_equal_and_written_otherwise_are_one_key(empty: Database) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [("citext", "bob", "Bob"), ("interval", "1 mon", "30 days"), ("jsonb", "1.0", "1.00")],
+)
+def test_keys_that_are_equal_and_are_other_texts_in_documents_are_two(
+    empty: Database, kind: str, before: str, after: str
+) -> None:
+    """Whoever keeps a copy would else have the row under both of them."""
+    empty.run(
+        "CREATE EXTENSION citext; CREATE TABLE people (k "
+        f"{kind}, n int, tenant text, PRIMARY KEY (k, n)); "
+        f"INSERT INTO people VALUES ('{before}', 1, 'north'), ('{before}', 2, 'south')"
+    )
+    table = a_table(empty.owner, "public.people", "k", "n", tenant="north")
+    install(empty.owner, table)
+    copy = followed(
+        empty,
+        table,
+        f"UPDATE people SET k = '{after}'",
+        f"UPDATE people SET k = '{before}'; UPDATE people SET k = '{after}', tenant = 'north'",
+        f"DELETE FROM people WHERE n = 1; INSERT INTO people VALUES ('{before}', 1, 'north')",
+        f"UPDATE people SET k = '{after}', n = 3 WHERE n = 1",
+        f"UPDATE people SET k = '{before}', tenant = 'south' WHERE n = 3",
+        "DELETE FROM people",
+    )
+    assert (copy.resyncs, copy.rows) == (0, {})
+    since = now(empty)
+    empty.run(f"INSERT INTO people VALUES ('{before}', 1, 'north')")
+    between = now(empty)
+    empty.run(f"UPDATE people SET k = '{after}'")
+    assert [kind for kind, *_ in told(empty.reader, since, table)] == ["inserted"]
+    assert [kind for kind, *_ in told(empty.reader, between, table)] == ["deleted", "inserted"]
+
+
 def test_keys_that_are_swapped_are_updates(empty: Database) -> None:
     empty.run(
         "CREATE TABLE places (id int PRIMARY KEY DEFERRABLE, tenant text, who text); "

@@ -283,6 +283,10 @@ _COMPARABLE = frozenset(
 """Types whose values are equal only if they are written alike. Numerics are not: 1.0 = 1.00."""
 
 
+_WRITTEN_OTHERWISE = frozenset({"interval", "jsonb"})
+"""Types of which values are equal that are written otherwise, and which documents have as texts."""
+
+
 @dataclass(frozen=True)
 class ColumnFacts:
     """What the server's catalog says of a column that matters to its capture."""
@@ -308,7 +312,8 @@ class ColumnFacts:
     def joined(self) -> str:
         """SQL: do ``o`` and ``n`` have the same key in it; of types of others, the same text."""
         name = identifier(self.name)
-        if (self.is_builtin or self.is_enum) and self.is_deterministic:
+        is_own = self.is_builtin and self.type_name not in _WRITTEN_OTHERWISE
+        if (is_own or self.is_enum) and self.is_deterministic:
             return f"o.{name} = n.{name}"
         return f"o.{name}::text = n.{name}::text"
 

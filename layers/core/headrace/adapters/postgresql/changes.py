@@ -60,7 +60,7 @@ from headrace.adapters.warehouse.streaming import (
     row_counter,
 )
 from headrace.exports.model import Compression, FileFormat
-from headrace.exports.sources import ChangeWindow, Source, Table, VersionPlace
+from headrace.exports.sources import ChangeWindow, ColumnType, Source, Table, VersionPlace
 from headrace.exports.warehouses import RowStream
 from headrace.kernel.errors import (
     HeadraceError,
@@ -438,9 +438,18 @@ def _changes(
         column.described.name: (f"key_{place}", _logged(capture, column))
         for place, column in enumerate(key)
     }
-    keys = ", ".join(f"{value} AS {name}" for name, value in logged.values())
-    names = ", ".join(name for name, _ in logged.values())
-    joined = " AND ".join(f"r.{identifier(of)} = n.{name}" for of, (name, _) in logged.items())
+    written = [column.described.name for column in key if _is_told_as_written(capture, column)]
+    keys = ", ".join(
+        [f"{value} AS {name}" for name, value in logged.values()]
+        + [f"{_written(logged[of][1])} AS {logged[of][0]}_written" for of in written]
+    )
+    names = ", ".join(
+        [name for name, _ in logged.values()] + [f"{logged[of][0]}_written" for of in written]
+    )
+    joined = _all(
+        [f"r.{identifier(of)} = n.{name}" for of, (name, _) in logged.items()]
+        + [f"{_written(f'r.{identifier(of)}')} = n.{logged[of][0]}_written" for of in written]
+    )
     told = ", ".join(f"n.{name}" for name, _ in logged.values())
     passed = _all(
         condition(one, relation, f"(l.before)[{capture.scope.index(one.column) + 1}]")
@@ -553,6 +562,19 @@ class _Whose:
 
 def _is_there(key: Sequence[PgColumn]) -> str:
     return f"(r.{identifier(key[0].described.name)} IS NOT NULL)"
+
+
+def _is_told_as_written(capture: _Capture, column: PgColumn) -> bool:
+    """May two values of a key be equal to the source and be other texts in a document: two keys to
+    whoever keeps a copy by it. (Numbers are told as numbers.)
+    """
+    if column.rule in ("text", "varchar", "bpchar"):
+        return column.described.name in capture.collations
+    return column.described.type in (ColumnType.STRING, ColumnType.JSON, ColumnType.INTERVAL)
+
+
+def _written(value: str) -> str:
+    return f'({value})::text COLLATE "C"'
 
 
 def _logged(capture: _Capture, column: PgColumn) -> str:
