@@ -377,6 +377,60 @@ def test_what_leaves_a_gap_is_said(people: Database, statements: str) -> None:
         changes(people.reader, since, now(people), table)
 
 
+TYPES = """
+CREATE TYPE mood AS ENUM ('sad', 'fine'); CREATE DOMAIN feeling AS mood;
+CREATE TYPE state AS (since date, felt feeling[]);
+CREATE TABLE moods (
+    id int PRIMARY KEY, one mood, several feeling[], whole state, whole_again state[]
+);
+INSERT INTO moods VALUES
+    (1, 'sad', '{sad}', ROW(NULL, '{sad}'), NULL),
+    (2, 'fine', NULL, NULL, ARRAY[ROW(NULL, '{fine}')]::state[]);
+"""
+
+
+@pytest.mark.parametrize("column", ["one", "several", "whole", "whole_again"])
+@pytest.mark.parametrize(
+    "statements",
+    ["ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'", "ALTER TYPE mood ADD VALUE 'calm'"],
+)
+def test_values_that_an_altered_type_shows_otherwise_ask_for_a_resync(
+    postgresql: Server, column: str, statements: str
+) -> None:
+    """Nobody wrote the rows. Whether a label was renamed or added, no catalog of the server's says
+    afterwards.
+    """
+    database = a_database(postgresql, TYPES)
+    table = a_table(database.owner, "public.moods", "id", columns=("id", column))
+    assert install(database.owner, table)
+    copy = Copy(database.reader, table)
+    copy.begin()
+    database.run(f"UPDATE moods SET {column} = NULL WHERE id = 2")
+    copy.follow()
+    assert copy.resyncs == 0
+    database.run(statements)
+    copy.follow()
+    assert copy.resyncs == 1
+    database.run("DELETE FROM moods WHERE id = 2")
+    copy.follow()
+    assert copy.resyncs == 1
+    assert install(database.owner, table) == 0, "what is captured is captured as before"
+
+
+@pytest.mark.parametrize("change", ["ADD ATTRIBUTE more int", "DROP ATTRIBUTE since"])
+def test_values_of_a_row_type_that_is_altered_ask_for_a_resync(
+    postgresql: Server, change: str
+) -> None:
+    database = a_database(postgresql, TYPES)
+    table = a_table(database.owner, "public.moods", "id", columns=("id", "whole"))
+    install(database.owner, table)
+    copy = Copy(database.reader, table)
+    copy.begin()
+    database.run(f"ALTER TYPE state {change}")
+    copy.follow()
+    assert copy.resyncs == 1
+
+
 @pytest.mark.parametrize(
     "statements",
     [

@@ -311,7 +311,7 @@ def _is_current(
         return False
     query = traces_sql("%s", "%s::text[]")
     columns = list(table.columns)
-    structure = _value(connection, query, facts.oid, columns, columns)
+    structure = _value(connection, query, facts.oid, columns, columns, columns)
     return bool(structure == known.structure)
 
 

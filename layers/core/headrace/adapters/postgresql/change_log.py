@@ -228,6 +228,16 @@ TRACES = """
 WITH RECURSIVE tree(oid) AS (
     SELECT {relation}::oid
     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.oid
+), kinds(oid) AS (
+    SELECT a.atttypid FROM pg_catalog.pg_attribute a JOIN tree t ON a.attrelid = t.oid
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attname = ANY ({columns})
+    UNION SELECT p.oid FROM kinds k JOIN pg_catalog.pg_type y ON y.oid = k.oid
+    CROSS JOIN LATERAL (
+        SELECT y.typbasetype UNION ALL SELECT y.typelem
+        UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = y.oid
+        UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = y.typrelid AND a.attnum > 0
+    ) AS p(oid) WHERE p.oid <> 0
 ), traces(fact, xid) AS (
     SELECT 'table ' || oid::text, NULL::text FROM tree
     UNION ALL
@@ -242,6 +252,13 @@ WITH RECURSIVE tree(oid) AS (
     FROM pg_catalog.pg_attrdef d JOIN tree t ON d.adrelid = t.oid
     JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
     WHERE a.attgenerated <> '' AND a.attname = ANY ({columns})
+    UNION ALL
+    -- A label of an enum that is renamed, or a field of a row type that comes or goes, is another
+    -- text of values that nobody wrote. No facts: a label that is only added makes no other table.
+    SELECT NULL, e.xmin::text FROM pg_catalog.pg_enum e JOIN kinds k ON e.enumtypid = k.oid
+    UNION ALL
+    SELECT NULL, a.xmin::text FROM kinds k JOIN pg_catalog.pg_type y ON y.oid = k.oid
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = y.typrelid AND a.attnum > 0
     UNION ALL
     SELECT 'trigger ' || concat_ws(' ', g.oid, g.tgrelid, g.tgname, g.tgenabled), g.xmin::text
     FROM pg_catalog.pg_trigger g JOIN tree t ON g.tgrelid = t.oid
@@ -259,7 +276,7 @@ WITH RECURSIVE tree(oid) AS (
     SELECT 'timeline ' || c.timeline_id, NULL FROM pg_catalog.pg_control_checkpoint() c
 )
 SELECT md5(string_agg(fact, ',' ORDER BY fact)) AS structure,
-       md5(string_agg(concat_ws(' ', fact, xid), ',' ORDER BY fact)) AS traces,
+       md5(string_agg(concat_ws(' ', fact, xid), ',' ORDER BY fact, xid)) AS traces,
        array_agg(DISTINCT xid) FILTER (WHERE xid IS NOT NULL) AS xids
 FROM traces
 """
@@ -268,8 +285,8 @@ FROM traces
 def traces_sql(relation: str, columns: str) -> str:
     """The query for what DDL leaves behind: a hash of what there is, one with who made it, and who.
 
-    ``relation`` and ``columns`` (text[]) are SQL. Who: the 32 bits of transactions' ids that the
-    rows of the server's catalog keep.
+    ``relation`` and ``columns`` (text[], three times) are SQL. Who: the 32 bits of transactions'
+    ids that the rows of the server's catalog keep.
     """
     return TRACES.format(relation=relation, columns=columns, triggers=",".join(TRIGGERS))
 

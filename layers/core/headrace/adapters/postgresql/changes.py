@@ -381,7 +381,7 @@ def _gap(connection: Connection, capture: _Capture, before: Horizon) -> str | No
     row = connection.execute(
         f"SELECT t.*, txid_snapshot_xmax(txid_current_snapshot()) "  # noqa: S608  no value in it
         f"FROM ({traces_sql('%s', '%s::text[]')}) t",
-        [capture.relation, columns, columns],
+        [capture.relation, columns, columns, columns],
     ).fetchone()
     structure, traces, ids, end = row or ("", "", [], 0)
     if structure != capture.structure:
