@@ -272,8 +272,10 @@ WITH RECURSIVE tree(oid) AS (
     SELECT 'subscription ' || s.srrelid::text, NULL
     FROM pg_catalog.pg_subscription_rel s JOIN tree t ON s.srrelid = t.oid
     UNION ALL
-    -- After a failover or a recovery the newest transactions may be gone, ids and all.
-    SELECT 'timeline ' || c.timeline_id, NULL FROM pg_catalog.pg_control_checkpoint() c
+    -- After a failover or a recovery the newest transactions may be gone, ids and all. How its
+    -- recovery ended a server says at once, and by its checkpoint minutes later.
+    SELECT 'timeline ' || greatest(c.timeline_id, r.min_recovery_end_timeline), NULL
+    FROM pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() r
 )
 SELECT md5(string_agg(fact, ',' ORDER BY fact)) AS structure,
        md5(string_agg(concat_ws(' ', fact, xid), ',' ORDER BY fact, xid)) AS traces,
