@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.table import Table
 from headrace.exports.model import Failure, Job, Operation, Status
-from headrace.exports.slices import SliceResult, UploadedPart
+from headrace.exports.slices import SliceResult, UploadedPart, part_numbers
 from headrace.kernel.errors import (
     Fenced,
     NotFound,
@@ -113,6 +113,17 @@ def test_a_slice_recorded_twice_counts_once(world: World) -> None:
     world.operations.record_slice(operation, job, RESULT)
     assert world.status(operation).job(job.job_id).slices_done == {0}
     assert world.operations.slices(operation, job) == (RESULT,)
+
+
+def test_a_slice_of_as_many_parts_as_it_may_have_is_recorded(world: World) -> None:
+    operation, job = a_running_job(world)
+    parts = tuple(
+        UploadedPart(number, 64 * 1024 * 1024, f"{number:064x}", f'"{number:032x}"')
+        for number in part_numbers(0, 1)
+    )
+    whole = SliceResult(0, 10**9, parts, "0" * 64)
+    world.operations.record_slice(operation, job, whole)
+    assert world.operations.slices(operation, job) == (whole,)
 
 
 def test_a_second_claim_of_the_same_attempt_loses(world: World) -> None:

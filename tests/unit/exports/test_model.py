@@ -22,6 +22,7 @@ from headrace.exports.model import (
 )
 from headrace.exports.slices import (
     MAX_PARTS,
+    MAX_SLICE_PARTS,
     MAX_SLICES,
     MIN_PART_BYTES,
     WHOLE,
@@ -98,7 +99,7 @@ def test_an_unknown_table_of_a_configuration_is_not_found() -> None:
 @given(st.integers(1, 1000))
 def test_the_part_numbers_of_slices_are_disjoint_equal_and_allowed(slices: int) -> None:
     blocks = [part_numbers(index, slices) for index in range(slices)]
-    assert {len(block) for block in blocks} == {MAX_PARTS // slices}
+    assert {len(block) for block in blocks} == {min(MAX_PARTS // slices, MAX_SLICE_PARTS)}
     assert blocks[0][0] == 1
     assert all(earlier.stop == later.start for earlier, later in pairwise(blocks))
     assert blocks[-1][-1] <= MAX_PARTS

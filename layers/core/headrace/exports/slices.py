@@ -7,6 +7,9 @@ MIN_PART_BYTES = 5 * 1024 * 1024
 """S3: every part of a multipart upload but the last is at least this large."""
 MAX_PARTS = 10_000
 """S3: part numbers go from 1 to this."""
+MAX_SLICE_PARTS = 3000
+"""The most parts of a slice: they are kept in one item, which has 400 kB at most, by 115 bytes
+each."""
 MAX_SLICES = 200
 """The most slices of a job. Each owns an equal share of its upload's part numbers."""
 MAX_BOUND_BYTES = 100_000
@@ -108,7 +111,7 @@ class SliceResult:
 
 def part_numbers(index: int, slices: int) -> range:
     """The part numbers that slice ``index`` (from 0) of ``slices`` may use: disjoint blocks."""
-    block = MAX_PARTS // slices
+    block = min(MAX_PARTS // slices, MAX_SLICE_PARTS)
     return range(1 + index * block, 1 + (index + 1) * block)
 
 
