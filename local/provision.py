@@ -27,7 +27,7 @@ from headrace.consents.usecases import (
 from headrace.identity.certifying import CreateAuthority
 from headrace.identity.model import secret_matches
 from headrace.identity.usecases import CreateClientSecret
-from headrace.identity.user_administration import CreateUser, PutRole, SetPassword
+from headrace.identity.user_administration import CreateUser, PutRole, SetPassword, SetRole
 from headrace.identity.users import Permission
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.ids import RandomIds
@@ -53,7 +53,7 @@ DATA_EXCHANGE = "dataexchange"
 """The scope of clients that carry data sets; they need no configuration."""
 
 SAMPLE_TENANT = "northwind-care"
-SAMPLE_USER, SAMPLE_ROLE = "integrator@northwind.example", "Integrator with API export"
+SAMPLE_USER, SAMPLE_ROLE = "integrator@northwind.example", "Integrator who may do all"
 """A person who may do all that persons may, where the sample's tenant is."""
 
 
@@ -276,6 +276,9 @@ def _with_passwords(deployment: Deployment, recorded: list[dict[str, Any]]) -> l
     if user is None:
         create = CreateUser(directory, passwords, SystemClock(), RandomIds())
         create(SAMPLE_TENANT, SAMPLE_USER, SAMPLE_ROLE, password)
-    elif not passwords.verify(user.password_hash, password):
-        SetPassword(directory, passwords)(SAMPLE_USER, password)
+    else:
+        if user.role != SAMPLE_ROLE:
+            SetRole(directory)(SAMPLE_USER, SAMPLE_ROLE)
+        if not passwords.verify(user.password_hash, password):
+            SetPassword(directory, passwords)(SAMPLE_USER, password)
     return [{"username": SAMPLE_USER, "password": password, "tenant": SAMPLE_TENANT}]

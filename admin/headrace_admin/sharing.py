@@ -22,7 +22,7 @@ from headrace.consents.usecases import (
     checked_account,
 )
 from headrace.kernel.clock import SystemClock
-from headrace.kernel.errors import InvalidRequest, NotFound
+from headrace.kernel.errors import InvalidRequest, NotFound, ValidationFailed
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.people_views import (
@@ -139,6 +139,8 @@ class _Line:
     account: str
     audience: Audience | None
     term: Term
+    where: str
+    """The file and the line's number, for errors."""
 
 
 def _read(file: Path) -> tuple[_Line, ...]:
@@ -154,8 +156,12 @@ def _read(file: Path) -> tuple[_Line, ...]:
                     "service or organisation, from, to."
                 )
             return tuple(_line(file, rows.line_num, row) for row in rows)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidRequest(f"{file} cannot be read: {error}.") from None
+    except OSError as error:
+        raise InvalidRequest(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{file} is no text in UTF-8.") from None
+    except csv.Error as error:
+        raise InvalidRequest(f"{file} is no CSV: {error}.") from None
 
 
 def _line(file: Path, number: int, row: dict[str, Any]) -> _Line:
@@ -168,8 +174,9 @@ def _line(file: Path, number: int, row: dict[str, Any]) -> _Line:
             checked_account(given["account"]),
             _audience(given.get("service"), given.get("organisation")) if shares else None,
             _term(given.get("from"), given.get("to")),
+            f"{file}:{number}",
         )
-    except InvalidRequest as error:
+    except (InvalidRequest, ValidationFailed) as error:
         raise InvalidRequest(f"{file}:{number}: {error.detail}") from None
 
 
@@ -190,12 +197,17 @@ def import_accounts(file: Path, *, tenant: Tenant, target: Target = AWS) -> int:
     def work() -> Exit:
         deployment, lines = _known(tenant, target), _read(file)
         by_wish: dict[tuple[Audience, Term], dict[str, None]] = {}
+        first: dict[Audience, str] = {}
         for line in lines:
             if line.audience is not None:
                 wish = by_wish.setdefault((line.audience, line.term), {})
                 wish[line.account] = None
-        for audience, _ in by_wish:
-            _audiences(deployment).find(tenant, audience)
+                first.setdefault(line.audience, line.where)
+        for audience, where in first.items():
+            try:
+                _audiences(deployment).find(tenant, audience)
+            except NotFound as error:
+                raise NotFound(f"{where}: {error.detail}") from None
         register = RegisterAccounts(deployment.accounts(), SystemClock())
         new, old = register(tenant, (line.account for line in lines))
         set_consents = _set(deployment)
@@ -297,12 +309,20 @@ def list_consents(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        consents = _known(tenant, target).consents()
-        if account_id is not None and service is None and organisation_id is None:
+        deployment = _known(tenant, target)
+        consents = deployment.consents()
+        if service is None and organisation_id is None:
+            if account_id is None:
+                raise InvalidRequest("Name one of --service, --organisation and --account.")
             kinds = (AudienceKind.ORGANISATION, AudienceKind.SERVICE)
             every = [one for kind in kinds for one in consents.of_party(tenant, kind, account_id)]
         else:
-            every = list(_all_with(consents, tenant, _audience(service, organisation_id)))
+            audience = _audience(service, organisation_id)
+            every = list(_all_with(consents, tenant, audience))
+            if not every:  # of what has left the catalog there may be some
+                _audiences(deployment).find(tenant, audience)
+        if account_id is not None and deployment.accounts().find(tenant, account_id) is None:
+            raise NotFound(f"The tenant has no account {account_id}.")
         now = SystemClock().now()
         found = [
             one

@@ -61,7 +61,7 @@ def test_accounts_are_imported_with_their_consents(published: Run, tmp_path: Pat
         ("account,colour\na,red\n", "column names"),
         ("account,service\na,wellness,x\n", "2: has no account, or more"),
         ("account,service\n,wellness\n", "2: has no account"),
-        ("account\na b\n", "no blank"),
+        ("account\nx\na b\n", "accounts.csv:3: An account's id has"),
         ("account,service,organisation\na,wellness,clinic\n", "either --service or"),
         ("account,service,to\na,wellness,tomorrow\n", "2: --to takes a moment"),
     ],
@@ -77,12 +77,24 @@ def test_a_file_with_a_wrong_line_imports_nothing(
 
 def test_what_is_not_there_is_not_found(published: Run, tmp_path: Path) -> None:
     file = write(tmp_path, "account,service\na,never\n")
-    assert published("account", "import", file, *TENANT).code == 3
+    unknown = published("account", "import", file, *TENANT)
+    assert (unknown.code, "accounts.csv:2: The published catalog has no" in unknown.err) == (
+        3,
+        True,
+    )
+    absent = published("account", "import", str(tmp_path / "none.csv"), *TENANT)
+    assert absent.err.endswith("none.csv cannot be read: No such file or directory.\n")
+    (tmp_path / "latin.csv").write_bytes(b"account\n\xe5\n")
+    foreign = published("account", "import", str(tmp_path / "latin.csv"), *TENANT)
+    assert (foreign.code, "is no text in UTF-8" in foreign.err) == (2, True)
     assert published("account", "list", "--tenant", "never").code == 3
     to_wellness = (*TENANT, "--service", "wellness")
     assert published("consent", "set", "a", *to_wellness).code == 3
     assert published("consent", "end", "a", *to_wellness).code == 3
-    assert published("consent", "list", *TENANT).code == 2
+    assert "--service, --organisation and --account" in published("consent", "list", *TENANT).err
+    for named in ("--service", "--organisation", "--account"):
+        assert published("consent", "list", *TENANT, named, "never").code == 3
+    assert published("consent", "list", *to_wellness).code == 0
     assert published("membership", "set", "clinic", *TENANT, "--broker", "hub").code == 3
     assert published("membership", "list", *TENANT, "--broker", "wellness").code == 3
 
