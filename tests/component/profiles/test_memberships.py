@@ -1,8 +1,15 @@
 """Who is in which group: changed by profile and by group, within what the caller sees."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import pytest
 
+from headrace.adapters.dynamodb.profiles import DynamoProfiles
+from headrace.profiles.model import Profile
 from headrace.runtime import instance, profiles
+from tests.component.identity.deployment import Response
 from tests.component.keyed import keys_refused
 from tests.component.profiles.hub import ACME, ADA, Hub
 
@@ -199,3 +206,60 @@ def test_what_can_be_no_id_is_the_id_of_no_profile(hub: Hub) -> None:
         for ids in (" ", "%00", " , x"):
             asked = {"TenantId": ACME, "ProfileIds": ids}
             assert hub.call("GET", "/profiles", query=asked).status == 204
+
+
+# --- two at once ----------------------------------------------------------------------------------
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, what: Callable[[], object]) -> None:
+    """Somebody else does this right before the next profile is changed."""
+    change = DynamoProfiles.change
+
+    def late(self: DynamoProfiles, *asked: Any) -> Profile | None:
+        monkeypatch.setattr(DynamoProfiles, "change", change)
+        what()
+        return self.change(*asked)
+
+    monkeypatch.setattr(DynamoProfiles, "change", late)
+
+
+def delete_group(hub: Hub, group_id: str) -> Response:
+    query, parameters = {"TenantId": ACME}, {"groupId": group_id}
+    return hub.call("DELETE", "/groups/{groupId}", query=query, parameters=parameters)
+
+
+def test_who_comes_into_a_group_that_is_deleted_at_that_moment_is_in_none(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.profile("p")
+    body: dict[str, object]
+    for method, path in (
+        ("POST", "/profiles/groups"),
+        ("PUT", "/profiles/groups"),
+        ("PUT", "/groups/profiles"),
+    ):
+        other, group = hub.group("Others"), hub.group("Men")
+        if path == "/profiles/groups":
+            body = {"TenantId": ACME, "SyncId": "p", "GroupIds": [group, other]}
+        else:
+            body = {"TenantId": ACME, "GroupId": group, "SyncIds": ["p"]}
+        meanwhile(monkeypatch, partial(delete_group, hub, group))
+        reply = hub.call(method, path, body=body)
+        assert (reply.status, reply.json["code"]) == (404, "not_found"), (method, path)
+        assert hub.groups_of("p") <= {other}
+        assert hub.members(group) == set()
+
+
+def test_a_group_is_emptied_also_of_who_is_gone_meanwhile(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace_by_nobody(group: str) -> Response:
+        return hub.call("PUT", "/groups/profiles", body={"TenantId": ACME, "GroupId": group})
+
+    for empty in (partial(delete_group, hub), replace_by_nobody):
+        group = hub.group("Men")
+        first, second = sorted((hub.profile("p", group), hub.profile("q", group)))
+        meanwhile(monkeypatch, partial(profiles.profiles().delete, "acme", first))
+        assert empty(group).status in (200, 204)
+        assert hub.members(group) == set()
+        assert profiles.profiles().find("acme", second) is not None

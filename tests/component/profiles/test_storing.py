@@ -275,6 +275,21 @@ def test_one_that_somebody_else_changes_does_not_stop_those_that_are_written_wit
     assert profiles.find("acme", a_profile(102).profile_id) is None
 
 
+def test_one_that_others_change_all_the_time_is_left_out_and_no_other(stored: Storage) -> None:
+    profiles = stored.profiles()
+    mark = profiles.keys.of("acme").mark("sync", "sync-2")
+    # As whoever looks sees it at each look: the link is there, and not what it leads to.
+    link = {"pk": f"links#acme#{mark[0]}", "sk": mark, "profile_id": a_profile(9).profile_id}
+    stored.table.put(link)
+
+    def onto(number: int) -> Callable[[Profile | None], Profile]:
+        return lambda before: before or a_profile(number)
+
+    done = profiles.put_many("acme", {f"sync-{n}": onto(n) for n in (1, 2, 3)}, lambda: True)
+    assert done.keys() == {"sync-1", "sync-3"}
+    assert len(ids(profiles.modified_from("acme", None))) == 2
+
+
 def test_another_process_reads_what_one_wrote(stored: Storage) -> None:
     one = put(stored.profiles(), a_profile(1))
     assert stored.profiles().by_sync_id("acme", "sync-1") == one

@@ -151,6 +151,13 @@ def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+def _of_another_version(request: bytes) -> bytes:
+    """A request that says to be of a version that PKCS #10 does not have."""
+    der = x509.load_pem_x509_csr(request).public_bytes(Encoding.DER)
+    text = DER_cert_to_PEM_cert(der.replace(b"\x02\x01\x00", b"\x02\x01\x02", 1))
+    return text.replace("CERTIFICATE", "CERTIFICATE REQUEST").encode()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -161,6 +168,7 @@ def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
         a_request(*NAMES) * 2,
         a_request(*NAMES) + b" " * MAX_REQUEST_BYTES,
         b"\xff\xfe" + a_request(*NAMES),
+        _of_another_version(a_request(*NAMES)),
     ],
 )
 def test_what_is_no_single_request_is_refused(text: bytes) -> None:
@@ -252,6 +260,9 @@ def test_subjects_are_compared_as_names() -> None:
     assert not has_subject(pem, "CN=exports,O=Acme\\, Inc,C=NL", NOW + timedelta(days=31))
     assert not has_subject(pem, "nonsense", NOW)
     assert not has_subject("nonsense", "CN=exports", NOW)
+    der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+    later = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)
+    assert not has_subject(DER_cert_to_PEM_cert(later), "CN=exports", NOW)
 
 
 def test_a_certificate_holds_between_its_times() -> None:

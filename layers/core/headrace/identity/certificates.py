@@ -83,7 +83,7 @@ class SigningRequest:
             names = request.subject
         except InvalidSignature:
             raise _refused("its signature is not by its own key") from None
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
             raise InvalidRequest("The certificate request cannot be read.") from None
         if not isinstance(key, RSAPublicKey | EllipticCurvePublicKey) or not _is_strong(key):
             raise _refused(
@@ -237,7 +237,7 @@ def has_subject(pem: str, wanted: str, now: datetime) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         same = certificate.subject == x509.Name.from_rfc4514_string(wanted)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return False
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return same and begins <= now.astimezone(UTC) <= ends

@@ -1,6 +1,7 @@
 """Which profiles are in which groups: seen, and changed, within what the caller sees."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -101,6 +102,18 @@ class Memberships:
             raise NotFound(NO_PROFILE)
         return after
 
+    def settle(self, scene: Scene, profile_ids: Iterable[str], named: frozenset[str]) -> None:
+        """Takes profiles that came into groups out of those again that were deleted meanwhile.
+
+        Who deletes a group takes out whoever is in it after it is gone; whoever comes later finds
+        here that it is. Raises NotFound if so.
+        """
+        there = {one.group_id for one in self.store.groups(scene.tenant.tenant)}
+        if gone := named - there:
+            for profile_id in profile_ids:
+                self.change(scene, profile_id, gone, How.REMOVE)
+            raise NotFound(NO_GROUP)
+
 
 def _after(
     how: How, before: frozenset[str], named: frozenset[str], known: frozenset[str]
@@ -133,7 +146,10 @@ class ChangeProfileGroups:
         scene = self.memberships.scene(caller, organisation_id)
         named = frozenset(scene.group(one).group_id for one in groups)
         found = self.memberships.find(scene, profile)
-        return scene.tenant, self.memberships.change(scene, found.profile_id, named, how)
+        changed = self.memberships.change(scene, found.profile_id, named, how)
+        if named and how is not How.REMOVE:
+            self.memberships.settle(scene, (found.profile_id,), named)
+        return scene.tenant, changed
 
 
 @dataclass(frozen=True)
@@ -174,7 +190,10 @@ class ChangeGroupProfiles:
         for profile_id in sorted(added):
             self.memberships.change(scene, profile_id, only, How.ADD)
         for profile_id in sorted(removed):
-            self.memberships.change(scene, profile_id, only, How.REMOVE)
+            with suppress(NotFound):  # it is gone itself
+                self.memberships.change(scene, profile_id, only, How.REMOVE)
+        if added:
+            self.memberships.settle(scene, sorted(added), only)
         return scene.tenant, ChangedGroup(found, added, removed)
 
 
@@ -211,7 +230,8 @@ class DeleteGroup:
         there = [one.profile_id for one in self.memberships.of_group(scene, group)]
         _check_number(len(there))
         for profile_id in there:
-            self.memberships.change(scene, profile_id, frozenset({group.group_id}), How.REMOVE)
+            with suppress(NotFound):  # it is gone itself
+                self.memberships.change(scene, profile_id, frozenset({group.group_id}), How.REMOVE)
 
 
 def _check_number(number: int) -> None:

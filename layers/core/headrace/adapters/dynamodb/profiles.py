@@ -179,8 +179,11 @@ class DynamoProfiles:
             read = self._by_sync_ids(tenant, sync_ids)
             pairs = {one: (read[one], changes[one](read[one])) for one in read}
             done = self._write_together(pairs, alone, goes_on)
-            late = (one for one in sync_ids if one not in read and goes_on())
-            return done | {one: alone(one) for one in late}
+            for one in sync_ids:
+                if one not in read and goes_on():
+                    with suppress(Unavailable):
+                        done[one] = alone(one)
+            return done
 
         done: dict[str, Profile] = {}
         for part in self._in_parts(list(changes), put, goes_on):
