@@ -48,9 +48,8 @@ def handler(call: Call) -> Reply:
     memberships = profiles.memberships()
     scene = memberships.scene(call.known_caller, tenant_of(call.query))
     group = scene.group(_group_of(asked))
-    listed = memberships.of_group(scene, group)
-    left = (one for one in listed if one.profile_id > (asked["Cursor"] or ""))
-    page = [MemberView.of(one) for one in islice(left, asked["PageSize"] + 1)]
+    listed = memberships.of_group(scene, group, asked["Cursor"] or None)
+    page = [MemberView.of(one) for one in islice(listed, asked["PageSize"] + 1)]
     shown = page[: asked["PageSize"]]
     following = shown[-1].profile_id if len(page) > len(shown) else None
     return Reply(200, GroupMembers(group.group_id, tuple(shown), following))

@@ -1,12 +1,13 @@
 """Who is in which group: changed by profile and by group, within what the caller sees."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 
 from headrace.adapters.dynamodb.profiles import DynamoProfiles
+from headrace.adapters.dynamodb.table import Table
 from headrace.profiles.model import Profile
 from headrace.runtime import instance, profiles
 from tests.component.identity.deployment import Response
@@ -108,6 +109,27 @@ def test_a_group_is_read_page_by_page(hub: Hub) -> None:
     assert (sorted(first + rest), end) == ([f"p{number}" for number in range(5)], None)
     reply = hub.call("GET", "/groups/profiles", query={"tenantId": ACME, "groupSyncId": "s"})
     assert len(reply.json["profiles"]) == 5
+
+
+def test_the_last_page_of_a_group_reads_what_is_on_it(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seniors = hub.group("Seniors")
+    for number in range(5):
+        hub.profile(f"p{number}", seniors)
+    _, cursor = listed(hub, seniors, PageSize="4")
+    read: list[tuple[str, str]] = []
+    get_many = Table.get_many
+
+    def counted(self: Table, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+        read.extend(wanted := list(keys))
+        return get_many(self, wanted)
+
+    monkeypatch.setattr(Table, "get_many", counted)
+    assert len(listed(hub, seniors, PageSize="4", Cursor=str(cursor))[0]) == 1
+    assert len(read) == 1
+    for beyond in ("~", "\x7f", "é", "\U0001f600" * 64):
+        assert listed(hub, seniors, Cursor=beyond) == ([], None)
 
 
 # --- who sees some groups only --------------------------------------------------------------------

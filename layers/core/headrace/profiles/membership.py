@@ -65,9 +65,9 @@ class Memberships:
         known = tuple(one for one in self.store.groups(tenant.tenant) if sight.knows(one))
         return Scene(tenant, sight, known)
 
-    def of_group(self, scene: Scene, group: Group) -> Iterable[Profile]:
-        """The profiles in a group that the caller knows, by id."""
-        return self.profiles.of_group(scene.tenant.tenant, group.group_id)
+    def of_group(self, scene: Scene, group: Group, after: str | None = None) -> Iterable[Profile]:
+        """The profiles in a group that the caller knows, by id; ``after``: those behind this id."""
+        return self.profiles.of_group(scene.tenant.tenant, group.group_id, after)
 
     def find(self, scene: Scene, ref: Ref) -> Profile:
         """The profile. Raises NotFound: there is none, or none that the caller sees."""

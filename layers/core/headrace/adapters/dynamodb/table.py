@@ -122,7 +122,10 @@ class Table:
         newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[Item]:
-        """Items of the partition whose sort key begins so, read consistently, page by page."""
+        """Items of the partition whose sort key begins so, or with ``before`` is one from there up
+        to that, read consistently, page by page."""
+        if before is not None and sk_prefix > before:
+            return  # DynamoDB refuses to look for what cannot be there
         values = {":pk": pk}
         if before is None:
             condition, values[":prefix"] = "pk = :pk AND begins_with(sk, :prefix)", sk_prefix
