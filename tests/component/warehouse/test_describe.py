@@ -1,20 +1,28 @@
 """Tables and columns as a catalog's publish sees them."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from headrace.adapters.warehouse.engine import load_extension
-from headrace.exports.sources import ColumnType
-from headrace.kernel.errors import SourceUnavailable
+from headrace.exports.model import FileFormat
+from headrace.exports.sources import Column, ColumnType, Source, Table
+from headrace.kernel.errors import SchemaChanged, SourceUnavailable
 from tests.builders import a_source
 from tests.component.warehouse.places import (
+    SPLITTING,
     WAREHOUSE,
     a_duckdb_file,
     a_lake,
     a_parquet_folder,
+    a_table_of,
+    document,
+    rows_of,
 )
 
 TYPES = {
@@ -105,6 +113,134 @@ def test_tables_of_a_folder(tmp_path: Path) -> None:
     assert [c.name for c in WAREHOUSE.describe(source, "main.days")] == ["a", "b"]
     assert WAREHOUSE.describe(source, "main.notes") == ()
     assert WAREHOUSE.describe(source, "other.people") == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("9007199254740993::BIGINT", "1.5::DOUBLE"),
+        ("18446744073709551615::UBIGINT", "NULL::FLOAT"),
+        ("16777217::INTEGER", "1.5::FLOAT"),
+        ("1.1::DECIMAL(38,2)", "1.12345::DECIMAL(10,5)"),
+        ("1.1234567890123456789::DECIMAL(38,19)", "1.5::DOUBLE"),
+        ("true", "2::INTEGER"),
+        ("TIMESTAMP '2024-01-31 12:00:00'", "TIMESTAMPTZ '2024-01-31 12:00:00Z'"),
+        ("DATE '2024-01-31'", "'31 January'"),
+        ("{'a': [true]}", "{'a': [2::INTEGER]}"),
+    ],
+)
+def test_a_column_that_the_files_of_a_table_have_in_types_that_no_other_holds_is_refused(
+    tmp_path: Path, one: str, other: str
+) -> None:
+    for number, (first, second) in enumerate(((one, other), (other, one))):
+        source = a_parquet_folder(
+            tmp_path / str(number), t=[f"SELECT {first} AS v, 1 AS id", f"SELECT {second} AS v"]
+        )
+        column, beside = WAREHOUSE.describe(source, "main.t")
+        assert column.type is None
+        assert column.reason is not None
+        assert "does not hold exactly" in column.reason
+        assert (beside.type, beside.reason) == (ColumnType.INTEGER, None)
+        published = Table("things", "main.t", (Column("v", "v", ColumnType.DOUBLE, True),))
+        with pytest.raises(SchemaChanged):
+            document(source, published, FileFormat.CSV)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        ("2147483647::INTEGER", "1.5::DOUBLE", ["2147483647.0", "1.5"]),
+        ("18446744073709551615::UBIGINT", "(-1)::BIGINT", ["18446744073709551615", "-1"]),
+        ("9007199254740993::BIGINT", "0.5::DECIMAL(4,1)", ["9007199254740993.0", "0.5"]),
+        ("1.25::DECIMAL(5,2)", "12345::DECIMAL(9,0)", ["1.25", "12345.00"]),
+        ("9007199254740993::BIGINT", "'A-1'", ["9007199254740993", "A-1"]),
+        (
+            "DATE '2024-01-31'",
+            "TIMESTAMP '2024-01-31 12:00:00'",
+            ["2024-01-31T00:00:00.000000", "2024-01-31T12:00:00.000000"],
+        ),
+        ("{'a': 1}", "{'a': 2, 'b': [3]}", ['{"a":1,"b":null}', '{"a":2,"b":[3]}']),
+    ],
+)
+def test_a_column_that_the_files_have_in_types_of_which_one_holds_both_is_exact(
+    tmp_path: Path, one: str, other: str, shown: list[str | None]
+) -> None:
+    source = a_parquet_folder(tmp_path, t=[f"SELECT {one} AS v", f"SELECT {other} AS v"])
+    made = document(source, a_table_of(source, "main.t"), FileFormat.CSV)
+    assert [row["v"] for row in rows_of(made.stored, FileFormat.CSV)] == shown
+
+
+def test_what_the_engine_would_read_less_exactly_than_a_parquet_file_has_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    instants = pa.array([1704110400123456789], pa.timestamp("ns", "UTC"))
+    columns = {
+        "instant": instants,
+        "time": pa.array([1123456789], pa.time64("ns")),
+        "long": pa.array([Decimal("1" * 40)], pa.decimal256(45, 2)),
+        "nested": pa.StructArray.from_arrays([pa.array([1])], ["instant"]),
+        "late": instants.cast(pa.timestamp("us", "UTC"), safe=False),
+    }
+    (tmp_path / "t").mkdir()
+    pq.write_table(pa.table(columns), tmp_path / "t" / "a.parquet")
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "t" / "b.parquet")
+    source = Source("folder", "parquet", {"path": str(tmp_path)})
+    reasons = {c.name: c.reason for c in WAREHOUSE.describe(source, "main.t")}
+    assert [name for name, reason in reasons.items() if reason is None] == ["nested", "late", "id"]
+    assert "nanoseconds" in str(reasons["instant"])
+    assert "nanoseconds" in str(reasons["time"])
+    assert "45 digits" in str(reasons["long"])
+
+
+def test_columns_without_values_take_the_type_that_other_files_have(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    pq.write_table(pa.table({"v": pa.nulls(2), "w": [1, 2]}), tmp_path / "t" / "a.parquet")
+    pq.write_table(pa.table({"v": [b"x"], "w": [3]}), tmp_path / "t" / "b.parquet")
+    source = Source("folder", "parquet", {"path": str(tmp_path)})
+    assert [c.type for c in WAREHOUSE.describe(source, "main.t")] == [
+        ColumnType.BINARY,
+        ColumnType.BIGINT,
+    ]
+
+
+def test_names_that_differ_in_case_are_not_taken_for_each_other_in_another_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "t").mkdir()
+    pq.write_table(pa.table({"a": [1], "A": [2], "b": [3]}), tmp_path / "t" / "1.parquet")
+    pq.write_table(pa.table({"A": [2], "a": [1], "b": [3]}), tmp_path / "t" / "2.parquet")
+    source = Source("folder", "parquet", {"path": str(tmp_path)})
+    types = {c.name: c.type for c in WAREHOUSE.describe(source, "main.t")}
+    assert types == {"a": None, "A_1": None, "b": ColumnType.BIGINT}
+
+
+@pytest.mark.parametrize("other", ["d[1]", "d?", "d*", "[a-z]1"])
+def test_a_file_is_read_as_itself_however_its_name_looks_to_a_pattern(
+    tmp_path: Path, other: str
+) -> None:
+    folder = tmp_path / "a[b]"
+    source = a_parquet_folder(folder, t=["SELECT 1 AS id", "SELECT 2 AS id FROM range(3)"])
+    (folder / "t" / "000.parquet").rename(folder / "t" / "d1.parquet")
+    (folder / "t" / "001.parquet").rename(folder / "t" / f"{other}.parquet")
+    table = a_table_of(source, "main.t")
+    version = WAREHOUSE.current_version(source)
+    whole = document(source, table, FileFormat.CSV)
+    ids = sorted(row["id"] for row in rows_of(whole.stored, FileFormat.CSV))
+    assert ids == ["1", "2", "2", "2"]
+    ranges = SPLITTING.plan(source, version, table, FileFormat.CSV, target_bytes=1, max_ranges=4)
+    assert len(ranges) == 4
+    assert document(source, table, FileFormat.CSV, ranges=ranges) == whole
+
+
+@pytest.mark.parametrize(
+    "names", [("t.parquet", "t/x.parquet"), ("t/x.parquet", "t.parquet/x.parquet")]
+)
+def test_a_table_has_one_place_in_a_folder(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        pq.write_table(pa.table({"id": [1]}), tmp_path / name)
+    with pytest.raises(SourceUnavailable, match="table t"):
+        WAREHOUSE.tables(Source("folder", "parquet", {"path": str(tmp_path)}))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from headrace.adapters.warehouse.deletion_vectors import (
     deleted_rows,
     framed_vector,
 )
-from headrace.adapters.warehouse.engine import Connection
+from headrace.adapters.warehouse.engine import Connection, listed
 from headrace.adapters.warehouse.storage import Storage
 from headrace.adapters.warehouse.table_files import DataFile, TableColumn, TableFiles
 from headrace.kernel.errors import SourceChanged, SourceUnavailable
@@ -241,8 +241,7 @@ _WANTED = {
 
 def _of_parquet(connection: Connection, paths: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """The actions in Parquet files of a checkpoint, without the statistics."""
-    listed = ", ".join(literal(path) for path in paths)
-    read = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+    read = f"read_parquet({listed(paths)}, union_by_name = true, hive_partitioning = false)"
     columns = {row[0]: row[1] for row in connection.execute(f"DESCRIBE FROM {read}").fetchall()}
     for action, wanted in _WANTED.items():
         if action not in columns:

@@ -1,6 +1,7 @@
 """DuckDB as a worker has it: in memory, one thread, no disk, no network of its own accord."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,19 @@ class Limits:
 def is_remote(path: str) -> bool:
     """Does the path lie in S3."""
     return path.startswith("s3://")
+
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+def as_glob(path: str) -> str:
+    """The path as the engine has to be told it: it takes every path for a pattern."""
+    return _GLOB.sub(lambda mark: f"[{mark[0]}]", path)
+
+
+def listed(paths: Iterable[str]) -> str:
+    """SQL of a list of these very files."""
+    return f"[{', '.join(literal(as_glob(path)) for path in paths)}]"
 
 
 def connect(
@@ -172,8 +186,10 @@ def lock_down(connection: Connection, directories: Iterable[str], files: Iterabl
     files past this: what keeps it off others is that no SQL is ever run but ours, and the
     operator's own in a template's query.
     """
-    for setting, places in (("allowed_directories", directories), ("allowed_paths", files)):
-        listed = ", ".join(literal(place) for place in places)
-        connection.execute(f"SET {setting} = [{listed}]")
+    # Files in a directory are asked for by patterns of their own names.
+    roots = [form for place in directories for form in (place, as_glob(place))]
+    for setting, places in (("allowed_directories", roots), ("allowed_paths", files)):
+        quoted = ", ".join(map(literal, places))
+        connection.execute(f"SET {setting} = [{quoted}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import parse_qsl, urlencode
 
-from headrace.adapters.sql_text import identifier, literal, split_name
+from headrace.adapters.sql_text import identifier, split_name
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.delta import DeltaFormat
 from headrace.adapters.warehouse.engine import Connection
@@ -123,10 +123,9 @@ class LoggedTables(ParquetTables):
         found = self._read(table)
         if not found or not found.files or not any(isinstance(c.key, int) for c in found.columns):
             return
-        listed = ", ".join(literal(path) for path in found.paths)
         with_ids = self.connection.execute(
             "SELECT count(DISTINCT file_name) FROM "  # noqa: S608
-            f"parquet_schema([{listed}]) WHERE field_id IS NOT NULL"
+            f"parquet_schema({engine.listed(found.paths)}) WHERE field_id IS NOT NULL"
         ).fetchone()
         if with_ids != (len(found.files),):
             raise SourceUnavailable(

@@ -1,8 +1,9 @@
 """Folders of Parquet files: a file, or a folder of files, is a table."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -10,6 +11,7 @@ from headrace.adapters.sql_text import literal, split_name
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.engine import Connection
 from headrace.adapters.warehouse.fingerprints import check_unchanged, fingerprint, size_and_time
+from headrace.adapters.warehouse.layouts import inexact, layouts_of
 from headrace.adapters.warehouse.open_source import OpenSource, Scan, folder_path, option
 from headrace.adapters.warehouse.values import classify
 from headrace.exports.slices import RowRange
@@ -25,6 +27,7 @@ class ParquetTables:
     connection: Connection
     files: Mapping[str, tuple[str, ...]]
     unchanged: Callable[[], None]
+    known: dict[str, tuple[SourceColumn, ...]] = field(default_factory=dict, kw_only=True)
 
     def tables(self) -> tuple[str, ...]:
         return tuple(sorted(f"main.{name}" for name in self.files))
@@ -32,13 +35,23 @@ class ParquetTables:
     def columns(self, table: str) -> tuple[SourceColumn, ...]:
         if not self._paths(table):
             return ()
-        rows = self.connection.execute(f"DESCRIBE FROM {self._relation(table)}").fetchall()
-        return tuple(
-            replace(
-                classify(row[0], self.connection.sqltype(row[1]), nullable=True), promised=False
-            )
-            for row in rows
-        )
+        if table not in self.known:
+            self.known[table] = self._described(table)
+        return self.known[table]
+
+    def _described(self, table: str) -> tuple[SourceColumn, ...]:
+        found = []
+        layouts = layouts_of(self.connection, self._paths(table))
+        for name, text, *_ in self._asked(self._relation(table)):
+            kind = self.connection.sqltype(text)
+            column = replace(classify(name, kind, nullable=True), promised=False)
+            if column.reason is None and (reason := inexact(name, kind, layouts)):
+                column = replace(column, type=None, precision=None, scale=None, reason=reason)
+            found.append(column)
+        return tuple(found)
+
+    def _asked(self, relation: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(f"DESCRIBE FROM {relation}").fetchall()
 
     def query_columns(self, query: str) -> tuple[SourceColumn, ...]:
         raise SourceUnavailable("Files have no database that a query could be run in.")
@@ -90,15 +103,15 @@ class ParquetTables:
         return self.files.get(name, ()) if schema == "main" else ()
 
     def _relation(self, table: str) -> str:
-        listed = ", ".join(literal(path) for path in self._paths(table))
-        return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+        listed = engine.listed(self._paths(table))
+        return f"read_parquet({listed}, union_by_name = true, hive_partitioning = false)"
 
     def _extents(self, table: str) -> list[tuple[str, int, int]]:
         """Each file's path, the position of its first row, and its number of rows."""
-        listed = ", ".join(literal(path) for path in self._paths(table))
+        listed = engine.listed(self._paths(table))
         rows = dict(
             self.connection.execute(
-                f"SELECT file_name, num_rows FROM parquet_file_metadata([{listed}])"  # noqa: S608
+                f"SELECT file_name, num_rows FROM parquet_file_metadata({listed})"  # noqa: S608
             ).fetchall()
         )
         extents, start = [], 0
@@ -123,11 +136,13 @@ def open_parquet(
     unchanged = check_unchanged(lambda: fingerprint(listing()), version)
     unchanged()
     tables: dict[str, tuple[str, ...]] = {}
+    places: dict[str, tuple[str, str]] = {}
     for relative in sorted(found):
-        name = relative.split("/")[0].removesuffix(".parquet")
-        if "/" not in relative and name in {other.split("/")[0] for other in found}:
+        place = first, slash, _ = relative.partition("/")
+        name = first.removesuffix(".parquet")
+        if places.setdefault(name, place[:2]) != (first, slash):
             raise SourceUnavailable(
-                f"The source {source.name} has both a file and a folder for the table {name}."
+                f"The source {source.name} has two files or folders for the table {name}."
             )
         tables[name] = (*tables.get(name, ()), root + relative)
     engine.lock_down(connection, [root], files)
@@ -152,7 +167,7 @@ def remote_files(
     try:
         rows = connection.execute(
             "SELECT filename, size, epoch_us(last_modified) FROM read_blob(?)",
-            [f"{root}{pattern}"],
+            [f"{engine.as_glob(root)}{pattern}"],
         ).fetchall()
     except duckdb.IOException as error:
         if "No files found" not in str(error):

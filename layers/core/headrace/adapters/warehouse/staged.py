@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.adapters.sql_text import identifier, literal
+from headrace.adapters.sql_text import identifier
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.engine import Connection
 from headrace.adapters.warehouse.fingerprints import check_unchanged, fingerprint
@@ -79,8 +79,7 @@ def _staged_relation(
     if not paths:
         empty = (f"CAST(NULL AS {_staged_type(c)}) AS {identifier(c['name'])}" for c in columns)
         return f"(SELECT {', '.join(empty)} WHERE false)"
-    listed = ", ".join(literal(path) for path in paths)
-    read = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+    read = f"read_parquet({engine.listed(paths)}, union_by_name = true, hive_partitioning = false)"
     types = {row[0]: row[1] for row in connection.execute(f"DESCRIBE FROM {read}").fetchall()}
     names = {column["name"].lower() for column in columns}
     chosen = [name for name in VIRTUAL if not names & set(VIRTUAL)]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from headrace.adapters.sql_text import identifier, literal
+from headrace.adapters.warehouse.engine import listed
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,9 @@ def relation(table: TableFiles, deleted: str | None) -> str:
             value = f"r.c{len(held)}"
             held.append(_held(column, len(held)))
         chosen.append(f"{value} AS {identifier(column.name)}")
-    listed = ", ".join(literal(path) for path in table.paths)
     # Without a schema the engine has the columns of the files, of which none is wanted then.
     form = f"schema = MAP {{{', '.join(held)}}}" if held else "union_by_name = true"
-    read = f"read_parquet([{listed}], {form}, hive_partitioning = false) AS r"
+    read = f"read_parquet({listed(table.paths)}, {form}, hive_partitioning = false) AS r"
     if deleted is not None:
         read += f" ANTI JOIN {deleted} AS d ON d.file = r.file_index AND d.row = r.file_row_number"
     return f"(SELECT {', '.join(chosen)} FROM {read})"  # noqa: S608  names quoted
