@@ -24,9 +24,11 @@ from headrace_admin.credential_views import (
     access_request_json,
     hand_over_letter,
     print_access_requests,
+    shown_once,
 )
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
+from headrace_admin.published import no_such
 from headrace_admin.recording import record as written_down
 from headrace_admin.target import AWS, Target
 
@@ -74,6 +76,12 @@ def record(
             access_request_json(recorded),
             lambda out: out.print(f"Recorded as {recorded.request_id}.", markup=False),
         )
+        if deployment.catalogs().client(client_id) is None:
+            printer.err.print(
+                f"The published catalog has no client {client_id} yet: declare it under clients "
+                "and publish before you approve.",
+                markup=False,
+            )
         return Exit.OK
 
     return finished(printer, work)
@@ -192,7 +200,7 @@ def approve(
             | ({"letter": text} if letter else {}),
             lambda out: out.out(text, highlight=False),
         )
-        printer.err.print(f"The secret's id is {approved.secret_id}.")
+        printer.err.print(shown_once(str(approved.secret_id), until), markup=False)
         return Exit.OK
 
     return finished(printer, work)
@@ -241,9 +249,7 @@ def _tenant(known: tuple[Tenant, ...], named: str) -> str:
     for one in known:
         if named == one.tenant_id or named.lower() == one.organisation_id:
             return one.tenant_id
-    raise NotFound(
-        f"The published catalog has no tenant {named}; declare it under tenants and publish first."
-    )
+    raise no_such("tenant", named, (one.tenant_id for one in known))
 
 
 def _may_serve(deployment: Deployment, request_id: str) -> tuple[str, ...]:

@@ -103,11 +103,18 @@ def statistics(
     return finished(printer, work)
 
 
+def _day(option: str, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest(f"{option} takes a day as 2026-12-01, and not {text}.") from None
+
+
 def _span(first: str | None, last: str | None) -> Span:
     try:
         return Span.of(
-            None if first is None else date.fromisoformat(first),
-            None if last is None else date.fromisoformat(last),
+            _day("--from", first),
+            _day("--to", last),
             datetime.now(UTC).date(),
         )
     except ValueError as error:

@@ -9,10 +9,10 @@ from headrace.catalog.usecases import ShowCatalog
 from headrace.identity.handing_over import HandOver
 from headrace.identity.usecases import CreateClientSecret
 from headrace.kernel.clock import SystemClock, rfc3339
-from headrace.kernel.errors import NotFound
 from headrace.kernel.ids import RandomIds
-from headrace_admin.credential_views import client_json, hand_over_letter, print_clients
+from headrace_admin.credential_views import client_json, hand_over_letter, print_clients, shown_once
 from headrace_admin.outcome import Exit, Printer, finished
+from headrace_admin.published import known_client
 from headrace_admin.target import AWS, Target
 
 client = App(name="client")
@@ -44,11 +44,7 @@ def create(
 
     def work() -> Exit:
         deployment = target.deployment()
-        if deployment.catalogs().client(client_id) is None:
-            raise NotFound(
-                f"The published catalog has no client {client_id}; declare it under clients and "
-                "publish first."
-            )
+        known_client(deployment, client_id)
         stored, secret = CreateClientSecret(
             deployment.client_secrets(), SystemClock(), RandomIds()
         )(client_id)
@@ -68,7 +64,7 @@ def create(
                 },
                 lambda out: out.out(text, highlight=False),
             )
-            printer.err.print(f"The secret's id is {stored.secret_id}.")
+            printer.err.print(shown_once(stored.secret_id, until), markup=False)
             return Exit.OK
 
         def human(out: Console) -> None:

@@ -27,6 +27,14 @@ def hand_over_letter(client_id: str, link: str, until: datetime) -> str:
     )
 
 
+def shown_once(secret_id: str, until: datetime) -> str:
+    """What the operator is told beside a link."""
+    return (
+        f"It shows the secret once, until {rfc3339(until)[:10]}, to whoever opens it first. "
+        f"The secret's id is {secret_id}."
+    )
+
+
 def access_request_json(request: AccessRequest) -> Json:
     """A request for access; of its evidence what can be told without opening it."""
     found = as_json(request)

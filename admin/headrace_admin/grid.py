@@ -29,6 +29,8 @@ def print_grid(
     """Columns side by side. Nothing is cut short: ids are there to be copied."""
     lines = [*([headings] if headings else []), *rows]
     if not rows:
+        if headings is not None:
+            say(out, "none")
         return
     widths = [max(cell_len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:

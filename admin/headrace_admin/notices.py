@@ -11,6 +11,7 @@ from headrace.kernel.clock import SystemClock, rfc3339
 from headrace.kernel.errors import NotFound
 from headrace.kernel.ids import RandomIds
 from headrace_admin.outcome import Exit, Printer, finished
+from headrace_admin.published import known_tenant
 from headrace_admin.target import AWS, Target
 
 notice = App(name="notice")
@@ -29,8 +30,7 @@ def secret(tenant: Tenant, *, target: Target = AWS) -> int:
 
     def work() -> Exit:
         deployment = target.deployment()
-        if deployment.catalogs().tenant(tenant) is None:
-            raise NotFound(f"The published catalog has no tenant {tenant}.")
+        known_tenant(deployment, tenant)
         secret_id, issued = IssueWebhookSecret(
             deployment.webhook_secrets(), SystemClock(), RandomIds()
         )(secrets_owner(tenant), ENDPOINT)
@@ -82,7 +82,10 @@ def revoke_secret(tenant: Tenant, secret_id: str, *, target: Target = AWS) -> in
 
     def work() -> Exit:
         secrets = target.deployment().webhook_secrets()
-        secrets.revoke(secrets_owner(tenant), ENDPOINT, secret_id)
+        try:
+            secrets.revoke(secrets_owner(tenant), ENDPOINT, secret_id)
+        except NotFound:  # which calls it a webhook's
+            raise NotFound(f"The notices of {tenant} have no secret {secret_id}.") from None
         printer.result(
             {"tenant": tenant, "revokedSecretId": secret_id},
             lambda out: out.print(f"Nothing is signed with the secret {secret_id} any more."),

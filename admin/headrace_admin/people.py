@@ -22,7 +22,7 @@ from headrace.identity.user_administration import (
 )
 from headrace.identity.users import MAX_PASSWORD, User
 from headrace.kernel.clock import SystemClock
-from headrace.kernel.errors import InvalidRequest, NotFound
+from headrace.kernel.errors import InvalidRequest
 from headrace.kernel.ids import RandomIds
 from headrace.profiles.model import group_named
 from headrace_admin.outcome import Exit, Printer, finished
@@ -34,6 +34,7 @@ from headrace_admin.people_views import (
     team_json,
     user_json,
 )
+from headrace_admin.published import known_tenant
 from headrace_admin.target import AWS, Target
 
 role = App(name="role")
@@ -48,11 +49,7 @@ Generate = Annotated[bool, Parameter(negative="", help="Make a password, and pri
 def _known(tenant: str, target: Target) -> UserDirectory:
     """What is known of the tenant's persons. Raises NotFound: there is no such tenant."""
     deployment = target.deployment()
-    if deployment.catalogs().tenant(tenant) is None:
-        raise NotFound(
-            f"The published catalog has no tenant {tenant}; declare it under tenants and publish "
-            "first."
-        )
+    known_tenant(deployment, tenant)
     return deployment.user_directory()
 
 

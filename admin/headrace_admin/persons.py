@@ -13,13 +13,14 @@ from rich.console import Console
 from headrace.audit.model import MOST_DAYS, Action, Event, Span
 from headrace.audit.usecases import ReadTrail
 from headrace.kernel.clock import SystemClock
-from headrace.kernel.errors import InvalidRequest, NotFound
+from headrace.kernel.errors import InvalidRequest
 from headrace.kernel.view import as_json
 from headrace.profiles.model import Profile
 from headrace.profiles.persons import Asked, FindPerson, only_one
 from headrace_admin.deployment import Deployment
 from headrace_admin.operation_views import event_json
 from headrace_admin.outcome import Exit, Printer, finished
+from headrace_admin.published import known_tenant
 from headrace_admin.recording import record
 from headrace_admin.target import AWS, Target
 
@@ -126,8 +127,7 @@ def erase(
 def _known(tenant: str, target: Target) -> Deployment:
     """The deployment, if it has such a tenant. Raises NotFound."""
     deployment = target.deployment()
-    if deployment.catalogs().tenant(tenant) is None:
-        raise NotFound(f"The published catalog has no tenant {tenant}.")
+    known_tenant(deployment, tenant)
     return deployment
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from headrace.catalog.model import Client
+from headrace.catalog.suggestions import did_you_mean
 from headrace.catalog.usecases import ShowCatalog
 from headrace.identity.services import appointed
 from headrace.kernel.clock import SystemClock
@@ -25,9 +26,9 @@ def _service(deployment: Deployment, service_id: str) -> Client:
     for known in published.clients:
         if known.client_id == service_id and known.service is not None:
             return known
-    raise NotFound(
-        f"The published catalog has no service {service_id}; give the client a service section."
-    )
+    services = (one.client_id for one in published.clients if one.service is not None)
+    meant = did_you_mean(service_id, services) or "; give the client a service section"
+    raise NotFound(f"The published catalog has no service {service_id}{meant}.")
 
 
 @service.command(name="managers")

@@ -33,6 +33,7 @@ from headrace_admin.people_views import (
     print_consents,
     print_organisations,
 )
+from headrace_admin.published import known_tenant
 from headrace_admin.target import AWS, Target
 
 account = App(name="account")
@@ -72,11 +73,7 @@ _PAGE = 200
 def _known(tenant: str, target: Target) -> Deployment:
     """The deployment, if it has such a tenant. Raises NotFound."""
     deployment = target.deployment()
-    if deployment.catalogs().tenant(tenant) is None:
-        raise NotFound(
-            f"The published catalog has no tenant {tenant}; declare it under tenants and publish "
-            "first."
-        )
+    known_tenant(deployment, tenant)
     return deployment
 
 

@@ -6,11 +6,11 @@ from cyclopts import App, Parameter
 
 from headrace.audit.model import Action
 from headrace.kernel.clock import SystemClock
-from headrace.kernel.errors import NotFound
 from headrace.templates.activating import ActivateTemplate, DeactivateTemplate, ShowTemplates
 from headrace_admin.catalog_views import print_standings, standing_json
 from headrace_admin.deployment import Deployment
 from headrace_admin.outcome import Exit, Printer, finished
+from headrace_admin.published import known_tenant
 from headrace_admin.recording import record
 from headrace_admin.target import AWS, Target
 
@@ -41,7 +41,7 @@ def list_templates(
         if tenant is None:
             tenants = [one.tenant_id for one in deployment.catalogs().tenants()]
         else:
-            tenants = [_known(deployment, tenant)]
+            tenants = [known_tenant(deployment, tenant)]
         found = [standing for each in tenants for standing in show(each)]
         printer.result(
             {"templates": [standing_json(one) for one in found]},
@@ -59,7 +59,7 @@ def activate(template_id: Named, *, tenant: ForTenant, target: Target = AWS) -> 
 
     def work() -> Exit:
         deployment = target.deployment()
-        of = _known(deployment, tenant)
+        of = known_tenant(deployment, tenant)
         make = ActivateTemplate(deployment.templates(), deployment.activations(), SystemClock())
         changed = make(of, template_id)
         # Also of what was active: a command that was killed before this is given again.
@@ -93,16 +93,6 @@ def deactivate(template_id: Named, *, tenant: ForTenant, target: Target = AWS) -
         return Exit.OK
 
     return finished(printer, work)
-
-
-def _known(deployment: Deployment, tenant: str) -> str:
-    """The tenant. Raises NotFound: the published catalog does not have it."""
-    if deployment.catalogs().tenant(tenant) is None:
-        raise NotFound(
-            f"The published catalog has no tenant {tenant}; declare it under tenants and publish "
-            "first."
-        )
-    return tenant
 
 
 def _record(deployment: Deployment, action: Action, tenant: str, template_id: str) -> None:

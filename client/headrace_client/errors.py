@@ -227,6 +227,12 @@ class SyncVersionUnknown(InvalidRequest):
 class IncrementsUnavailable(InvalidRequest):
     """422 `increments_unavailable`: the source keeps no changes, or not of these tables."""
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Those that have none; empty where it is not for single tables."""
+        held = self.members.get("tables")
+        return tuple(map(str, held)) if isinstance(held, list) else ()
+
 
 class TooManyRequests(ApiError):
     """429 for another reason than the quota: too fast."""

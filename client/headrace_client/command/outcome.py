@@ -32,6 +32,7 @@ from headrace_client.errors import (
     DestinationInUse,
     FileExpired,
     HeadraceClientError,
+    IncrementsUnavailable,
     InvalidRequest,
     LocalFileError,
     NetworkError,
@@ -236,6 +237,8 @@ class Printer:
         if isinstance(error, ResyncRequired):
             for name, reason in error.tables:
                 self.err.print(printable(f"  {name}: {reason}"), markup=False)
+        if isinstance(error, IncrementsUnavailable) and error.tables:
+            self.err.print(printable(f"  tables: {', '.join(error.tables)}"), markup=False)
         if isinstance(error, InvalidRequest):
             for name, message in error.field_errors:
                 self.err.print(f"  {name}: {message}", markup=False)

@@ -58,9 +58,15 @@ def test_a_request_is_recorded_with_who_asks_for_which_tenant(published: Run) ->
     )
     assert made["recordedBy"].startswith("arn:aws:")
     assert (made["evidence"]["name"], made["evidence"]["size"]) == ("text", len(EVIDENCE))
+    to_come = published(
+        "access-request", "record", "burro", "--tenant", "northwind", "--evidence", "x", "--json"
+    )
+    assert to_come.json["clientId"] == "burro"
+    assert "has no client burro yet: declare it" in to_come.err
     listed = published("access-request", "list", "--state", "waiting")
     assert made["requestId"] in listed.out
     assert EVIDENCE not in listed.out
+    assert published("access-request", "list", "--state", "rejected").out == "none\n"
     assert published("access-request", "list", "--state", "rejected", "--json").json == {
         "accessRequests": []
     }

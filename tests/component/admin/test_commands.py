@@ -357,6 +357,7 @@ def test_a_link_is_printed_in_place_of_the_secret(run: Run) -> None:
     assert taken[0] == "integrator"
     assert secret_matches(taken[1], deployment.client_secrets().of("integrator"))
     assert taken[1] not in linked.out + linked.err
+    assert "It shows the secret once, until 20" in linked.err
     written = run("client", "create", "integrator", "--letter", "--json").json
     assert written["link"] in written["letter"]
 
@@ -380,7 +381,8 @@ def test_a_client_must_be_published_first(run: Run) -> None:
     run("catalog", "publish")
     unknown = run("client", "create", "integrater")
     assert unknown.code == 3
-    assert "no client integrater" in unknown.err
+    assert 'no client integrater; did you mean "integrator"?' in unknown.err
+    assert "declare it under clients" in run("client", "create", "zzz").err
 
 
 # --- webhooks -------------------------------------------------------------------------------
@@ -428,7 +430,10 @@ def test_notices_of_data_sets_have_signing_secrets_of_their_tenant(run: Run) -> 
     assert issued["secretId"] in listed and issued["secret"] not in listed
     assert run("notice", "revoke-secret", "northwind", issued["secretId"]).code == 0
     assert secrets.of(secrets_owner("northwind"), ENDPOINT) == ()
-    assert run("notice", "secret", "nobody").code == 3
+    again = run("notice", "revoke-secret", "northwind", issued["secretId"])
+    assert (again.code, "The notices of northwind have no secret" in again.err) == (3, True)
+    unknown = run("notice", "secret", "nortwind")
+    assert (unknown.code, 'did you mean "northwind"?' in unknown.err) == (3, True)
 
 
 @pytest.mark.parametrize("named", [("bureau", "hoks"), ("integrator", "hooks"), ("no", "hooks")])
@@ -650,8 +655,17 @@ def test_statistics_count_per_day_and_name_the_newest_errors(run: Run) -> None:
     assert "nothing was done" in run("audit", "statistics", "integrator").out
 
 
-@pytest.mark.parametrize("days", [("--from", "yesterday"), ("--from", "2020-01-01")])
-def test_days_that_cannot_be_read_are_wrong_usage(run: Run, days: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (("--from", "yesterday"), "--from takes a day as 2026-12-01, and not yesterday."),
+        (("--to", "1.2.2026"), "--to takes a day as"),
+        (("--from", "2020-01-01"), "The days cannot be read"),
+    ],
+)
+def test_days_that_cannot_be_read_are_wrong_usage(
+    run: Run, days: tuple[str, ...], said: str
+) -> None:
     refused = run("audit", "export", *days)
     assert refused.code == 2
-    assert "The days cannot be read" in refused.err
+    assert said in refused.err

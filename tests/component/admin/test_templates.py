@@ -95,7 +95,7 @@ def test_activating_leaves_events_in_the_trail_also_the_second_time(published: R
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("persons", "--tenant", "northwind"), "no template persons"),
+        (("persons", "--tenant", "northwind"), "no template persons; there are: harbours, people."),
         (("people", "--tenant", "nobody"), "no tenant nobody"),
         (("harbours", "--tenant", "northwind"), "is not for northwind"),
         (

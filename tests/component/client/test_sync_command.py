@@ -130,6 +130,7 @@ def test_what_hinders_a_run_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     with Service({"people": b"id\n"}) as service:
         none = headrace(an_environment(service, tmp_path), "sync", "--to", str(tmp_path / "new"))
         assert (none.returncode, "keeps no record of what changes" in none.stderr) == (2, True)
+        assert f"  tables: {', '.join(sorted(service.tables))}" in none.stderr
 
 
 def test_a_run_that_is_killed_while_it_downloads_is_gone_on_with(tmp_path: Path) -> None:

@@ -135,6 +135,8 @@ def test_a_scope_beyond_the_clients_own_is_an_invalid_scope(
 ) -> None:
     reply = ask(deployment, "bureau", tenant_id="acme", scope=scope)
     assert_refused(reply, 400, "invalid_scope")
+    # What is most often wrong is the deployment's prefix, which the catalog leaves off.
+    assert "by their full names" in json.loads(reply.body)["error_description"]
 
 
 @pytest.mark.abuse(21)

@@ -439,6 +439,16 @@ def test_a_source_that_cannot_be_read_is_named_once() -> None:
     )
 
 
+def test_a_table_that_a_role_of_postgresql_may_not_read_looks_as_if_there_were_none() -> None:
+    head = HEAD.replace("KIND, options: {path: /x}", "postgresql, options: {database: hr}")
+    text = head + TABLE.replace("hr.employees", "secret")
+    with pytest.raises(CatalogRefused) as refused:
+        compile_catalog([CatalogText("c.yaml", text)], {}, FakeSchemas(), FakeDatabases())
+    assert refused.value.detail.endswith(
+        'no table "secret"; it has hr.employees, hr.employments (its role sees what it may SELECT)'
+    )
+
+
 def test_a_source_without_tables() -> None:
     assert refusal(TABLE, FakeSchemas({})) == [
         '12: configurations[0].tables[0].source: the source "hr" shows no table at all'

@@ -84,6 +84,8 @@ class SourceTables:
                 or f"; it has {some_of(opened.tables)}"
             )
             message = f'the source "{opened.source.name}" has no table "{written}"{hint}'
+            if opened.source.kind == "postgresql":
+                message += " (its role sees what it may SELECT)"
         self.problems.append(item.problem(path, message))
         return None
 

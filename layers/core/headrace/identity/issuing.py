@@ -325,5 +325,9 @@ def _scope(client: Client, asked: str | None) -> str:
         return " ".join(sorted(client.scopes))
     names = scope_tokens(asked)
     if names is None or not client.scopes.issuperset(names):
-        raise TokenRefused("invalid_scope", "The client may not have a scope that was asked for.")
+        raise TokenRefused(
+            "invalid_scope",
+            "The client may not have a scope that was asked for. A request without scope is "
+            "answered with all that it may have, by their full names.",
+        )
     return " ".join(sorted(set(names)))

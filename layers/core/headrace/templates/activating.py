@@ -68,7 +68,11 @@ class ActivateTemplate:
         """False if they could already. Raises NotFound: the tenant does not have it."""
         found = self.templates.find(template_id)
         if found is None:
-            raise NotFound(f"The published catalog has no template {template_id}.")
+            _, every = self.templates.all_now()
+            there_are = ", ".join(one.template_id for one in every) or "none"
+            raise NotFound(
+                f"The published catalog has no template {template_id}; there are: {there_are}."
+            )
         _, template = found
         version = self.templates.application_version(tenant)
         if not template.exists_for(tenant, version):
