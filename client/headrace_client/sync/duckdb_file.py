@@ -94,14 +94,12 @@ class DuckdbFile:
         with self._opened() as connection:
             connection.begin()
             demand_unchanged(_state(connection), before)
+            # First, as DuckDB takes one that is called otherwise by its case alone for the same.
+            removed = [_remove(connection, name) for name in gone(before, after)]
             applied = [_apply(connection, document) for document in documents]
-            for name in gone(before, after):
-                rows = engine.number(connection, _table(name))
-                connection.execute(f"DROP TABLE {_table(name)}")
-                applied.append(Applied(name, None, 0, 0, rows, 0))
             _write(connection, after)
             connection.commit()
-        return tuple(applied)
+        return (*applied, *removed)
 
     @property
     def _beside(self) -> Path:
@@ -117,6 +115,12 @@ class DuckdbFile:
 
 def _table(name: str) -> str:
     return f"main.{engine.quoted(name)}"
+
+
+def _remove(connection: duckdb.DuckDBPyConnection, name: str) -> Applied:
+    rows = engine.number(connection, _table(name))
+    connection.execute(f"DROP TABLE {_table(name)}")
+    return Applied(name, None, 0, 0, rows, 0)
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, document: Document) -> Applied:

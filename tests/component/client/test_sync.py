@@ -390,6 +390,27 @@ def test_a_column_that_is_newly_granted_comes_with_all_rows(
         assert by_table["visits"] is Content.CHANGES
 
 
+@pytest.mark.parametrize("resync", Resync)
+def test_a_table_that_is_called_otherwise_by_its_case_alone_stays(
+    new_place: NewPlace, resync: Resync
+) -> None:
+    source, place = a_source(), new_place()
+    source.resync = resync
+    with Service({}, source=source) as service:
+        sync(service, place)
+        source.revoke("people")
+        source.grant(replace(people(), name="People"))
+        source.put("People", **a_person(7))
+        source.commit()
+        done = sync(service, place)
+        assert_up_to_date(place, source)
+        source.put("People", **a_person(8))
+        source.commit()
+        sync(service, place)
+        assert_up_to_date(place, source)
+    assert done.tables[-1] == Applied("people", None, 0, 0, 4, 0)
+
+
 @pytest.mark.parametrize("code", ["resync_required", "sync_version_expired"])
 def test_an_increment_that_fails_for_good_is_followed_by_a_full_export(
     new_place: NewPlace, code: str
