@@ -1,5 +1,7 @@
 """Imports from their start to their end, through the real handlers and the workflow."""
 
+import io
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from headrace.runtime import imports
 from tests.component.datasets.building import SourceSide, a_source_side
 from tests.component.datasets.environment import BUCKET, TENANT, Answered, Deployed, deployed
-from tests.component.datasets.registry import SOURCE, Registry, a_registry
+from tests.component.datasets.registry import NIL, SOURCE, Registry, a_registry
 from tests.component.datasets.sources import Source, says, source
 from tests.component.identity.key_server import send
 from tests.component.postgresql.server import Server
@@ -186,6 +188,46 @@ def test_a_data_set_of_another_environment_is_fetched_and_imported(side: Side) -
         process = side.ended(started)
     assert (process["result"], side.name()) == ("S", before), side.codes(process)
     assert [one for one, _ in there.asked] == ["/environment", path]
+
+
+def test_what_refuses_items_is_told_however_long_their_keys_are(side: Side) -> None:
+    """A message is kept in one item, which takes 400 kB, and a hundred of them in one write."""
+    long = 210_000
+    side.registry.run(
+        "ALTER TABLE kinds ALTER code TYPE text; ALTER TABLE providers ALTER code TYPE text",
+        f"INSERT INTO kinds (uuid, code) VALUES ('{NIL}73', repeat('k', {long}))",
+        f"INSERT INTO providers (uuid, code, name, kind_id) SELECT ('{NIL}' || 20 + n)::uuid, "
+        f"n || repeat('p', {long}), 'Ash', k.id FROM generate_series(1, 30) n, kinds k "
+        f"WHERE k.uuid = '{NIL}73'",
+    )
+    assert side.source.create("long").status == 201
+    assert side.source.built("long")["result"] == "S"
+    payload = next(body for body in side.source.stored().values() if "Ash" in _text(body))
+    boto3.client("s3").put_object(
+        Bucket=BUCKET, Key=f"{TENANT}/uploads/{side.upload_id}.zip", Body=payload
+    )
+    side.registry.run(
+        "DELETE FROM providers WHERE name = 'Ash'", f"DELETE FROM kinds WHERE uuid = '{NIL}73'"
+    )
+    process = side.ended(side.start())
+    assert process["result"] == "F"
+    assert process["outcome"]["counts"]["failedItems"] == 30
+    told = side.source.messages(process["id"], pageSize="50").json["messages"]
+    refused = [one for one in told if one["code"] == "GEN-MIGR-001"]
+    assert len(refused) == 30
+    assert {one["item"][:13] for one in refused} == {f"PROVIDERS {n}ppp"[:13] for n in range(1, 31)}
+    for one in refused:
+        assert 'kind_id refers to KINDS ["kkkk' in one["text"]
+        assert f"({NIL}73), which is neither" in one["text"]
+        assert len(one["item"]) + len(one["text"]) < 1000
+
+
+def _text(body: bytes) -> str:
+    """What is in a payload's documents; nothing of what is no archive."""
+    if not zipfile.is_zipfile(io.BytesIO(body)):
+        return ""
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return "".join(archive.read(name).decode() for name in archive.namelist())
 
 
 def test_what_cannot_be_fetched_is_told_and_nothing_is_imported(side: Side) -> None:

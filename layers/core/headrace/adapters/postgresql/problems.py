@@ -17,6 +17,10 @@ from headrace.datasets.messages import (
     Message,
 )
 
+_SHOWN = 200
+"""Characters of a name that a message shows: a functional key may be as long as a record, and a
+message is kept in one item, with others in one write (``adapters.dynamodb``)."""
+
 _REASONS = {
     "value": "its column {name} of {table} cannot hold the value as it is",
     "twice": "a UUID is twice among its records of {table}",
@@ -39,7 +43,8 @@ def problem_messages(
     names = {table_id: target.table.name for table_id, target in targets.items()}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT p.code, p.table_id, p.col, p.target, p.ref->>'uuid', p.ref->>'key', l.label "
+            "SELECT p.code, p.table_id, p.col, p.target, p.ref->>'uuid', "
+            f"{_short("p.ref->>'key'")}, {_short('l.label')} "
             f"FROM {PROBLEMS} p LEFT JOIN ({labels}) l USING (item) "
             "ORDER BY p.item, p.code, p.table_id, p.col, p.ref".encode()
         )
@@ -51,6 +56,13 @@ def problem_messages(
             if told != seen:
                 yield told
             seen = told
+
+
+def _short(text: str) -> str:
+    """SQL of a text, or of what is shown of a long one."""
+    return (
+        f"CASE WHEN length({text}) > {_SHOWN} THEN left({text}, {_SHOWN}) || '...' ELSE {text} END"
+    )
 
 
 def _message(
