@@ -15,6 +15,7 @@ from typing import Any
 from headrace.adapters.dynamodb.table import Table, marshal, unmarshal
 from headrace.audit.model import Action, Span
 from headrace.audit.usecases import ReadTrail
+from headrace.exports.model import Status
 from headrace.kernel.errors import InvalidRequest, NotFound
 from headrace_admin.deployment import Deployment
 
@@ -48,7 +49,8 @@ class Compared:
     changed: int = 0
     missing: int = 0
     ended: int = 0
-    """Missing, and rightly: they have expired, or the trail says that somebody ended them."""
+    """Missing, and rightly: expired, ended by somebody as the trail says, or the lock of what has
+    ended."""
 
     copied: int = 0
 
@@ -125,7 +127,7 @@ class Restoration:
                 if key in there:
                     same = marshal(there[key]) == marshal(unmarshal(item))
                     found.same, found.changed = found.same + same, found.changed + (not same)
-                elif _is_over(item, now, ended):
+                elif _is_over(item, now, ended) or _locks_nothing(used, unmarshal(item)):
                     found.ended += 1
                 else:
                     found.missing += 1
@@ -169,6 +171,17 @@ class Restoration:
             for name, value in event.concerns.items()
             if name != "toProfileId"
         )
+
+
+def _locks_nothing(used: Table, item: dict[str, Any]) -> bool:
+    """Is it the lock of a client whose operation has ended since. With it back, the client could
+    start no other, and nobody would ever take it away."""
+    if item["sk"].partition("@")[0] != "lock" or "operation_id" not in item:
+        return False
+    operation = used.get(item["pk"], f"operation#{item['operation_id']}")
+    if operation is None:
+        return False  # it comes back too, and the sweeper closes both
+    return not Status(operation["status"]).active or operation["attempt"] != item["attempt"]
 
 
 def _is_over(item: dict[str, Any], now: datetime, ended: frozenset[str]) -> bool:

@@ -474,7 +474,7 @@ def test_an_operation_is_shown_with_what_its_webhook_was_told(run: Run) -> None:
 # --- operations -----------------------------------------------------------------------------
 
 
-def started(tenant: str, client_id: str, minute: int, notice: Notice | None = None) -> Operation:
+def begun(tenant: str, client_id: str, minute: int, notice: Notice | None = None) -> Operation:
     moment = NOON + timedelta(minutes=minute)
     operation = new_operation(
         RandomIds().new(moment),
@@ -485,8 +485,22 @@ def started(tenant: str, client_id: str, minute: int, notice: Notice | None = No
         "2026-03-01",
         moment,
     )
+    return Deployment.on_aws("headrace").operations().start(operation, QuotaRule(10, "UTC"), None)
+
+
+def cancelled(operation: Operation) -> Operation:
+    moment = operation.created_at + timedelta(seconds=90)
+    return (
+        Deployment.on_aws("headrace")
+        .operations()
+        .end(operation, Status.CANCELLED, None, expires_at=moment, moment=moment, refund=False)
+    )
+
+
+def started(tenant: str, client_id: str, minute: int, notice: Notice | None = None) -> Operation:
+    kept = begun(tenant, client_id, minute, notice)
+    moment = kept.created_at
     operations = Deployment.on_aws("headrace").operations()
-    kept = operations.start(operation, QuotaRule(10, "UTC"), None)
     return operations.end(
         kept,
         Status.FAILED,

@@ -12,10 +12,18 @@ import pytest
 from headrace.adapters.dynamodb.table import marshal
 from headrace.audit.model import Action, Event
 from headrace.audit.usecases import RecordEvent
+from headrace.exports.model import Status
 from headrace.kernel.clock import SystemClock, from_rfc3339, rfc3339
+from headrace.kernel.errors import OperationActive
 from headrace_admin.deployment import Deployment
 from headrace_admin.restoring import TABLES, Restoration
-from tests.component.admin.test_commands import Run, run, started  # noqa: F401 - the fixture
+from tests.component.admin.test_commands import (  # noqa: F401 - the fixture
+    Run,
+    begun,
+    cancelled,
+    run,
+    started,
+)
 from tests.unit.docs.checkout import template
 
 
@@ -136,6 +144,31 @@ def test_an_operation_that_cannot_be_read_is_told(deployed: Run, at: str) -> Non
     refused = deployed("restore", "check", "--at", at)
     assert refused.code == 4
     assert "cannot read what was restored" in refused.err
+
+
+def test_no_lock_comes_back_of_an_operation_that_has_ended_since(
+    run: Run,  # noqa: F811
+    at: str,
+) -> None:
+    run("catalog", "publish")
+    operation = begun("northwind", "bureau", 1)
+    broken = begun("northwind", "integrator", 1)
+    run("restore", "tables", "--at", at, "--table", "operations")
+    cancelled(operation)
+    for one in items("operations").values():  # of the other one all is lost while it runs
+        if one["pk"]["S"] == "northwind#integrator":
+            dynamodb().delete_item(
+                TableName=name("operations"), Key={part: one[part] for part in ("pk", "sk")}
+            )
+    done = run("restore", "copy", "operations", "--at", at, "--json").json
+    assert done["copied"]
+    again = begun("northwind", "bureau", 2)
+    assert again.status is Status.SCHEDULED
+    with pytest.raises(OperationActive) as blocked:
+        begun("northwind", "integrator", 2)
+    assert blocked.value.members["blockingOperationId"] == broken.operation_id
+    cancelled(broken)
+    assert begun("northwind", "integrator", 3).status is Status.SCHEDULED
 
 
 class Killed(BaseException):
