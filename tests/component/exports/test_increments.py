@@ -224,6 +224,26 @@ def test_what_is_granted_otherwise_than_before_needs_a_full_export(world: World)
     world.run(world.start_increment(extract(world)))
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_texts_that_are_escaped_otherwise_than_before_need_a_full_export(
+    world: World, *, before: bool
+) -> None:
+    """Of rows that did not change no increment tells: they would stay as they were written."""
+
+    def publish(*, escaped: bool) -> None:
+        known = a_configuration()
+        tables = tuple(replace(table, escape_formulas=escaped) for table in known.tables)
+        world.configurations.publish(replace(known, tables=tables))
+
+    publish(escaped=before)
+    version = extract(world)
+    publish(escaped=not before)
+    with pytest.raises(ResyncRequired):
+        world.start_increment(version)
+    world.warehouse.snapshot = world.changes.latest = 9
+    world.run(world.start_increment(extract(world)))
+
+
 def test_of_two_copies_at_one_version_the_older_grant_is_not_forgotten(world: World) -> None:
     version = extract(world)  # the first copy
     granted_more(world)

@@ -227,6 +227,8 @@ class Table:
         ]
         if self.account is not None:
             grant.append([self.account.name, self.account.with_public])
+        if self.escape_formulas:
+            grant.append("formulas are escaped")
         text = json.dumps(grant, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
