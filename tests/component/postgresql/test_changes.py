@@ -305,6 +305,50 @@ def test_the_window_says_where_a_version_stands(people: Database) -> None:
     assert CHANGES.window(people.reader, [table], None).place is None
 
 
+def test_a_database_that_took_anothers_place_tells_no_increments_since_before(
+    postgresql: Server,
+) -> None:
+    """Transactions are numbered by the server: to those that a version saw in the one database
+    belong some that nobody saw in the other.
+    """
+    database = a_database(postgresql, PEOPLE)
+    table = of_north(database)
+    install(database.owner, table)
+    fresh = postgresql.new_name()
+    postgresql.run(f"CREATE DATABASE {fresh} TEMPLATE {database.name}")
+    postgresql.run("UPDATE people SET name = 'of the new one' WHERE id = 1", fresh)
+    database.run("UPDATE people SET name = 'of the old one' WHERE id = 2")
+    copy = Copy(database.reader, table)
+    copy.begin()
+    copy.follow()
+    assert CHANGES.window(database.reader, [table], copy.version).place is VersionPlace.HELD
+    postgresql.run(
+        f"ALTER DATABASE {database.name} RENAME TO {postgresql.new_name()}; "
+        f"ALTER DATABASE {fresh} RENAME TO {database.name}"
+    )
+    since = copy.version
+    assert CHANGES.window(database.reader, [table], since).place is VersionPlace.FOREIGN
+    assert not SOURCE.holds_version(database.reader, since)
+    copy.follow()
+    assert copy.resyncs == 1
+    database.run("UPDATE people SET name = 'later' WHERE id = 3")
+    copy.follow()
+    assert copy.resyncs == 1
+
+
+def test_a_version_of_an_earlier_release_which_names_no_database_is_gone_on_with(
+    people: Database,
+) -> None:
+    table, copy = of_north(people), Copy(people.reader, of_north(people))
+    copy.begin()
+    cluster, _, snapshot = copy.version.partition(":")
+    copy.version = f"{cluster.partition('.')[0]}:{snapshot}"
+    people.run("UPDATE people SET name = 'new' WHERE id = 1")
+    assert CHANGES.window(people.reader, [table], copy.version).place is VersionPlace.HELD
+    copy.follow()
+    assert copy.resyncs == 0
+
+
 def test_a_version_before_the_capture_has_expired(bare: Database) -> None:
     table, before = of_north(bare), now(bare)
     install(bare.owner, table)

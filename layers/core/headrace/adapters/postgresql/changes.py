@@ -37,6 +37,7 @@ from headrace.adapters.postgresql.session import (
     Connection,
     connect,
     errors_translated,
+    of_one_database,
     session,
     version_of,
 )
@@ -75,16 +76,16 @@ _log = logging.getLogger(__name__)
 
 # --- versions -----------------------------------------------------------------------------------
 
-_VERSION = re.compile(r"(\d+):(\d+):(\d+):((?:\d+(?:,\d+)*)?)", re.ASCII)
+_VERSION = re.compile(r"(\d+(?:\.\d+)?):(\d+):(\d+):((?:\d+(?:,\d+)*)?)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Horizon:
-    """Which transactions of a cluster a version has seen: those below ``first``, and those below
-    ``end`` that did not run.
+    """Which transactions of a database's cluster a version has seen: those below ``first``, and
+    those below ``end`` that did not run.
     """
 
-    cluster: str
+    database: str
     first: int
     end: int
     running: frozenset[int]
@@ -95,9 +96,9 @@ class Horizon:
         found = _VERSION.fullmatch(version)
         if found is None:
             return None
-        cluster, first, end, running = found.groups()
+        database, first, end, running = found.groups()
         ids = frozenset(map(int, running.split(","))) if running else frozenset()
-        return cls(cluster, int(first), int(end), ids)
+        return cls(database, int(first), int(end), ids)
 
     def saw(self, transaction: int) -> bool:
         """Had the (top-level) transaction been committed, or undone."""
@@ -245,7 +246,7 @@ class PostgresqlChanges:
         place = None
         if since is not None:
             asked = Horizon.of(since)
-            if asked is None or asked.cluster != now.cluster:
+            if asked is None or not of_one_database(since, latest):
                 place = VersionPlace.FOREIGN
             elif asked.end > now.end:
                 place = VersionPlace.FUTURE
@@ -253,7 +254,7 @@ class PostgresqlChanges:
                 place = VersionPlace.EXPIRED
             else:
                 place = VersionPlace.HELD
-        return ChangeWindow(latest, f"{now.cluster}:{oldest}:{oldest}:", since_when, place)
+        return ChangeWindow(latest, f"{now.database}:{oldest}:{oldest}:", since_when, place)
 
     def resync_reason(
         self, source: Source, since: str, version: str, table: Table, snapshot: str | None = None
@@ -265,6 +266,8 @@ class PostgresqlChanges:
         """
         with session(source) as connection:
             (capture,) = _captures(connection, [table])
+            if not of_one_database(since, version_of(connection)):
+                return "The database is another one than that of this version."
             with errors_translated():
                 reason = _gap(connection, capture, _held(since))
                 row = connection.execute(_MAINTENANCE_IS_DUE).fetchone()

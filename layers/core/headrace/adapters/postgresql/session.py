@@ -173,7 +173,7 @@ def session(
                     connection.execute(snapshot_sql(snapshot))
                 except (psycopg.ProgrammingError, psycopg.DataError):
                     raise SnapshotLost("Nobody holds the snapshot any more.") from None
-                if version_of(connection) != version:
+                if not _is_same(version_of(connection), version):
                     raise SnapshotLost("Another snapshot has the name of the one that was held.")
             connection.execute(settings_sql())
             yield connection
@@ -201,17 +201,36 @@ def end_session(source: Source, process: int) -> None:
 
 
 def version_of(connection: Connection) -> str:
-    """The version that the present snapshot shows: the cluster, and which transactions it sees.
+    """The version that the present snapshot shows: the database, and which transactions it sees.
 
     Two snapshots with the same version show the same rows. The transaction ids of a cluster start
-    again after a dump is restored, so they are told apart by the cluster's identifier.
+    again after a dump is restored, so they are told apart by the cluster's identifier; and its
+    databases share them, so one that takes another's place is told apart by its own.
     """
     row = connection.execute(
         # A replica's snapshot does not list which transactions ran: to the primary it is foreign.
-        "SELECT system_identifier::text || CASE WHEN pg_is_in_recovery() THEN '-replica' ELSE '' "
-        "END, txid_current_snapshot()::text FROM pg_control_system()"
+        "SELECT s.system_identifier::text || '.' || d.oid::text "
+        "|| CASE WHEN pg_is_in_recovery() THEN '-replica' ELSE '' END, "
+        "txid_current_snapshot()::text FROM pg_control_system() s, pg_database d "
+        "WHERE d.datname = current_database()"
     ).fetchone()
     if row is None:
         raise SourceUnavailable("The source does not say which version it shows.")
-    cluster, snapshot = row
-    return f"{cluster}:{snapshot}"
+    database, snapshot = row
+    return f"{database}:{snapshot}"
+
+
+_DATABASE = re.compile(r"\.[0-9]+")
+
+
+def of_one_database(one: str, other: str) -> bool:
+    """Are two versions of the same database; as far as both name it, which those do not that were
+    given out earlier."""
+    databases = one.partition(":")[0], other.partition(":")[0]
+    if not all("." in database for database in databases):
+        databases = _DATABASE.sub("", databases[0]), _DATABASE.sub("", databases[1])
+    return databases[0] == databases[1]
+
+
+def _is_same(one: str, other: str) -> bool:
+    return of_one_database(one, other) and one.partition(":")[2] == other.partition(":")[2]

@@ -38,6 +38,7 @@ from headrace.adapters.postgresql.relations import (
 from headrace.adapters.postgresql.session import (
     Connection,
     errors_translated,
+    of_one_database,
     session,
     version_of,
 )
@@ -115,13 +116,12 @@ class PostgresqlWarehouse:
             return lag.freshness(connection)
 
     def holds_version(self, source: Source, version: str) -> bool:
-        """Is it a version of this cluster.
+        """Is it a version of this database.
 
         Of tables read in snapshots of their own a version says what they show at least, which
         stays true of those that were read.
         """
-        cluster = self.current_version(source).partition(":")[0]
-        return version.partition(":")[0] == cluster
+        return of_one_database(version, self.current_version(source))
 
     def tables(self, source: Source) -> tuple[str, ...]:
         """All tables, views and foreign tables that may be read, as ``schema.table``."""
