@@ -371,8 +371,8 @@ def _value(field: FieldMetadata) -> sql.Composable:
         # ISO 8601 writes 44 BC as -0043, and a sign before years of five digits and more
         return sql.SQL(
             "CASE WHEN {cell} ~ '^[+]' THEN substr({cell}, 2)::{type} "
-            "WHEN {cell} ~ '^(-[0-9]|0000-)' THEN (lpad((1 + substring({cell} from "
-            "'^-?([0-9]+)-')::bigint)::text, 4, '0') || substring({cell} from '^-?[0-9]+(-.*)$') "
+            "WHEN {cell} ~ '^(-[0-9]|0000-)' THEN (to_char(1 + substring({cell} from "
+            "'^-?([0-9]+)-')::bigint, 'FM999990000') || substring({cell} from '^-?[0-9]+(-.*)$') "
             "|| ' BC')::{type} ELSE {cell}::{type} END"
         ).format(cell=cell, type=sql.SQL(_type(field)))
     return cell

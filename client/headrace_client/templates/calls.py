@@ -233,6 +233,7 @@ def _csv_piece(content: bytes, following: Mapping[str, str] | None) -> Piece:
     """A quoted line break ends no row, nor the header."""
     text = content.decode()
     source = io.StringIO(text, newline="")
+    csv.field_size_limit(2**31 - 1)
     reader = csv.reader(source, strict=True)
     next(reader, None)
     end = source.tell()

@@ -825,6 +825,29 @@ def test_postgresql_holds_every_value_that_csv_can_say(tmp_path: Path, database:
 
 
 @pytest.mark.parametrize(
+    ("kind", "cell"),
+    [
+        ("date", "-9999-12-31"),
+        ("date", "-12345-01-01"),
+        ("timestamp", "-12345-01-01T00:00:00.000000"),
+        ("timestamptz", "-290307-12-31T00:00:00.000000Z"),
+    ],
+)
+def test_a_day_before_those_that_postgresql_has_ends_the_run(
+    tmp_path: Path, database: str, kind: str, cell: str
+) -> None:
+    shape = Shape("days", ("id",), (Field("id", "integer", "INTEGER"), Field("d", kind, "VARCHAR")))
+    source = ChangingSource({"days": shape})
+    source.put("days", id="1", d=cell)
+    source.commit()
+    place = Schema(database, f"far {next(_numbers)}", tmp_path)
+    with Service({}, source=source) as service:
+        with pytest.raises(DestinationError, match="out of range"):
+            sync(service, place)
+        assert_same(place, source)
+
+
+@pytest.mark.parametrize(
     ("to", "package", "extra"),
     [
         ("data", "duckdb", "duckdb"),

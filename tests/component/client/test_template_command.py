@@ -98,6 +98,16 @@ def test_few_rows_are_a_document_too(count: int, row_format: str, tmp_path: Path
             assert content == {"csv": as_csv, "ndjson": as_ndjson}[row_format](rows)
 
 
+def test_a_text_may_be_as_long_as_a_page(tmp_path: Path) -> None:
+    long = json.dumps({"id": 1, "name": 'née "\n' * 100_000}, ensure_ascii=False)
+    rows = [*persons(1), long]
+    with WalkingService(rows) as service, a_client(service) as client:
+        made = client.templates.download(TEMPLATE, tmp_path / "long.csv")
+
+        assert made.rows == 2
+        assert made.path.read_bytes() == as_csv(rows)
+
+
 def test_what_was_asked_goes_along_and_is_not_asked_again(tmp_path: Path) -> None:
     with WalkingService(ROWS) as service:
         environment = an_environment(service, tmp_path)
