@@ -261,6 +261,33 @@ def test_a_filter_is_of_its_columns_type(tmp_path: Path, kind: str, value: str |
         assert document(source, none, FileFormat.CSV).rows == 0
 
 
+def test_a_lake_that_forgets_which_rows_were_deleted_when_is_not_read_wrongly(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "lake"
+    source = a_lake(
+        folder,
+        "CALL lake.set_option('data_inlining_row_limit', 0)",
+        "CALL lake.set_option('write_deletion_vectors', true)",
+        "CREATE TABLE t AS SELECT i AS id FROM range(100) r(i)",
+        "CREATE TABLE other AS SELECT i AS id FROM range(100) r(i)",
+        "DELETE FROM t WHERE id % 10 = 1",
+        "DELETE FROM other WHERE id % 10 = 1",
+    )
+    t, other = a_table_of(source, "main.t"), a_table_of(source, "main.other")
+    query = replace(other, query="SELECT * FROM main.other WHERE id IN (SELECT id FROM main.t)")
+    version = WAREHOUSE.current_version(source)
+    assert WAREHOUSE.counts(source, version, (t, other, query)) == (90, 90, 90)
+    a_lake(folder, "DELETE FROM t WHERE id % 10 = 2")
+    for table in (t, query):
+        with pytest.raises(SourceChanged, match="deletion vectors"):
+            document(source, table, FileFormat.CSV, version=version)
+        with pytest.raises(SourceChanged, match="deletion vectors"):
+            WAREHOUSE.counts(source, version, (other, table))
+    assert document(source, other, FileFormat.CSV, version=version).rows == 90
+    assert document(source, t, FileFormat.CSV).rows == 80
+
+
 @pytest.mark.parametrize("collation", ["NOCASE", "NOACCENT", "de"])
 def test_a_filter_takes_texts_that_are_the_same_whatever_the_columns_collation(
     tmp_path: Path, collation: str

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +19,10 @@ from headrace.adapters.sql_text import identifier, literal
 from headrace.adapters.warehouse import engine
 from headrace.adapters.warehouse.attached import AttachedTables
 from headrace.adapters.warehouse.engine import Connection
-from headrace.adapters.warehouse.open_source import OpenSource, folder_path, option
+from headrace.adapters.warehouse.open_source import OpenSource, Scan, folder_path, option
+from headrace.exports.slices import RowRange
 from headrace.exports.sources import Source
+from headrace.exports.warehouses import SourceColumn
 from headrace.kernel.errors import SourceChanged, SourceUnavailable
 
 _log = logging.getLogger(__name__)
@@ -69,7 +71,47 @@ def open_ducklake(
     if data and engine.is_remote(data[0]) and not remote:
         engine.allow_s3(connection)
     engine.lock_down(connection, [folder_path(data[0])] if data else [], files)
-    return AttachedTables(connection, lambda: None)
+    return LakeTables(connection, lambda: None, source, number)
+
+
+@dataclass(frozen=True)
+class LakeTables(AttachedTables):
+    """Tables of a lake at the snapshot ``number``; None: at its latest."""
+
+    source: Source
+    number: int | None
+    read: set[str | None] = field(default_factory=set)
+    """The tables that were read, for ``verify``; None: any, by a query of the operator's."""
+
+    def query_columns(self, query: str) -> tuple[SourceColumn, ...]:
+        self.read.add(None)
+        return super().query_columns(query)
+
+    def scans(self, table: str, row_range: RowRange | None) -> tuple[Scan, ...]:
+        self.read.add(table)
+        return super().scans(table, row_range)
+
+    def verify(self) -> None:
+        """Deletion vectors (an experimental option of DuckLake's) forget which snapshot deleted
+        what: with one that came later, rows that had been deleted before are there again.
+        """
+        if self.number is None:
+            return
+        catalog = lake_catalog(self.source)
+        forgot = {
+            table
+            for (table,) in self.connection.execute(
+                "SELECT DISTINCT s.schema_name || '.' || t.table_name "  # noqa: S608
+                f"FROM {catalog}.ducklake_delete_file AS f JOIN {catalog}.ducklake_table AS t "
+                f"USING (table_id) JOIN {catalog}.ducklake_schema AS s USING (schema_id) "
+                f"WHERE f.format <> 'parquet' AND f.begin_snapshot > {self.number}"
+            ).fetchall()
+        }
+        if forgot and (None in self.read or not forgot.isdisjoint(self.read)):
+            raise SourceChanged(
+                "Rows of a table with deletion vectors were deleted while it was read, and the "
+                "lake has forgotten which were there before."
+            )
 
 
 _NOT_HELD = "The source no longer holds the version asked for."
