@@ -31,6 +31,7 @@ from headrace_client.credentials import (
 )
 from headrace_client.errors import (
     AccessDenied,
+    ApiError,
     AuthenticationError,
     CertificateRefused,
     HeadraceClientError,
@@ -161,6 +162,10 @@ class Access:
                 "HEADRACE_CERTIFICATE_KEY_FILE."
                 if self.certificate is None
                 else "Is it the certificate that you were given for this service, and not expired?"
+            )
+        elif isinstance(error, ApiError) and error.code in ("http_403", "http_404"):
+            error.hint = (
+                f"This is no answer of a Headrace API: is {self.profile.api_url} the right address?"
             )
         elif isinstance(error, AuthenticationError):
             error.hint = self._advice_on_refusal(error)

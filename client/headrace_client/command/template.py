@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
@@ -26,11 +25,12 @@ from headrace_client.command.outcome import (
 from headrace_client.command.template_display import rows_display
 from headrace_client.errors import SetupError, printable
 from headrace_client.templates.calls import PAGE_ROWS
-from headrace_client.templates.model import Piece, RowFormat, Selected, TemplateFile
+from headrace_client.templates.model import RowFormat, Selected, TemplateFile
 from headrace_client.templates.writing import written
 
 _NO_OPTIONS = Common()
 _PAGE_ROWS = 500
+_MORE = "The template has more rows than this page; --all reads all of them."
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 Switch = Annotated[bool, Parameter(negative="")]
@@ -86,7 +86,7 @@ def template(
             raise SetupError(
                 "--json prints one document: leave --format out, or write --to a file."
             )
-        return wanted.printed(client)
+        return wanted.printed(client, printer)
 
     return interruptible(common, lambda: answer(common, work), lambda: Stopped(None))
 
@@ -116,9 +116,11 @@ class _Rows:
             )
         said = f"{made.path}: {made.rows:,} rows, {made.bytes:,} bytes"
         printer.result(_document(made), lambda out: out.print(printable(said), markup=False))
+        if made.has_more:
+            printer.note(_MORE)
         return Exit.OK
 
-    def printed(self, client: HeadraceClient) -> Exit:
+    def printed(self, client: HeadraceClient, printer: Printer) -> Exit:
         """Print them, each page as it comes."""
         row_format = self.format or RowFormat.JSON
         pieces = client.templates.pieces(
@@ -126,19 +128,16 @@ class _Rows:
         )
         if self.one_page:
             pieces = islice(pieces, 1)
-        for block in _blocks(row_format, pieces, one_page=self.one_page):
-            sys.stdout.buffer.write(block)
+        rows, first, more = 0, True, False
+        for piece in pieces:
+            more = piece.next is not None
+            last = self.one_page or not more
+            sys.stdout.buffer.write(written(row_format, piece, rows, first=first, last=last))
+            rows, first = rows + piece.rows, False
         sys.stdout.buffer.flush()
+        if more:
+            printer.note(_MORE)
         return Exit.OK
-
-
-def _blocks(row_format: RowFormat, pieces: Iterator[Piece], *, one_page: bool) -> Iterator[bytes]:
-    """Each page as it comes."""
-    rows, first = 0, True
-    for piece in pieces:
-        last = one_page or piece.next is None
-        yield written(row_format, piece, rows, first=first, last=last)
-        rows, first = rows + piece.rows, False
 
 
 def _selected(since: str | None, include_anonymised: bool) -> Selected:

@@ -94,7 +94,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class TemplateFile:
-    """A file with all rows of a walk. `resumed`: so many of them were there before."""
+    """A file with all rows of a walk, or one page of it: then there may be more. `resumed`: so
+    many of the rows were there before."""
 
     template_id: str
     path: Path
@@ -102,6 +103,7 @@ class TemplateFile:
     rows: int
     bytes: int
     resumed: int
+    has_more: bool = False
 
 
 def _row(held: object) -> Mapping[str, Any]:

@@ -98,7 +98,13 @@ def received(
             sync_directory(file.parent)
             note.unlink(missing_ok=True)
     return TemplateFile(
-        wanted.template_id, file, wanted.format, standing.rows, standing.bytes, resumed
+        wanted.template_id,
+        file,
+        wanted.format,
+        standing.rows,
+        standing.bytes,
+        resumed,
+        has_more=standing.following is not None,
     )
 
 

@@ -387,6 +387,17 @@ def test_a_file_where_the_directory_is_to_be_is_named(tmp_path: Path, below: str
     assert file.read_text() == "mine"
 
 
+def test_the_address_of_another_service_is_asked_about(tmp_path: Path) -> None:
+    with Service(TABLES, PART) as service:
+        service.api_fault = failing(Answer(403, {"message": "Forbidden"}), "/metadata")
+        environment = an_environment(service, tmp_path)
+        done = headrace(environment, "metadata")
+    called = environment["HEADRACE_API_URL"]
+    asked = f"  This is no answer of a Headrace API: is {called} the right address?"
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[:2] == ["headrace: Forbidden", asked]
+
+
 def test_a_scope_that_is_lacking_is_asked_of_the_operator_or_another_client(tmp_path: Path) -> None:
     with Service(TABLES, PART) as service:
         service.api_fault = failing(problem(403, "insufficient_scope", "No."), "/metadata")

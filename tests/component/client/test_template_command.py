@@ -38,6 +38,7 @@ CONTENTS = {
     "ndjson": as_ndjson(ROWS),
     "json": ("[\n" + ",\n".join(ROWS) + "\n]\n").encode(),
 }
+MORE = "The template has more rows than this page; --all reads all of them."
 FORMATS = sorted(CONTENTS)
 ALL = ["template", TEMPLATE, "--all", "--count", "100"]
 
@@ -81,6 +82,18 @@ def test_without_a_file_rows_are_printed(row_format: str, tmp_path: Path) -> Non
 
         assert everything.stdout.encode() == CONTENTS[row_format]
         assert page.stdout.encode() == as_ndjson(ROWS[:3])
+        assert everything.stderr == ""
+        assert page.stderr == f"{MORE}\n"
+
+
+def test_a_file_of_one_page_is_said_not_to_be_all_of_it(tmp_path: Path) -> None:
+    with WalkingService(ROWS) as service:
+        environment = an_environment(service, tmp_path)
+        to = ("--to", str(tmp_path / "few.csv"))
+        page = headrace(environment, "template", TEMPLATE, *to, "--count", "3")
+        everything = headrace(environment, *ALL, *to)
+    assert (page.returncode, MORE in page.stderr) == (0, True)
+    assert (everything.returncode, MORE in everything.stderr) == (0, False)
 
 
 @pytest.mark.parametrize("row_format", FORMATS)
