@@ -102,6 +102,21 @@ def test_tables_of_a_lake(tmp_path: Path) -> None:
     assert WAREHOUSE.describe(source, "people") == ()
 
 
+def test_whole_numbers_that_a_lake_keeps_as_doubles_are_refused(tmp_path: Path) -> None:
+    source = a_lake(
+        tmp_path / "lake",
+        "CALL lake.set_option('data_inlining_row_limit', 0)",
+        "CREATE TABLE t(huge HUGEINT, unsigned UHUGEINT, long UBIGINT)",
+        "INSERT INTO t VALUES (9007199254740993, 9007199254740993, 9007199254740993)",
+    )
+    columns = {column.name: column for column in WAREHOUSE.describe(source, "main.t")}
+    assert "DOUBLE" in str(columns["huge"].reason)
+    assert "DOUBLE" in str(columns["unsigned"].reason)
+    assert [name for name, column in columns.items() if column.type is not None] == ["long"]
+    made = document(source, a_table_of(source, "main.t"), FileFormat.CSV)
+    assert rows_of(made.stored, FileFormat.CSV) == [{"long": "9007199254740993"}]
+
+
 def test_tables_of_a_folder(tmp_path: Path) -> None:
     source = a_parquet_folder(
         tmp_path / "folder",

@@ -83,6 +83,14 @@ class LakeTables(AttachedTables):
     read: set[str | None] = field(default_factory=set)
     """The tables that were read, for ``verify``; None: any, by a query of the operator's."""
 
+    def columns(self, table: str) -> tuple[SourceColumn, ...]:
+        return tuple(
+            replace(one, type=None, precision=None, scale=None, reason=_AS_DOUBLE)
+            if one.engine_type in ("HUGEINT", "UHUGEINT")
+            else one
+            for one in super().columns(table)
+        )
+
     def query_columns(self, query: str) -> tuple[SourceColumn, ...]:
         self.read.add(None)
         return super().query_columns(query)
@@ -114,6 +122,7 @@ class LakeTables(AttachedTables):
             )
 
 
+_AS_DOUBLE = "DuckLake keeps it as DOUBLE in its files; have it as DECIMAL(38,0)"
 _NOT_HELD = "The source no longer holds the version asked for."
 
 
