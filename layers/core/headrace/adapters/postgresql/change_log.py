@@ -334,6 +334,8 @@ class ColumnFacts:
         is_own = self.is_builtin and self.type_name not in _WRITTEN_OTHERWISE
         if (is_own or self.is_enum) and self.is_deterministic:
             return f"o.{name} = n.{name}"
+        if not self.is_deterministic:
+            return f'o.{name}::text COLLATE "C" = n.{name}::text COLLATE "C"'
         return f"o.{name}::text = n.{name}::text"
 
 

@@ -441,7 +441,7 @@ def _changes(
         column.described.name: (f"key_{place}", _logged(capture, column))
         for place, column in enumerate(key)
     }
-    written = [column.described.name for column in key if _is_told_as_written(capture, column)]
+    written = [column.described.name for column in key if _is_told_as_written(column)]
     keys = ", ".join(
         [f"{value} AS {name}" for name, value in logged.values()]
         + [f"{_written(logged[of][1])} AS {logged[of][0]}_written" for of in written]
@@ -567,12 +567,12 @@ def _is_there(key: Sequence[PgColumn]) -> str:
     return f"(r.{identifier(key[0].described.name)} IS NOT NULL)"
 
 
-def _is_told_as_written(capture: _Capture, column: PgColumn) -> bool:
+def _is_told_as_written(column: PgColumn) -> bool:
     """May two values of a key be equal to the source and be other texts in a document: two keys to
     whoever keeps a copy by it. (Numbers are told as numbers.)
     """
     if column.rule in ("text", "varchar", "bpchar"):
-        return column.described.name in capture.collations
+        return not column.exact
     return column.described.type in (ColumnType.STRING, ColumnType.JSON, ColumnType.INTERVAL)
 
 

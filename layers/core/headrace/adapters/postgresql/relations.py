@@ -10,7 +10,7 @@ from headrace.adapters.postgresql.types import PgColumn, PgType, column_of
 from headrace.adapters.published import as_published
 from headrace.adapters.sql_text import identifier, literal, split_name
 from headrace.adapters.warehouse.choosing import chosen
-from headrace.exports.sources import RowFilter, Table
+from headrace.exports.sources import ColumnType, RowFilter, Table
 
 _TABLES = ("r", "p")
 """``relkind`` of tables and partitioned tables: they can promise that a column is never NULL, and
@@ -41,10 +41,11 @@ have it."""
 _COLUMNS = f"""
 SELECT n.nspname || '.' || c.relname, c.oid, c.relkind::text,
        a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-       NOT {NEVER_NULL}
+       NOT {NEVER_NULL}, coalesce(l.collisdeterministic, true)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_collation l ON l.oid = a.attcollation
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'
   AND position('.' IN n.nspname) = 0
@@ -89,7 +90,7 @@ def relations(connection: Connection, table: str | None = None) -> dict[str, Rel
     rows = connection.execute(_COLUMNS, {"schema": schema, "name": name}).fetchall()
     types = {row[0]: PgType(*row) for row in connection.execute(_TYPES)} if rows else {}
     found: dict[str, tuple[int, str, dict[str, PgColumn]]] = {}
-    for relation, oid, kind, column, type_oid, modifier, written, nullable in rows:
+    for relation, oid, kind, column, type_oid, modifier, written, nullable, exact in rows:
         columns = found.setdefault(relation, (oid, kind, {}))[2]
         columns[column] = column_of(
             column,
@@ -99,6 +100,7 @@ def relations(connection: Connection, table: str | None = None) -> dict[str, Rel
             types,
             nullable=nullable,
             promised=kind in _TABLES,
+            exact=exact,
         )
     return {relation: Relation(relation, *facts) for relation, facts in found.items()}
 
@@ -123,7 +125,14 @@ def query_relation(connection: Connection, query: str) -> Relation:
     for name, (type_oid, modifier) in zip(names, found, strict=True):
         row = connection.execute("SELECT format_type(%s, %s)", [type_oid, modifier]).fetchone()
         columns[name] = column_of(
-            name, type_oid, modifier, row[0] if row else "", types, nullable=True, promised=False
+            name,
+            type_oid,
+            modifier,
+            row[0] if row else "",
+            types,
+            nullable=True,
+            promised=False,
+            exact=False,  # nobody says by which collation
         )
     return Relation("", 0, "", columns, query)
 
@@ -181,9 +190,14 @@ def condition(row_filter: RowFilter, relation: Relation, source: str) -> str:
     column = relation.columns[row_filter.column]
     # An enum refuses words that it does not have, where no row is the answer.
     kind = "text" if column.is_carried_as_text else column.compared_as
-    source = f"{source}::{kind}"
+    typed = f"{source}::{kind}"
     values = ", ".join(_value(value, kind) for value in row_filter.values)
-    return f"{source} IN ({values})"
+    found = f"{typed} IN ({values})"
+    if column.exact or column.described.type is not ColumnType.STRING:
+        return found
+    # An index serves the first, by the column's own collation, which may have other texts equal.
+    texts = ", ".join(_value(value, "text") for value in row_filter.values)
+    return f'({found} AND {typed}::text COLLATE "C" IN ({texts}))'
 
 
 def account_text(table: Table, relation: Relation, source: str) -> str:

@@ -97,6 +97,9 @@ class PgColumn:
     """A name of ``_CANONICAL``, ``as text`` or ``json array``."""
     compared_as: str
     """The type, without modifiers, that literals have which are compared with it."""
+    exact: bool = True
+    """Are its texts equal only if they are the same: not by a collation that is not
+    deterministic."""
 
     @property
     def csv_cell(self) -> str:
@@ -132,7 +135,8 @@ class PgColumn:
         """The same, with texts that a spreadsheet would run behind an apostrophe."""
         if self.described.type not in (ColumnType.STRING, ColumnType.JSON):
             return self.csv_cell
-        text = f"({self.csv_cell})::text"
+        # No pattern is matched by a collation that is not deterministic.
+        text = f'({self.csv_cell})::text COLLATE "C"'
         return f"CASE WHEN {text} ~ '^[-=+@\\x01-\\x1f]' THEN '''' || {text} ELSE {text} END"
 
     @property
@@ -171,6 +175,7 @@ def column_of(
     *,
     nullable: bool,
     promised: bool,
+    exact: bool,
 ) -> PgColumn:
     """The column of this type; ``written`` is its type as the server writes it."""
     kind = types[type_oid]
@@ -196,7 +201,7 @@ def column_of(
         text_of=text_of if carried_as_text else None,
         promised=promised,
     )
-    return PgColumn(described, rule, kind.written)
+    return PgColumn(described, rule, kind.written, exact)
 
 
 def _enums(types: Mapping[int, PgType]) -> frozenset[str]:
