@@ -94,6 +94,25 @@ def test_a_cancelled_export_is_no_baseline(world: World) -> None:
     assert world.sync_version().baseline is None
 
 
+def test_while_an_export_runs_the_version_is_none_after_its_own(world: World) -> None:
+    """Who asks too early, and keeps what was answered, would else miss what changed meanwhile."""
+    operation = world.start()
+    world.changes.latest = 8
+    assert world.sync_version().sync_version == "8", "it is read at 8 or later"
+    world.warehouse.snapshot = 8
+    world.plan(operation)
+    world.changes.latest = 9
+    asked = world.sync_version()
+    assert (asked.sync_version, asked.baseline) == ("8", None)
+    assert world.sync_version("absences").sync_version == "8"
+    done = world.run(operation)
+    assert done.offered_version == "8"
+    world.warehouse.snapshot = 9
+    increment = world.run(world.start_increment(asked.sync_version))
+    assert increment.status is Status.SUCCEEDED
+    assert {since for _, since, _ in world.changes.asked} == {"8"}
+
+
 def test_an_older_version_of_ones_own_is_good_for_another_increment(world: World) -> None:
     first = extract(world)
     world.warehouse.snapshot = world.changes.latest = 9

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from headrace.exports.model import Baseline, Compression, ExportRequest, FileFormat, SyncStanding
+from headrace.exports.model import (
+    Baseline,
+    Compression,
+    ExportRequest,
+    FileFormat,
+    Operation,
+    SyncStanding,
+)
 from headrace.exports.ports import Baselines
 from headrace.exports.sources import (
     ChangeWindow,
@@ -84,13 +91,19 @@ class GetSyncVersion:
         tables = chosen(configuration, entity)
         name = configuration.configuration_id
         # Looked up first: what is told as the latest is then never older than the baseline.
-        baseline = increments.baselines.latest(
-            caller.tenant, caller.client_id, name, entity, caller.organisation
-        )
+        baseline = self._baseline(caller, name, entity)
         window = increments.window(version, configuration, tables, None)
         # A service that has no data yet has nobody's rows.
         latest = window.latest
         told_version = marked(latest, mark_of(())) if configuration.by_consent else latest
+        if baseline is None:
+            # Looked for after the source was asked: one whose version is not fixed yet comes to
+            # one that is no older than the latest. And one that has ended since left a baseline.
+            under_way = self._under_way(caller, name)
+            if under_way is None:
+                baseline = self._baseline(caller, name, entity)
+            else:
+                told_version = under_way.told_version or told_version
         if baseline is None:
             told = Baseline(
                 configuration_id=name,
@@ -102,6 +115,22 @@ class GetSyncVersion:
             )
             increments.baselines.tell(caller.tenant, caller.client_id, told)
         return SyncStanding(name, entity, baseline, window, told_version)
+
+    def _baseline(self, caller: Caller, name: str, entity: str | None) -> Baseline | None:
+        return self.increments.baselines.latest(
+            caller.tenant, caller.client_id, name, entity, caller.organisation
+        )
+
+    def _under_way(self, caller: Caller, name: str) -> Operation | None:
+        """The caller's operation that is bringing data of the configuration now. What changes in
+        the source while it runs is not in its documents: no later version than its own is good.
+        """
+        operations, size = self.increments.export.operations, 1
+        newest = operations.page(caller.tenant, caller.client_id, size, None, caller.organisation)
+        for operation in newest:
+            if operation.status.active and operation.request.configuration_id == name:
+                return operation
+        return None
 
 
 @dataclass(frozen=True)
