@@ -11,7 +11,7 @@ import pytest
 from tests.component.postgresql.versions import FOLDER_NAME, exact
 
 _FIXTURE = "postgresql"
-_OWN_SERVERS = ("test_server.py", "test_replica.py", "test_lag.py")
+_OWN_SERVERS = ("test_server.py", "test_replica.py", "test_lag.py", "test_promotion.py")
 """Tests that start servers by themselves."""
 
 
