@@ -9,7 +9,16 @@ from botocore.exceptions import ClientError
 
 from headrace.adapters.dynamodb.operations import DynamoOperations
 from headrace.adapters.dynamodb.table import Table
-from headrace.exports.model import Failure, Job, Operation, Status
+from headrace.exports.model import (
+    Compression,
+    ExportRequest,
+    Failure,
+    FileFormat,
+    Job,
+    Operation,
+    Status,
+    new_operation,
+)
 from headrace.exports.slices import SliceResult, UploadedPart, part_numbers
 from headrace.kernel.errors import (
     Fenced,
@@ -20,6 +29,7 @@ from headrace.kernel.errors import (
     QuotaExhausted,
     Unavailable,
 )
+from headrace.kernel.ids import RandomIds
 from tests.builders import a_rule
 from tests.world import World
 
@@ -245,3 +255,24 @@ def test_a_deletion_that_a_retry_came_before_is_refused(world: World) -> None:
 
     with pytest.raises(OperationRunning):
         world.operations.delete(done, world.clock.now())
+
+
+def test_a_list_of_operations_of_very_many_tables_is_whole(world: World) -> None:
+    """A query answers no more than 1 MB at once, however many items it may."""
+    tables = tuple(f"{number:04d}{'x' * 59}" for number in range(1000))
+    started = []
+    for number in range(30):
+        world.clock.advance(seconds=1)
+        operation = new_operation(
+            RandomIds().new(world.clock.now()),
+            "northwind-care",
+            "bureau",
+            ExportRequest("full", tables, FileFormat.CSV, Compression.NONE),
+            1,
+            f"day {number}",
+            world.clock.now(),
+        )
+        ended(world, world.operations.start(operation, a_rule(), None))
+        started.append(operation.operation_id)
+    found = world.operations.page("northwind-care", "bureau", 50, None)
+    assert [one.operation_id for one in found] == started[::-1]
