@@ -110,10 +110,10 @@ class Reading:
 
     def all_rows(self, walk: Walk) -> list[dict[str, Any]]:
         """All rows that can be read of it."""
-        rows = self.found(walk).rows
-        numbers = range(-(-rows // CHUNK_ROWS))
-        lines = [line for chunk in self.read(walk, numbers) for line in chunk]
-        assert len(lines) == rows
+        there = self.found(walk)
+        numbers = range(-(-there.rows // CHUNK_ROWS))
+        lines = [line for chunk in self.read(there, numbers) for line in chunk]
+        assert len(lines) == there.rows
         return [json.loads(line) for line in lines]
 
     def walked(self, walk_id: str = "walk", **changes: Any) -> list[dict[str, Any]]:

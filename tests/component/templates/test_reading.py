@@ -269,6 +269,25 @@ def test_a_worker_that_was_replaced_changes_nothing_any_more(reading: Reading) -
     assert ids(reading.all_rows(walk)) == expected()[: there.rows]
 
 
+@pytest.mark.abuse(93)
+def test_what_a_replaced_worker_still_writes_is_in_no_page(reading: Reading, place: Place) -> None:
+    walk = reading.begin()
+
+    def replaced(number: int) -> None:
+        # The storage takes longer than a lease for its first chunk; meanwhile rows are deleted.
+        reading.before_write = lambda _: None
+        place.change("DELETE FROM persons WHERE id < 500000")
+        reading.clock.advance(seconds=LEASE.total_seconds())
+        assert reading.work(walk) is None
+
+    reading.before_write = replaced
+    with pytest.raises(Fenced):
+        reading.work(walk)
+    kept = place.source.keeps_versions  # then both read the version that was fixed before
+    rows = [one for one in expected() if kept or one >= 500000]
+    assert ids(reading.all_rows(walk)) == rows
+
+
 @pytest.mark.abuse(94)
 def test_a_walk_that_kills_all_its_workers_fails(reading: Reading) -> None:
     walk = reading.begin()

@@ -81,8 +81,9 @@ class Partner:
 
     def rows(self, walk: Walk) -> list[dict[str, Any]]:
         chunks = S3Chunks(self.platform.aws("s3"), self.bucket, "", lambda _: None)
-        numbers = range(-(-self.found(walk).rows // CHUNK_ROWS))
-        return [json.loads(line) for chunk in chunks.read(walk, numbers) for line in chunk]
+        there = self.found(walk)
+        numbers = range(-(-there.rows // CHUNK_ROWS))
+        return [json.loads(line) for chunk in chunks.read(there, numbers) for line in chunk]
 
 
 @pytest.fixture

@@ -70,7 +70,8 @@ class Walk:
     ``catalog_version``: the template is read as that version had it. ``version``: that of the
     source which is read, once a worker has fixed it; None of a source that keeps no versions.
     ``take``: the number of the worker that reads, 0 before the first; ``heard_at``: when it last
-    said that it lives.
+    said that it lives. ``series``: of a source that keeps no versions the take whose chunks the
+    pages are cut from, as each take reads other rows; 0 where all takes write the same.
     """
 
     walk_id: str
@@ -86,6 +87,7 @@ class Walk:
     take: int = 0
     version: str | None = None
     heard_at: datetime | None = None
+    series: int = 0
 
     def is_left(self, now: datetime) -> bool:
         """Does nobody read any more though the rows are not all there.

@@ -75,28 +75,31 @@ class DynamoWalks:
 
     def fix(self, walk: Walk, version: str | None) -> Walk:
         """See the port."""
-        if version is not None:
-            self._update(walk, "SET #version = :version", _MINE, version=version)
+        if version is None:
+            return replace(walk, series=walk.take)
+        self._update(walk, "SET #version = :version", _MINE, version=version)
         return replace(walk, version=version)
 
     def grow(self, walk: Walk, rows: int, now: datetime) -> None:
         """See the port."""
         self._update(
             walk,
-            "SET #rows = :rows, heard_at = :now",
+            "SET #rows = :rows, heard_at = :now, #series = :series",
             f"{_MINE} AND #rows <= :rows",
             rows=rows,
             now=rfc3339(now),
+            series=walk.series,
         )
 
     def complete(self, walk: Walk, rows: int) -> None:
         """See the port."""
         self._update(
             walk,
-            "SET #state = :complete, #rows = :rows",
+            "SET #state = :complete, #rows = :rows, #series = :series",
             f"{_MINE} AND #rows <= :rows",
             complete=str(WalkState.COMPLETE),
             rows=rows,
+            series=walk.series,
         )
 
     def fail(self, walk: Walk, code: str) -> None:
@@ -160,6 +163,7 @@ def _item(walk: Walk) -> Item:
         "take": walk.take,
         "version": walk.version,
         "heard_at": None if walk.heard_at is None else rfc3339(walk.heard_at),
+        "series": walk.series,
         "ttl": _forgotten(walk),
     }
 
@@ -181,4 +185,5 @@ def _walk(reader: Reader, item: Item) -> Walk:
         take=item["take"],
         version=item.get("version"),
         heard_at=None if heard_at is None else from_rfc3339(heard_at),
+        series=item.get("series", 0),
     )

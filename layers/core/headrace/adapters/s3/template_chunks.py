@@ -1,6 +1,8 @@
 """Rows of walks over templates in S3, encrypted with the tenant's key.
 
-Key: ``TENANT/WALK/NUMBER``, gzip of NDJSON. The bucket forgets them after two days.
+Key: ``TENANT/WALK/NUMBER``, gzip of NDJSON; of a source that keeps no versions
+``TENANT/WALK/SERIES-NUMBER``, so that a worker that was replaced writes into no page. The bucket
+forgets them after two days.
 """
 
 import zlib
@@ -108,4 +110,5 @@ def _packed(lines: bytes) -> bytes:
 
 
 def _key(walk: Walk, number: int) -> str:
-    return f"{walk.reader.tenant}/{walk.walk_id}/{number:06d}"
+    series = f"{walk.series}-" if walk.series else ""
+    return f"{walk.reader.tenant}/{walk.walk_id}/{series}{number:06d}"
