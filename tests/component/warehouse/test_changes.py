@@ -197,6 +197,24 @@ def test_upkeep_of_the_lake_is_no_change(tmp_path: Path, inlining: int) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "upkeep",
+    [
+        UPKEEP[2:],
+        (UPKEEP[2], "CALL ducklake_expire_snapshots('lake', versions => [4, 5])", UPKEEP[3]),
+    ],
+)
+def test_rows_that_were_moved_with_deletions_yet_to_be_written_are_no_changes(
+    tmp_path: Path, upkeep: tuple[str, ...]
+) -> None:
+    statements = (UPKEEP[0], DELETE_1, *upkeep, INSERT_4)
+    for filters in ((), (OF_A,)):
+        assert told(tmp_path / str(len(filters)), *statements, filters=filters) == {
+            "deleted": [("1", None, None)],
+            "inserted": [("4", "a", "four")],
+        }
+
+
 @pytest.mark.parametrize("passes", [1, 2, 7])
 @pytest.mark.parametrize("compression", Compression)
 def test_all_formats_say_the_same(tmp_path: Path, compression: Compression, passes: int) -> None:

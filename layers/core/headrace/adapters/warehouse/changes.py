@@ -8,7 +8,8 @@ DuckDB 1.5.5 (ducklake d8a1881e):
 - ``table_changes`` joins whole rows with whole rows, so its memory grows with them.
 - A filter on columns that are not selected, or on ``snapshot_id``, is pushed wrongly into the scan
   of deletions.
-- Rewriting files (``ducklake_rewrite_data_files``) deletes and inserts every row of them; merging
+- Rewriting files (``ducklake_rewrite_data_files``) deletes and inserts every row of them, and if
+  deletions of theirs were inlined, the rows that are left are not among the deletions; merging
   files, flushing inlined rows and dropping files that no snapshot needs change nothing.
 - A table's statistics are those of its latest snapshot, and rewriting files narrows them: the
   engine packs values by them, and a key below came out as another. It goes without (``engine``).
@@ -19,13 +20,14 @@ DuckDB 1.5.5 (ducklake d8a1881e):
 
 What holds is what time travel rests on: the rows at a snapshot, the snapshot that each row came
 with (``snapshot_id``, by which whole files are left out), and that a row which is gone is among the
-deletions since. So *what was* is read of the table at the one version, for the keys that occur in
-the deletions, and *what is* of the table at the other, of the rows that came since:
+deletions since. A row that was only moved may not be: it is in a file that ended since, and came
+again with the snapshot that ended it. So *what was* is read of the table at the one version, for
+the keys of both, and *what is* of the table at the other, of the rows that came since:
 
 =========  ================================================================================
 inserted   a row that came since, whose key was not there
 updated    a row that came since, whose key was there with other values (by ``fingerprint``)
-deleted    a key that was there, occurs in the deletions, and is there no longer
+deleted    a key that was there, is among those, and is there no longer
 =========  ================================================================================
 
 "There" is after the table's filters, at either version, so a row that leaves them is deleted. Where
@@ -34,9 +36,9 @@ are of the accounts that share now. So rows that nobody touched come and go as w
 accounts that share no more are looked at as if they had been deleted, and those of accounts that
 began to as if they had come since.
 
-What is held in memory is the keys that occur in the deletions, and a fingerprint of each row that
-was; if there are more than ``keys_at_once``, they are taken in as many passes by hash. In the end
-the numbers must add up: rows before, and what was inserted and deleted, make the rows after.
+What is held in memory is these keys, and a fingerprint of each row that was; if there are more
+than ``keys_at_once``, they are taken in as many passes by hash. In the end the numbers must add up:
+rows before, and what was inserted and deleted, make the rows after.
 
 Increments do not span a change of the schema of what is configured. DuckLake gives columns ids: a
 column that was dropped and added again is another one, whatever its name.
@@ -167,7 +169,8 @@ class DuckLakeChanges:
             columns = as_published(reader.columns(table.source), table)
             # One Parquet document is one statement, which cannot be taken in passes.
             at_once = None if file_format is FileFormat.PARQUET else self._keys_at_once()
-            span = _Span(reader, table, columns, first, last, at_once)
+            moved = _moved_at(reader, source, table.source, first, last)
+            span = _Span(reader, table, columns, first, last, moved, at_once)
             stream = _ChangeStream(span, version, pipe, file_format, compression)
             with closing(stream.chunks):
                 yield stream
@@ -202,6 +205,23 @@ def _check_held(reader: OpenSource, source: Source, since: str) -> int:
             minValidSyncVersion=versions[min(versions)] if versions else None,
         )
     return number
+
+
+def _moved_at(
+    reader: OpenSource, source: Source, table: str, since: int, version: int
+) -> tuple[int, ...]:
+    """The snapshots at which files ended that were there at the first: what was left of their rows
+    came with the same ones, if they were rewritten."""
+    catalog = lake_catalog(source)
+    rows = reader.connection.execute(
+        f"SELECT DISTINCT f.end_snapshot FROM {catalog}.ducklake_data_file AS f "
+        f"JOIN {catalog}.ducklake_table AS t USING (table_id) "
+        f"JOIN {catalog}.ducklake_schema AS s USING (schema_id) "
+        "WHERE s.schema_name = ? AND t.table_name = ? "
+        f"AND f.begin_snapshot <= {since} AND f.end_snapshot BETWEEN {since + 1} AND {version}",
+        list(split_name(table)),
+    ).fetchall()
+    return tuple(sorted(int(row[0]) for row in rows))
 
 
 def _check_tables(reader: OpenSource, source: Source, tables: Sequence[Table]) -> None:
@@ -310,7 +330,9 @@ class _Query:
 class _Span:
     """The changes of a table between two versions, in ``passes`` over its keys by hash.
 
-    Within a pass there are the temporary tables ``touched`` (the keys that occur in the deletions),
+    ``moved_at``: the snapshots that rows may have been moved by.
+
+    Within a pass there are the temporary tables ``touched`` (the keys of what went or was moved),
     ``was`` (those that were there, with their fingerprints), ``kept`` (those of them that still
     are) and ``gone`` (those that are not).
     """
@@ -320,6 +342,7 @@ class _Span:
     columns: dict[str, SourceColumn]
     since: int
     version: int
+    moved_at: tuple[int, ...]
     keys_at_once: int | None
 
     def __post_init__(self) -> None:
@@ -428,14 +451,20 @@ class _Span:
 
     @property
     def _went(self) -> _Query:
-        """The keys of rows that went since, or whose account shares no more."""
-        keys = f"SELECT {self._key} FROM {self.deletions}"
-        if not self._ended:
-            return _Query(keys, [])
-        ended = self._rows(self._before, [], _ENDED, public=False)
+        """The keys of rows that went since, that were moved, or whose account shares no more."""
+        found = [_Query(f"SELECT {self._key} FROM {self.deletions}", [])]
+        if self.moved_at:
+            moved = ", ".join(map(str, self.moved_at))
+            found.append(self._keys_of(self._rows(self._now, [f"snapshot_id IN ({moved})"])))
+        if self._ended:
+            found.append(self._keys_of(self._rows(self._before, [], _ENDED, public=False)))
         return _Query(
-            f"{keys} UNION ALL SELECT {self._key} FROM ({ended.text}) AS t", ended.parameters
+            " UNION ALL ".join(query.text for query in found),
+            [value for query in found for value in query.parameters],
         )
+
+    def _keys_of(self, rows: _Query) -> _Query:
+        return _Query(f"SELECT {self._key} FROM ({rows.text}) AS t", rows.parameters)
 
     @property
     def deletions(self) -> str:
@@ -503,7 +532,7 @@ class _Span:
         return _Query(text, rows.parameters)
 
     def _touch(self, number: int) -> Iterator[bytes]:
-        """The keys that occur in what went, more than once perhaps."""
+        """The keys of what went or was moved, more than once perhaps."""
         went = self._went
         most = self.keys_at_once
         if most is not None and self.passes == 1:
