@@ -35,6 +35,7 @@ TABLES = {
 """Those that have point-in-time recovery, with the stack's outputs that name them."""
 
 _BATCH = 100
+_OF_A_PROCESS = ("LEASE", "PAUSE")
 _ENDINGS = (Action.ERASE, Action.REVOKE, Action.DELETE)
 _WAIT = {"Delay": 10, "MaxAttempts": 6 * 60 * 24}
 """For a day at most: how long AWS takes grows with the table."""
@@ -174,14 +175,21 @@ class Restoration:
 
 
 def _locks_nothing(used: Table, item: dict[str, Any]) -> bool:
-    """Is it the lock of a client whose operation has ended since. With it back, the client could
-    start no other, and nobody would ever take it away."""
-    if item["sk"].partition("@")[0] != "lock" or "operation_id" not in item:
-        return False
-    operation = used.get(item["pk"], f"operation#{item['operation_id']}")
-    if operation is None:
-        return False  # it comes back too, and the sweeper closes both
-    return not Status(operation["status"]).active or operation["attempt"] != item["attempt"]
+    """Is it the lock of a client whose operation has ended since, or a tenant's lease or pause of
+    background processing for a process that has.
+
+    With its lock back, the client could start no other, and nobody would ever take it away; with
+    the pause, the next import would start what an operator had stopped.
+    """
+    if item["sk"].partition("@")[0] == "lock" and "operation_id" in item:
+        operation = used.get(item["pk"], f"operation#{item['operation_id']}")
+        if operation is None:
+            return False  # it comes back too, and the sweeper closes both
+        return not Status(operation["status"]).active or operation["attempt"] != item["attempt"]
+    if item["sk"] in _OF_A_PROCESS and "process_id" in item:
+        process = used.get(item["pk"], f"PROCESS#{item['process_id']}")
+        return process is not None and "ended_at" in process
+    return False
 
 
 def _is_over(item: dict[str, Any], now: datetime, ended: frozenset[str]) -> bool:

@@ -171,6 +171,34 @@ def test_no_lock_comes_back_of_an_operation_that_has_ended_since(
     assert begun("northwind", "integrator", 3).status is Status.SCHEDULED
 
 
+def test_no_pause_comes_back_of_a_process_that_has_ended_since(
+    run: Run,  # noqa: F811
+    at: str,
+) -> None:
+    run("catalog", "publish")
+    table = name("data-sets")
+    for tenant in ("northwind", "harbour"):
+        for kept in (
+            {"sk": "LEASE", "process_id": "p1", "held_until": at},
+            {"sk": "PAUSE", "process_id": "p1"},
+            {"sk": "PROCESS#p1"},
+        ):
+            dynamodb().put_item(TableName=table, Item=marshal({"pk": tenant, **kept}))
+    run("restore", "tables", "--at", at, "--table", "data-sets")
+    ended = {"pk": "northwind", "sk": "PROCESS#p1", "ended_at": at}
+    dynamodb().put_item(TableName=table, Item=marshal(ended))
+    for tenant, lost in (("northwind", "LEASE PAUSE"), ("harbour", "LEASE PAUSE PROCESS#p1")):
+        for sk in lost.split():
+            dynamodb().delete_item(TableName=table, Key=marshal({"pk": tenant, "sk": sk}))
+    done = run("restore", "copy", "data-sets", "--at", at, "--json").json
+    assert (done["ended"], done["copied"]) == (2, 3)
+    left = {(one["pk"]["S"], one["sk"]["S"]) for one in dynamodb().scan(TableName=table)["Items"]}
+    assert left == {
+        ("northwind", "PROCESS#p1"),
+        *(("harbour", sk) for sk in ("LEASE", "PAUSE", "PROCESS#p1")),
+    }
+
+
 class Killed(BaseException):
     """The end of the process."""
 
