@@ -54,7 +54,9 @@ class World:
     def ended(self, *lines: dict[str, Any], **request: Any) -> str:
         process_id = RandomIds().new(NOON)
         key = f"{process_id}/difference.ndjson"
-        self.payloads.documents[key] = b"".join(json.dumps(one).encode() + b"\n" for one in lines)
+        self.payloads.documents[key] = b"".join(
+            json.dumps(one, ensure_ascii=False).encode() + b"\n" for one in lines
+        )
         counts = {"added": 0, "changed": 0, "deleted": 0, "unchanged": 5, "failed_items": 0}
         for one in lines:
             counts[one["change"]] += 1
@@ -99,6 +101,34 @@ def test_a_search_is_narrowed_and_read_page_by_page() -> None:
     first, second = world.search(named, 0, 3), world.search(named, 3, 3)
     assert (len(first.changes), first.has_more) == (3, True)
     assert (len(second.changes), second.has_more) == (1, False)
+
+
+def test_a_page_ends_before_it_is_more_than_lambda_answers() -> None:
+    world = World()
+    long = 'é"\n' * 120_000
+    lines = [
+        {**CHANGED, "uuid": f"{number:04d}", "values": {"name": {"old": long, "new": "x"}}}
+        for number in range(12)
+    ]
+    alone = "ü" * 5_000_000
+    lines[6] = {**ADDED, "uuid": "0006", "values": {"name": {"new": alone}, "code": {"new": "A"}}}
+    process_id = world.ended(*lines)
+    seen: list[str] = []
+    while True:
+        found = world.search(f"process.eq('{process_id}')", len(seen), 200)
+        page = as_json(AuditTrailPage.of(found, len(seen), 200))
+        body = json.dumps(page, ensure_ascii=False, separators=(",", ":"))
+        assert len(json.dumps({"body": body}, ensure_ascii=False).encode()) < 6 * 1024 * 1024
+        assert page["items"]
+        for one in page["items"]:
+            values = {value["column"]: value for value in one["values"]}
+            whole = "old" + long if one["uuid"] != "0006" else "new" + "ü" * 1000 + "…"
+            assert values["name"][f"{whole[:3]}Value"] == whole[3:]
+        seen += [one["uuid"] for one in page["items"]]
+        assert page["hasMore"] is (len(seen) < 12)
+        if not page["hasMore"]:
+            break
+    assert seen == [f"{number:04d}" for number in range(12)]
 
 
 def test_a_dry_run_changed_nothing_and_has_no_records() -> None:

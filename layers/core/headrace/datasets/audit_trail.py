@@ -21,6 +21,11 @@ from headrace.kernel.ids import OPERATION_ID
 
 MOST = 200
 """Items on a page."""
+MOST_BYTES = 5 * 1024 * 1024 // 2
+"""Of the records on a page, as their lines have them: Lambda answers 6 MiB at most, in which quotes
+take twice as much. A page ends before it would be more."""
+CUT_TO = 1000
+"""Characters of each text that are shown of a record that is more alone."""
 DEEPEST = 1_000_000
 """The last place that a page may begin at."""
 _TERM = re.compile(r"(process|process\.id|changeType|table|uuid)\.eq\('([^'\\]{1,200})'\)")
@@ -121,11 +126,17 @@ class SearchAuditTrail:
             process = self.processes.find(caller.tenant, search.process)
         if process is None:
             raise NotFound("There is no such process.")
-        entries = islice(self._entries(process, search), offset, offset + limit + 1)
-        changes = tuple(_change(entry) for entry in entries)
-        return Found((process,), changes[:limit], len(changes) > limit, _total(process, search))
+        changes, size, has_more = list[Change](), 0, False
+        for length, entry in islice(self._entries(process, search), offset, None):
+            size += length
+            has_more = len(changes) == limit or (size > MOST_BYTES and bool(changes))
+            if has_more:
+                break
+            changes.append(_change(entry if length <= MOST_BYTES else _cut(entry)))
+        return Found((process,), tuple(changes), has_more, _total(process, search))
 
-    def _entries(self, process: Process, search: Search) -> Iterator[Mapping[str, Any]]:
+    def _entries(self, process: Process, search: Search) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Those that are looked for, each with the bytes of its line."""
         key = process.outcome.get("difference")
         if key is None or process.request.get("dryRun"):
             return
@@ -133,7 +144,7 @@ class SearchAuditTrail:
             for line in lines:
                 entry = json.loads(line)
                 if search.meets(entry):
-                    yield entry
+                    yield len(line), entry
 
 
 def _total(process: Process, search: Search) -> int | None:
@@ -142,6 +153,19 @@ def _total(process: Process, search: Search) -> int | None:
         return None
     wanted = CHANGES if search.change is None else (search.change,)
     return sum(int(counts[name]) for name in wanted)
+
+
+def _cut(value: Any) -> Any:
+    """The same with all long texts in it cut."""
+    match value:
+        case str() if len(value) > CUT_TO:
+            return f"{value[:CUT_TO]}…"
+        case dict():
+            return {name: _cut(one) for name, one in value.items()}
+        case list():
+            return [_cut(one) for one in value]
+        case _:
+            return value
 
 
 def _change(entry: Mapping[str, Any]) -> Change:
