@@ -282,8 +282,12 @@ class RebuildDataSet:
         found = None
         if OPERATION_ID.fullmatch(data_set_id):
             found = self.exchange.data_sets.by_id(caller.tenant, data_set_id)
-        if found is None or not found.is_full:
+        if found is None:
             raise NotFound("There is no such data set.")
+        if not found.is_full:
+            raise NotFound(
+                "The data set has the items that it was created of, and no others: build it as it is."
+            )
         _, definition = self.exchange.definition(caller, found.definition)
         found = changes.of(found)
         check_options(definition, found.options)
