@@ -5,6 +5,7 @@ with the secret that the link showed.
 """
 
 import json
+import shlex
 import subprocess
 import sys
 from typing import Any
@@ -17,6 +18,7 @@ from headrace.identity.access_requests import Evidence
 from headrace_admin.deployment import Deployment
 from headrace_client import HeadraceClient
 from local.home import CHECKOUT, Home, LocalFailure
+from local.provision import SAMPLE_USER
 
 TENANT, CLIENT = "northwind-care", "athlete-system"
 EVIDENCE = "From: office@northwind.example. Our athletes' system may push their profiles to you."
@@ -55,6 +57,7 @@ def run(home: Home) -> None:
     finally:
         deployment.client_secrets().revoke(CLIENT, approved["secretId"])
     out.print("\nThe demonstration's secret works no more.")
+    out.print(by_hand(home), markup=False)
 
 
 def _end_what_was_left(deployment: Deployment) -> None:
@@ -90,14 +93,27 @@ def _push_and_find(out: Console, client: HeadraceClient) -> None:
             raise DemoFailed(f"the athletes were not pushed: {done}")
 
     _announce(out, 3, "and finds the id of one's profile")
-    [found] = client.profiles.search(tenant["id"], sync_id="demo-1")
-    out.print(f"   demo-1 is {found['profileId']}")
+    [found] = client.profiles.search(tenant["id"], sync_id="demo-2")
+    out.print(f"   demo-2 is {found['profileId']}")
 
     _announce(out, 4, "a button leads to it, through a page where the user signs in")
-    url = client.profiles.redirect_url(tenant["id"], "demo-1")
+    url = client.profiles.redirect_url(tenant["id"], "demo-2")
     out.print(f"   {url}", markup=False)
     target = client.call("GET", f"/redirect/target?{urlsplit(url).query}")
     out.print(f"   which goes on to {(target or {}).get('url')}", markup=False)
+
+
+def by_hand(home: Home) -> str:
+    """What to try next, for a shell in the checkout; the client has a secret of its own there."""
+    of = f"--profile-file {shlex.quote(str(home.outputs))} --client {CLIENT}"
+    return f"""
+The same by hand
+
+  .venv/bin/headrace profiles list {of}
+  .venv/bin/headrace profiles redirect-url demo-3 {of}
+
+who signs in on that page: {SAMPLE_USER}, whose password is in {home.outputs}
+"""
 
 
 def _taken(deployment: Deployment, link: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -132,4 +133,9 @@ def test_the_demonstration_lets_a_vendor_in_and_forgets_a_person(
     assert "demo-3 unchanged" in done.stdout
     assert "which goes on to https://hub.northwind.example/profiles/" in done.stdout
     assert "the profile is gone" in done.stdout
+    [by_hand] = [one for one in done.stdout.splitlines() if "headrace profiles list" in one]
+    listed = subprocess.run(
+        shlex.split(by_hand), cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (listed.returncode, "demo-2" in listed.stdout) == (0, True), listed.stderr
     assert platform.deployment.client_secrets().of("athlete-system") == before

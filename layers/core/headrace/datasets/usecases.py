@@ -286,7 +286,8 @@ class RebuildDataSet:
             raise NotFound("There is no such data set.")
         if not found.is_full:
             raise NotFound(
-                "The data set has the items that it was created of, and no others: build it as it is."
+                "The data set has the items that it was created of, and no others: build it as "
+                "it is."
             )
         _, definition = self.exchange.definition(caller, found.definition)
         found = changes.of(found)
