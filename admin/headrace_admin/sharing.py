@@ -5,6 +5,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import batched
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,6 +69,8 @@ Ends = Annotated[
 ]
 
 _PAGE = 200
+_AT_ONCE = 500
+"""Accounts, or consents, between two words of how far an import is."""
 
 
 def _known(tenant: str, target: Target) -> Deployment:
@@ -177,6 +180,12 @@ def _line(file: Path, number: int, row: dict[str, Any]) -> _Line:
         raise InvalidRequest(f"{file}:{number}: {error.detail}") from None
 
 
+def _tell(printer: Printer, done: int, total: int, what: str) -> None:
+    """How far it is, where there is more than one goes in a moment."""
+    if total > _AT_ONCE:
+        printer.err.print(f"{done:,} of {total:,} {what}", markup=False)
+
+
 @account.command(name="import")
 def import_accounts(file: Path, *, tenant: Tenant, target: Target = AWS) -> int:
     """Make accounts known, of a CSV file with the column `account`; again is harmless.
@@ -206,11 +215,19 @@ def import_accounts(file: Path, *, tenant: Tenant, target: Target = AWS) -> int:
             except NotFound as error:
                 raise NotFound(f"{where}: {error.detail}") from None
         register = RegisterAccounts(deployment.accounts(), SystemClock())
-        new, old = register(tenant, (line.account for line in lines))
-        set_consents = _set(deployment)
-        for (audience, term), parties in by_wish.items():
-            set_consents(tenant, audience, tuple(parties), State.ACTIVE, term)
+        accounts = tuple(dict.fromkeys(line.account for line in lines))
+        new, old = 0, 0
+        for some in batched(accounts, _AT_ONCE, strict=False):
+            counted = register(tenant, some)
+            new, old = new + counted[0], old + counted[1]
+            _tell(printer, new + old, len(accounts), "accounts")
+        set_consents, done = _set(deployment), 0
         count = sum(map(len, by_wish.values()))
+        for (audience, term), parties in by_wish.items():
+            for these in batched(parties, _AT_ONCE, strict=False):
+                set_consents(tenant, audience, these, State.ACTIVE, term)
+                done += len(these)
+                _tell(printer, done, count, "consents")
         printer.result(
             {"registered": new, "known": old, "consents": count},
             lambda out: out.print(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace_admin import sharing
 from tests.component.admin.test_commands import Run, run  # noqa: F401 - the fixture
 
 TENANT = ("--tenant", "northwind")
@@ -52,6 +53,22 @@ def test_accounts_are_imported_with_their_consents(published: Run, tmp_path: Pat
     accounts = published("account", "list", *TENANT, "--json").json["accounts"]
     assert [one["account"] for one in accounts] == ["a", "b", "c", "d"]
     assert "clinic        Clinic" in published("organisation", "list", *TENANT).out
+
+
+def test_a_long_import_says_how_far_it_is(
+    published: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "_AT_ONCE", 2)
+    file = write(tmp_path, "account,service\na,wellness\nb,wellness\nc,wellness\na,wellness\n")
+    done = published("account", "import", file, *TENANT, "--json")
+    assert done.json == {"registered": 3, "known": 0, "consents": 3}
+    assert done.err.splitlines() == [
+        "2 of 3 accounts",
+        "3 of 3 accounts",
+        "2 of 3 consents",
+        "3 of 3 consents",
+    ]
+    assert [one[0] for one in shown(published, "--service", "wellness")] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
