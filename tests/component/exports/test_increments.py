@@ -138,6 +138,28 @@ def test_an_export_of_one_entity_is_the_baseline_of_that_entity_alone(world: Wor
     assert world.sync_version().baseline is None
 
 
+def test_what_is_told_after_an_export_of_one_entity_is_good_while_nothing_changes(
+    world: World,
+) -> None:
+    extract(world, entity="absences")
+    told = world.sync_version().sync_version
+    assert world.run(world.start_increment(told)).status is Status.SUCCEEDED
+
+
+def test_no_version_is_told_of_a_table_that_was_exported_by_itself_before(world: World) -> None:
+    """Its rows stand at another version than the source's latest: what came between is missing."""
+    extract(world, entity="absences")
+    world.changes.latest = 9
+    told = world.sync_version().sync_version
+    assert told == "9"
+    with pytest.raises(ResyncRequired) as refused:
+        world.start_increment(told)
+    assert [one["table"] for one in refused.value.members["tables"]] == ["absences"]
+    assert world.sync_version("absences").sync_version == "7"
+    world.warehouse.snapshot = 9
+    assert world.run(world.start_increment(told, entity="employees")).offered_version
+
+
 def test_of_an_entity_the_later_of_its_own_and_the_whole_export_counts(world: World) -> None:
     extract(world, entity="absences")
     world.clock.advance(seconds=1)

@@ -110,7 +110,13 @@ class GetSyncVersion:
                 entity=entity,
                 version=told_version,
                 organisation=caller.organisation,
-                grants={table.name: table.grant_hash for table in tables},
+                # Of a table that was exported by itself the data stands at a version of its own.
+                grants={
+                    table.name: table.grant_hash
+                    for table in tables
+                    if (held := self._baseline(caller, name, table.name)) is None
+                    or held.version == told_version
+                },
                 reached_at=export.clock.now(),
             )
             increments.baselines.tell(caller.tenant, caller.client_id, told)
@@ -125,8 +131,8 @@ class GetSyncVersion:
         """The caller's operation that is bringing data of the configuration now. What changes in
         the source while it runs is not in its documents: no later version than its own is good.
         """
-        operations, size = self.increments.export.operations, 1
-        newest = operations.page(caller.tenant, caller.client_id, size, None, caller.organisation)
+        operations = self.increments.export.operations
+        newest = operations.page(caller.tenant, caller.client_id, 1, None, caller.organisation)
         for operation in newest:
             if operation.status.active and operation.request.configuration_id == name:
                 return operation
