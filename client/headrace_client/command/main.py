@@ -43,6 +43,7 @@ from headrace_client.pull import Pull, Pulled, Wanted
 from headrace_client.version import VERSION
 
 _NO_OPTIONS = Common()
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _EPILOGUE = "Exit codes:\n\n" + "\n".join(
     f"- {int(code)}: {said}" for code, said in EXIT_CODES.items()
 )
@@ -372,6 +373,8 @@ def call(
     """
 
     def work(client: HeadraceClient, printer: Printer) -> Exit:
+        if method.upper() not in _METHODS:
+            raise SetupError(f"{method!r} is no method: {', '.join(_METHODS)}.")
         document = client.call(method.upper(), path, _body() if body_stdin else None)
         shown = {} if document is None else document
         text = json.dumps(shown, indent=2, ensure_ascii=False)

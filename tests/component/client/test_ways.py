@@ -291,6 +291,7 @@ def test_any_call_can_be_made(tmp_path: Path) -> None:
         assert json.loads(started.stdout)["operationId"] == "op-0001"
         for arguments, typed in (
             (("GET", "data/v1/operations"), ""),
+            (("FETCH", "/data/v1/operations"), ""),
             (("POST", "/data/v1/fulldata", "--body-stdin"), "[]"),
         ):
             wrong = headrace(environment, "call", *arguments, typed=typed)
