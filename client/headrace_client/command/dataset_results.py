@@ -177,6 +177,9 @@ def print_available(out: Console, sources: tuple[Source, ...]) -> None:
         out.print(table)
     for source in sources:
         if source.failure is not None:
-            out.print(printable(f"{source.url}: {source.failure}"), markup=False)
+            said = f"{source.url}: {source.failure}"
+            if not source.url.rstrip("/").endswith("/dataexchange"):
+                said += " (what is registered is the URL of a source's /dataexchange)"
+            out.print(printable(said), markup=False)
         elif not source.data_sets:
             out.print(printable(f"{source.url}: nothing is built"), markup=False)

@@ -252,12 +252,14 @@ class CarryingService(Service):
             "hostName": "https://old.example.com/v1/dataexchange",
             "errorDetails": f"HTTP 409 Conflict of {definition} {version}",
         }
+        half = {"hostName": "https://half.example.com/v1", "errorDetails": "HTTP 404 Not Found"}
         return Answer(
             200,
             {
                 "dataSetMetaDataResponse": [
                     {"dataSetMetaDataRestEntities": [built], "dataSetMetaData": answered},
                     {"dataSetMetaData": failed},
+                    {"dataSetMetaData": half},
                 ]
             },
         )

@@ -204,7 +204,13 @@ def test_a_set_of_another_environment_is_imported_as_available_lists_it(tmp_path
 
         assert "TEST_321" in listed.stdout
         assert "2026-11-25 14:57:59 UTC" in listed.stdout
-        assert "https://old.example.com/v1/dataexchange: HTTP 409 Conflict" in listed.stdout
+        old, half = listed.stdout.splitlines()[-2:]
+        assert old.startswith("https://old.example.com/v1/dataexchange: HTTP 409 Conflict")
+        assert old.endswith("4.24.1.0.0")
+        assert half == (
+            "https://half.example.com/v1: HTTP 404 Not Found (what is registered is the URL of a "
+            "source's /dataexchange)"
+        )
         assert done.returncode == 0, done.stderr
         (call,) = service.calls("POST", f"{DEFINITION}/dataset/TEST_321")
         assert json.loads(call.body) == {"sourceEnvironment": "TEST"}
