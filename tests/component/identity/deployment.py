@@ -22,7 +22,7 @@ from headrace.adapters.argon2id import Argon2idPasswords
 from headrace.adapters.dynamodb.catalogs import DynamoCatalogs
 from headrace.adapters.dynamodb.table import Table
 from headrace.adapters.dynamodb.users import DynamoRoles, DynamoTeams, DynamoUsers
-from headrace.catalog.model import Catalog, Client, Tenant
+from headrace.catalog.model import Catalog, Client, Service, Tenant
 from headrace.identity.usecases import CreateClientSecret
 from headrace.identity.user_administration import CreateUser, PutRole, UserDirectory
 from headrace.identity.users import Permission
@@ -304,7 +304,13 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
 
 
 CLIENTS = (
-    Client("acme-hr", "Acme", ("acme",), ("metadata:read", "data:read", "jobs:manage")),
+    Client(
+        "acme-hr",
+        "Acme",
+        ("acme",),
+        ("metadata:read", "data:read", "jobs:manage"),
+        service=Service("external"),
+    ),
     Client("bureau", "Bureau", ("acme", "beta"), ("metadata:read", "jobs:manage")),
     Client(
         "walled",
@@ -312,8 +318,16 @@ CLIENTS = (
         ("beta",),
         ("metadata:read",),
         allowed_networks=("203.0.113.0/24", "2001:db8::/32"),
+        service=Service("external"),
     ),
-    Client("bound", "Bound", ("acme",), ("metadata:read",), dpop_required=True),
+    Client(
+        "bound",
+        "Bound",
+        ("acme",),
+        ("metadata:read",),
+        dpop_required=True,
+        service=Service("external"),
+    ),
     Client(
         "by-certificate",
         "By certificate",

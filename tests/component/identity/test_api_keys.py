@@ -14,7 +14,7 @@ from headrace.identity.ports import ApiKeys
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import Conflict, NotFound
 from headrace.kernel.ids import RandomIds
-from tests.component.identity.deployment import Deployment
+from tests.component.identity.deployment import CLIENTS, Deployment
 from tests.unit.identity.keys_made import FakeApiKeys, a_key
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -260,6 +260,26 @@ def test_a_key_of_a_tenant_that_the_service_no_longer_serves_is_refused(
 ) -> None:
     _, text = given(deployment, tenant="beta")
     assert caller_of(deployment, text.text) is None
+
+
+def test_the_keys_of_what_is_no_service_any_more_are_refused(deployment: Deployment) -> None:
+    """Consents do not concern it, and so would not bound what its keys open."""
+    _, static = given(deployment)
+    _, refresh = given(deployment, KeyKind.REFRESH)
+    given_for = deployment.post_token(
+        {"grant_type": "refresh_token", "refresh_token": refresh.text}
+    ).json
+    token = given_for["access_token"]
+    exchange = {"grant_type": "refresh_token", "refresh_token": given_for["refresh_token"]}
+    assert caller_of(deployment, static.text) is not None
+    assert caller_of(deployment, token) is not None
+    deployment.publish(replace(CLIENTS[0], service=None), *CLIENTS[1:])
+    assert caller_of(deployment, static.text) is None
+    assert caller_of(deployment, token) is None
+    assert deployment.post_token(exchange).json["error"] == "invalid_grant"
+    # One that is a service again has its keys again.
+    deployment.publish(*CLIENTS)
+    assert caller_of(deployment, static.text) is not None
 
 
 def test_a_service_whose_tokens_must_be_bound_has_no_use_of_a_static_key(

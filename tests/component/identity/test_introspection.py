@@ -104,6 +104,8 @@ def test_what_a_call_would_refuse_is_not_active(deployment: Deployment) -> None:
     for changes in ({"tenants": ("beta",)}, {"dpop_required": True}, {"certificate_bound": True}):
         deployment.publish(replace(CLIENTS[0], **changes), *CLIENTS[1:])
         assert stand() == [(False, False)] * 2, changes
+    deployment.publish(replace(CLIENTS[0], service=None), *CLIENTS[1:])
+    assert stand() == [(True, True), (False, False)], "what is no service has no keys"
     deployment.publish(replace(CLIENTS[0], dpop_required=True), *CLIENTS[1:])
     # It is exchanged with a proof.
     assert ask(deployment, "introspect", a_key(deployment, KeyKind.REFRESH)).json["active"]

@@ -23,7 +23,7 @@ from tests.unit.identity.proofs_made import KEY, Uses, a_proof
 from tests.unit.identity.tokens_made import AUDIENCE, ISSUER, NOW, SCOPE, ec_key
 
 TOKEN_URL = f"{ISSUER}/connect/token"
-CLIENT = Client("acme-hr", frozenset({"acme"}), frozenset({SCOPE}))
+CLIENT = Client("acme-hr", frozenset({"acme"}), frozenset({SCOPE}), is_service=True)
 
 
 class PlainSigner:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from headrace.identity.encoding import from_base64url, to_base64url
+from headrace.identity.model import Client
 
 LIFETIME = timedelta(days=365)
 """How long a key lives (seed 002); of a refresh token, since it was last exchanged."""
@@ -163,6 +164,12 @@ class ApiKey:
         if self.revoked_at is not None:
             return KeyState.REVOKED
         return KeyState.ACTIVE if now < self.expires_at else KeyState.EXPIRED
+
+    def works_for(self, client: Client, now: datetime) -> bool:
+        """Does it open anything now, its service being this client of the catalog. One that is no
+        service any more has no key: consents would not bound what it sees."""
+        is_active = self.state(now) is KeyState.ACTIVE
+        return is_active and client.is_service and self.tenant in client.tenants
 
     def is_that_of(self, sent: KeyText) -> bool:
         """Is it this very key, or its refresh token of now."""

@@ -17,7 +17,6 @@ from headrace.identity.api_keys import (
     STATIC_PREFIX,
     ApiKey,
     KeyKind,
-    KeyState,
     KeyText,
 )
 from headrace.identity.dpop import CheckProof
@@ -312,12 +311,12 @@ class KeyCertificates:
 
 
 def service_of(key: ApiKey, clients: Clients, now: datetime) -> Client:
-    """The service whose key it is, as long as the key works and the catalog has the service.
+    """The service whose key it is, as long as the key works for it.
 
     Raises NotAuthenticated.
     """
     client = clients.find(key.service)
-    if key.state(now) is not KeyState.ACTIVE or client is None or key.tenant not in client.tenants:
+    if client is None or not key.works_for(client, now):
         raise NotAuthenticated(NO_KEY)
     return client
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headrace.identity import tokens
-from headrace.identity.api_keys import ApiKey, KeyKind, KeyState, KeyText
+from headrace.identity.api_keys import ApiKey, KeyKind, KeyText
 from headrace.identity.client_authentication import AuthenticateClient
 from headrace.identity.keys import KeySet
 from headrace.identity.model import Client, Issuer, of_every_tenant
@@ -71,7 +71,7 @@ class OwnTokens:
         now = self.verify.clock.now()
         return (
             key is not None
-            and key.state(now) is KeyState.ACTIVE
+            and key.works_for(client, now)
             and key.generation == claims.get("key_generation")
         )
 
@@ -131,11 +131,10 @@ class IntrospectToken:
     def _of_key(self, client: Client, key: ApiKey, text: str) -> dict[str, Any]:
         sent = KeyText.read(text)
         now = self.own.verify.clock.now()
-        if sent is None or not key.is_that_of(sent) or key.state(now) is not KeyState.ACTIVE:
+        if sent is None or not key.is_that_of(sent) or not key.works_for(client, now):
             return {"active": False}
         # A static key proves nothing besides itself; a refresh token comes with what is asked for.
-        bare = key.kind is KeyKind.STATIC and (client.needs_proof or client.needs_certificate)
-        if bare or key.tenant not in client.tenants:
+        if key.kind is KeyKind.STATIC and (client.needs_proof or client.needs_certificate):
             return {"active": False}
         return {
             "active": True,

@@ -3,11 +3,10 @@ whether there is a token."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Protocol
 
 from headrace.identity import tokens
-from headrace.identity.api_keys import TOKEN_LIFETIME, ApiKey, KeyKind, KeyState, KeyText, Turn
+from headrace.identity.api_keys import TOKEN_LIFETIME, ApiKey, KeyKind, KeyText, Turn
 from headrace.identity.client_authentication import (
     AuthenticateClient,
     Authenticated,
@@ -172,7 +171,7 @@ class RefreshTokens:
         now = self.make.clock.now()
         key = self.api_keys.find(sent.key_id)
         client = None if key is None else self.clients.find(key.service)
-        if key is None or client is None or not _works(key, client, now):
+        if key is None or client is None or not key.works_for(client, now):
             raise TokenRefused("invalid_grant", NOT_VALID)
         _check_network(client, asked)
         given = sent.next(exchange_key(asked))
@@ -223,10 +222,6 @@ class ExchangeRefreshToken:
             return self.grant(asked)
         except TokenRefused as refusal:
             raise RefreshRefused(refusal.detail, refusal.error, refusal.nonce) from None
-
-
-def _works(key: ApiKey, client: Client, now: datetime) -> bool:
-    return key.state(now) is KeyState.ACTIVE and key.tenant in client.tenants
 
 
 def exchange_key(asked: Asked) -> str | None:
