@@ -1,6 +1,6 @@
 """The commands that bring back what was lost: ``headrace-admin restore``."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -8,10 +8,11 @@ from rich.console import Console
 
 from headrace.catalog.usecases import ShowCatalog
 from headrace.exports.model import Operation
-from headrace.kernel.clock import SystemClock, from_rfc3339, rfc3339
-from headrace.kernel.errors import Conflict, InvalidRequest
+from headrace.kernel.clock import SystemClock, rfc3339
+from headrace.kernel.errors import Conflict
 from headrace_admin.deployment import Deployment
 from headrace_admin.grid import print_grid
+from headrace_admin.moments import moment_of
 from headrace_admin.operations import callers
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.restoring import TABLES, Compared, Restoration
@@ -33,12 +34,7 @@ Tables = Annotated[
 
 
 def _restoration(at: str, target: Target) -> Restoration:
-    try:
-        moment = from_rfc3339(at).astimezone(UTC).replace(microsecond=0)
-    except ValueError:
-        raise InvalidRequest(
-            f"--at takes a moment as 2026-11-26T12:00:00Z, and not {at}."
-        ) from None
+    moment = moment_of("--at", at).replace(microsecond=0)
     deployment = target.deployment()
     return Restoration(deployment, deployment.client("dynamodb"), moment)
 

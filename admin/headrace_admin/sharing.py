@@ -4,7 +4,6 @@
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import batched
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +24,7 @@ from headrace.consents.usecases import (
 from headrace.kernel.clock import SystemClock
 from headrace.kernel.errors import InvalidRequest, NotFound, ValidationFailed
 from headrace_admin.deployment import Deployment
+from headrace_admin.moments import moment_of
 from headrace_admin.outcome import Exit, Printer, finished
 from headrace_admin.people_views import (
     account_json,
@@ -88,22 +88,11 @@ def _set(deployment: Deployment) -> SetConsents:
     return SetConsents(deployment.consents(), _audiences(deployment), SystemClock())
 
 
-def _moment(option: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidRequest(f"{option} takes a moment as 2026-12-01T00:00:00Z, and not {text}.")
-    return moment
-
-
 def _term(begins: str | None, ends: str | None) -> Term:
+    first = None if begins is None else moment_of("--from", begins)
     if ends == "never":
-        return Term(_moment("--from", begins), endless=True)
-    return Term(_moment("--from", begins), _moment("--to", ends))
+        return Term(first, endless=True)
+    return Term(first, None if ends is None else moment_of("--to", ends))
 
 
 def _audience(service: str | None, organisation_id: str | None) -> Audience:

@@ -117,9 +117,9 @@ class Document:
             return None
         try:
             moment = datetime.fromisoformat(held)
-        except (TypeError, ValueError):
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
             raise self._wrong(name, "an RFC 3339 time") from None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
     def status(self, name: str) -> Status:
         try:
