@@ -27,6 +27,11 @@ def handler(event, connection, name, token, stored):
         answer(event)
     except ValueError:
         return None
+    # ruleid: functions-catch-nothing
+    try:
+        answer(event)
+    except ValueError as error:
+        return error
     # ruleid: nothing-is-printed
     print(event)
     # ok: nothing-is-printed
