@@ -17,7 +17,7 @@ BEGINNING = """\
 # Security tools
 
 ```sh
-make security                     # all of them, half an hour: schemathesis took 26 minutes of it
+make security                     # all of them, in 15 to 30 minutes, most of them schemathesis's
 make security TOOL=checkov        # one
 make security TOOL=schemathesis EXAMPLES=200    # more calls for each operation
 ```
