@@ -34,7 +34,7 @@ from headrace_admin.people_views import (
     team_json,
     user_json,
 )
-from headrace_admin.published import known_tenant
+from headrace_admin.published import deployment_with
 from headrace_admin.target import AWS, Target
 
 role = App(name="role")
@@ -48,9 +48,7 @@ Generate = Annotated[bool, Parameter(negative="", help="Make a password, and pri
 
 def _known(tenant: str, target: Target) -> UserDirectory:
     """What is known of the tenant's persons. Raises NotFound: there is no such tenant."""
-    deployment = target.deployment()
-    known_tenant(deployment, tenant)
-    return deployment.user_directory()
+    return deployment_with(tenant, target).user_directory()
 
 
 def _group_ids(tenant: str, named: tuple[str, ...], target: Target) -> frozenset[str]:

@@ -20,7 +20,7 @@ from headrace.profiles.persons import Asked, FindPerson, only_one
 from headrace_admin.deployment import Deployment
 from headrace_admin.operation_views import event_json
 from headrace_admin.outcome import Exit, Printer, finished
-from headrace_admin.published import known_tenant
+from headrace_admin.published import deployment_with
 from headrace_admin.recording import record
 from headrace_admin.target import AWS, Target
 
@@ -61,7 +61,7 @@ def export(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        deployment = _known(tenant, target)
+        deployment = deployment_with(tenant, target)
         found = FindPerson(deployment.profiles())(tenant, _asked(profile_id, sync_id, email))
         for one in found:
             _written(deployment, Action.PERSON_EXPORT, one)
@@ -104,7 +104,7 @@ def erase(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        deployment = _known(tenant, target)
+        deployment = deployment_with(tenant, target)
         profiles = deployment.profiles()
         found = FindPerson(profiles)(tenant, _asked(profile_id, sync_id, email))
         erased = only_one(found)
@@ -122,13 +122,6 @@ def erase(
         return Exit.OK
 
     return finished(printer, work)
-
-
-def _known(tenant: str, target: Target) -> Deployment:
-    """The deployment, if it has such a tenant. Raises NotFound."""
-    deployment = target.deployment()
-    known_tenant(deployment, tenant)
-    return deployment
 
 
 def _asked(profile_id: str | None, sync_id: str | None, email: str | None) -> Asked:

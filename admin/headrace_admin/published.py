@@ -6,6 +6,14 @@ from headrace.catalog.suggestions import did_you_mean
 from headrace.catalog.usecases import ShowCatalog
 from headrace.kernel.errors import NotFound
 from headrace_admin.deployment import Deployment
+from headrace_admin.target import Target
+
+
+def deployment_with(tenant: str, target: Target) -> Deployment:
+    """The deployment, if its catalog has such a tenant. Raises NotFound."""
+    deployment = target.deployment()
+    known_tenant(deployment, tenant)
+    return deployment
 
 
 def known_tenant(deployment: Deployment, written: str) -> str:

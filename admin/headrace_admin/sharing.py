@@ -34,7 +34,7 @@ from headrace_admin.people_views import (
     print_consents,
     print_organisations,
 )
-from headrace_admin.published import known_tenant
+from headrace_admin.published import deployment_with
 from headrace_admin.target import AWS, Target
 
 account = App(name="account")
@@ -71,13 +71,6 @@ Ends = Annotated[
 _PAGE = 200
 _AT_ONCE = 500
 """Accounts, or consents, between two words of how far an import is."""
-
-
-def _known(tenant: str, target: Target) -> Deployment:
-    """The deployment, if it has such a tenant. Raises NotFound."""
-    deployment = target.deployment()
-    known_tenant(deployment, tenant)
-    return deployment
 
 
 def _audiences(deployment: Deployment) -> Audiences:
@@ -190,7 +183,7 @@ def import_accounts(file: Path, *, tenant: Tenant, target: Target = AWS) -> int:
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        deployment, lines = _known(tenant, target), _read(file)
+        deployment, lines = deployment_with(tenant, target), _read(file)
         by_wish: dict[tuple[Audience, Term], dict[str, None]] = {}
         first: dict[Audience, str] = {}
         for line in lines:
@@ -234,7 +227,7 @@ def list_accounts(*, tenant: Tenant, target: Target = AWS) -> int:
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        found = tuple(_known(tenant, target).accounts().all(tenant))
+        found = tuple(deployment_with(tenant, target).accounts().all(tenant))
         printer.result(
             {"accounts": [account_json(one) for one in found]},
             lambda out: print_accounts(out, found),
@@ -263,7 +256,9 @@ def put_organisation(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        register = RegisterOrganisation(_known(tenant, target).organisations(), SystemClock())
+        register = RegisterOrganisation(
+            deployment_with(tenant, target).organisations(), SystemClock()
+        )
         made = register(tenant, organisation_id, name)
         printer.result(organisation_json(made), lambda out: print_organisations(out, (made,)))
         return Exit.OK
@@ -277,7 +272,7 @@ def list_organisations(*, tenant: Tenant, target: Target = AWS) -> int:
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        found = tuple(_known(tenant, target).organisations().all(tenant))
+        found = tuple(deployment_with(tenant, target).organisations().all(tenant))
         printer.result(
             {"organisations": [organisation_json(one) for one in found]},
             lambda out: print_organisations(out, found),
@@ -312,7 +307,7 @@ def list_consents(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        deployment = _known(tenant, target)
+        deployment = deployment_with(tenant, target)
         consents = deployment.consents()
         if service is None and organisation_id is None:
             if account_id is None:
@@ -360,7 +355,8 @@ def set_consent(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        deployment, audience = _known(tenant, target), _audience(service, organisation_id)
+        deployment = deployment_with(tenant, target)
+        audience = _audience(service, organisation_id)
         done = _set(deployment)(tenant, audience, (account_id,), state, _term(begins, ends))
         _print_consents(printer, done)
         return Exit.OK
@@ -387,7 +383,7 @@ def end_consent(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        end = EndConsent(_known(tenant, target).consents(), SystemClock())
+        end = EndConsent(deployment_with(tenant, target).consents(), SystemClock())
         ended = end(tenant, _audience(service, organisation_id), account_id)
         _print_consents(printer, (ended,))
         return Exit.OK
@@ -406,7 +402,8 @@ def list_memberships(*, tenant: Tenant, broker: Broker, target: Target = AWS) ->
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        deployment, audience = _known(tenant, target), Audience(AudienceKind.BROKER, broker)
+        deployment = deployment_with(tenant, target)
+        audience = Audience(AudienceKind.BROKER, broker)
         _audiences(deployment).find(tenant, audience)
         _print_consents(printer, tuple(_all_with(deployment.consents(), tenant, audience)))
         return Exit.OK
@@ -435,7 +432,8 @@ def set_membership(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        deployment, audience = _known(tenant, target), Audience(AudienceKind.BROKER, broker)
+        deployment = deployment_with(tenant, target)
+        audience = Audience(AudienceKind.BROKER, broker)
         done = _set(deployment)(tenant, audience, (organisation_id,), state, _term(begins, ends))
         _print_consents(printer, done)
         return Exit.OK
@@ -457,7 +455,7 @@ def end_membership(
     printer = Printer(as_json=target.json)
 
     def work() -> Exit:
-        end = EndConsent(_known(tenant, target).consents(), SystemClock())
+        end = EndConsent(deployment_with(tenant, target).consents(), SystemClock())
         _print_consents(
             printer, (end(tenant, Audience(AudienceKind.BROKER, broker), organisation_id),)
         )

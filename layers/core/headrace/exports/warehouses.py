@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -34,6 +34,10 @@ class SourceColumn:
     """See ``Column``."""
     promised: bool = True
     """Can the source promise that a column is never NULL (a view of PostgreSQL's cannot)."""
+
+    def refused(self, reason: str) -> "SourceColumn":
+        """The same as one that cannot be carried exactly."""
+        return replace(self, type=None, precision=None, scale=None, reason=reason)
 
 
 @dataclass(frozen=True)

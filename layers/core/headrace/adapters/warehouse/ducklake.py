@@ -85,9 +85,7 @@ class LakeTables(AttachedTables):
 
     def columns(self, table: str) -> tuple[SourceColumn, ...]:
         return tuple(
-            replace(one, type=None, precision=None, scale=None, reason=_AS_DOUBLE)
-            if one.engine_type in ("HUGEINT", "UHUGEINT")
-            else one
+            one.refused(_AS_DOUBLE) if one.engine_type in ("HUGEINT", "UHUGEINT") else one
             for one in super().columns(table)
         )
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -42,16 +41,14 @@ class ParquetTables:
     def _described(self, table: str) -> tuple[SourceColumn, ...]:
         found = []
         layouts = layouts_of(self.connection, self._paths(table))
-        for name, text, *_ in self._asked(self._relation(table)):
+        rows = self.connection.execute(f"DESCRIBE FROM {self._relation(table)}").fetchall()
+        for name, text, *_ in rows:
             kind = self.connection.sqltype(text)
             column = replace(classify(name, kind, nullable=True), promised=False)
             if column.reason is None and (reason := inexact(name, kind, layouts)):
-                column = replace(column, type=None, precision=None, scale=None, reason=reason)
+                column = column.refused(reason)
             found.append(column)
         return tuple(found)
-
-    def _asked(self, relation: str) -> list[tuple[Any, ...]]:
-        return self.connection.execute(f"DESCRIBE FROM {relation}").fetchall()
 
     def query_columns(self, query: str) -> tuple[SourceColumn, ...]:
         raise SourceUnavailable("Files have no database that a query could be run in.")
@@ -138,9 +135,9 @@ def open_parquet(
     tables: dict[str, tuple[str, ...]] = {}
     places: dict[str, tuple[str, str]] = {}
     for relative in sorted(found):
-        place = first, slash, _ = relative.partition("/")
+        first, slash, _ = relative.partition("/")
         name = first.removesuffix(".parquet")
-        if places.setdefault(name, place[:2]) != (first, slash):
+        if places.setdefault(name, (first, slash)) != (first, slash):
             raise SourceUnavailable(
                 f"The source {source.name} has two files or folders for the table {name}."
             )
